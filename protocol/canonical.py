@@ -1,0 +1,68 @@
+"""The one encoding of structured bytes: canonical msgpack of arrays.
+
+Values are ``None``, ``bool``, ``int``, ``str``, ``bytes`` and tuples of values.  No maps, floats,
+extension types or timestamps, so a value has exactly one encoding; :func:`decode` re-encodes what
+it read and refuses anything that was written another way (longer integers, ``bin`` for ``str``).
+Specification: docs/spec/encoding.md.
+"""
+
+from __future__ import annotations
+
+from typing import Union
+
+import msgpack
+
+from protocol.errors import DecodeError
+from protocol.limits import VALUE_DEPTH_MAX
+
+Value = Union[None, bool, int, str, bytes, tuple["Value", ...]]
+
+
+def encode(value: Value) -> bytes:
+    """The canonical bytes of ``value``.
+
+    Raises:
+        DecodeError: the value holds something that has no canonical form.
+    """
+    _check(value, VALUE_DEPTH_MAX, "canonical value")
+    packed: bytes = msgpack.packb(value, use_bin_type=True)
+    return packed
+
+
+def decode(data: bytes, *, bytes_max: int, where: str) -> Value:
+    """The value that ``data`` encodes, if ``data`` is its canonical form.
+
+    Raises:
+        DecodeError: too long, truncated, trailing bytes, a forbidden type, too deep, or an
+            encoding that is not the canonical one.
+    """
+    if len(data) > bytes_max:
+        raise DecodeError(where, f"at most {bytes_max} bytes", len(data))
+    try:
+        value: Value = msgpack.unpackb(data, use_list=False, raw=False, strict_map_key=True)
+    except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
+        raise DecodeError(where, "one canonical msgpack value", type(error).__name__) from error
+    if encode_checked(value, where) != data:
+        raise DecodeError(where, "the canonical encoding", "another encoding of the same value")
+    return value
+
+
+def encode_checked(value: Value, where: str) -> bytes:
+    """Like :func:`encode`, naming ``where`` in the error."""
+    _check(value, VALUE_DEPTH_MAX, where)
+    try:
+        packed: bytes = msgpack.packb(value, use_bin_type=True)
+    except (ValueError, OverflowError, UnicodeEncodeError) as error:
+        raise DecodeError(where, "an encodable value", type(error).__name__) from error
+    return packed
+
+
+def _check(value: object, depth: int, where: str) -> None:
+    kind = type(value)
+    if kind is tuple:
+        if depth == 0:
+            raise DecodeError(where, f"nesting of at most {VALUE_DEPTH_MAX}", "deeper")
+        for member in value:  # type: ignore[attr-defined]
+            _check(member, depth - 1, where)
+    elif value is not None and kind not in (bool, int, str, bytes):
+        raise DecodeError(where, "null, bool, int, str, bytes or array", kind.__name__)

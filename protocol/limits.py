@@ -1,0 +1,59 @@
+"""Every bound of the system, with its unit in the name.  Nothing from outside may exceed one."""
+
+from __future__ import annotations
+
+from typing import Final
+
+KiB: Final = 1024
+MiB: Final = 1024 * KiB
+GiB: Final = 1024 * MiB
+
+# events and logs
+EVENT_BYTES_MAX: Final = 4 * KiB  # so that a bundle of 256 fits one frame
+ENTRY_BYTES_MAX: Final = 65_535  # tlog-tiles: u16 length
+TILE_WIDTH: Final = 256
+PROOF_HASHES_MAX: Final = 63
+TREE_SIZE_MAX: Final = 2**63 - 1
+NOTE_BYTES_MAX: Final = 64 * KiB
+NOTE_SIGNATURES_MAX: Final = 100
+ORIGIN_BYTES_MAX: Final = 255
+BATCH_EVENTS_MAX: Final = 1000
+CLOCK_SKEW_MS_MAX: Final = 10 * 60 * 1000
+
+# wire
+FRAME_BYTES_MAX: Final = 2 * MiB
+VALUE_DEPTH_MAX: Final = 16
+REQUESTS_IN_FLIGHT_MAX: Final = 64
+OFFICES_PER_NODE_MAX: Final = 256
+LINKS_MAX: Final = 256
+TEXT_CHARS_MAX: Final = 1_000_000
+CHUNK_BYTES: Final = 1 * MiB
+HELLO_SECONDS_MAX: Final = 10
+REQUEST_SECONDS_MAX: Final = 30
+
+# members
+NETWORK_OFFICES_MAX: Final = 5_000
+NAME_CHARS_MAX: Final = 100
+ADDRESS_CHARS_MAX: Final = 255
+
+# files
+FILE_NAME_BYTES_MAX: Final = 255
+FILE_PATH_BYTES_MAX: Final = 1024
+FILES_PER_PACKAGE_MAX: Final = 2_000
+FILE_BYTES_MAX: Final = 64 * GiB
+MANIFEST_BYTES_MAX: Final = 1 * MiB
+PAGES_PER_ITEM_MAX: Final = 50_000
+PAGE_CHARS_MAX: Final = 100_000
+PAGES_BLOB_BYTES_MAX: Final = 256 * MiB
+TITLE_CHARS_MAX: Final = 300
+REASON_CHARS_MAX: Final = 2_000
+DISK_RESERVE_BYTES: Final = 64 * MiB
+
+# search
+QUERY_CHARS_MAX: Final = 200
+HITS_MAX: Final = 100
+SNIPPET_CHARS: Final = 80
+SEARCH_SECONDS_MAX: Final = 2.0
+
+# web
+JSON_BODY_BYTES_MAX: Final = 1 * MiB

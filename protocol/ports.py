@@ -1,0 +1,159 @@
+"""The ports of the world: what the thinking rooms ask for and ``node`` or ``simulations`` gives.
+
+Every port has a contract suite in ``tests/contract`` that runs on each of its backends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Protocol, TypeVar
+
+from protocol.ids import BlobId, UnixMs
+
+T = TypeVar("T")
+
+
+class Clock(Protocol):
+    def now(self) -> UnixMs:
+        """Wall time, milliseconds since 1970; may jump."""
+
+
+class Rng(Protocol):
+    def random_bytes(self, count: int) -> bytes:
+        """Unpredictable bytes (in simulations: drawn from the seed)."""
+
+
+class Reader(Protocol):
+    """A snapshot of a key-value store."""
+
+    def get(self, table: str, key: bytes) -> bytes | None: ...
+
+    def scan(
+        self, table: str, prefix: bytes = b"", start: bytes = b"", reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Pairs whose key has ``prefix``, ordered by key; forward from ``start`` (inclusive) when
+        given, or backward from the end of the prefix (``start`` is then ignored)."""
+
+
+class Writer(Reader, Protocol):
+    """A transaction: what it reads includes what it wrote."""
+
+    def put(self, table: str, key: bytes, value: bytes) -> None: ...
+
+    def delete(self, table: str, key: bytes) -> None: ...
+
+
+class KeyValueStore(Protocol):
+    """Ordered tables of bytes; keys of 1 to 511 bytes."""
+
+    def read(self) -> AbstractContextManager[Reader]:
+        """A consistent snapshot; keep it short."""
+
+    async def write(self, job: Callable[[Writer], T]) -> T:
+        """Run ``job`` in the one writer, atomically, in order of call; durable when this returns.
+
+        Jobs that wait together share one commit.  A job that raises leaves nothing behind and
+        raises here; the others of its commit are not touched.
+
+        Raises:
+            Full: the disk or map is full; nothing of the job was kept.
+            StoreError: a failed sync; the process must end (law 1).
+        """
+
+    async def close(self) -> None: ...
+
+
+class BlobStore(Protocol):
+    """Write-once bytes named by their SHA-256."""
+
+    async def put(self, chunks: AsyncIterator[bytes], expect: BlobId | None = None) -> BlobId:
+        """Store a stream; durable when this returns.  The same content is stored once.
+
+        Raises:
+            Corrupt: the content is not ``expect``; nothing was kept.
+            Full: no room; nothing was kept.
+        """
+
+    async def read(self, blob: BlobId, offset: int, length: int) -> bytes:
+        """``length`` bytes from ``offset``, fewer at the end of the blob.
+
+        Raises:
+            Missing: no such blob.
+        """
+
+    def size(self, blob: BlobId) -> int | None:
+        """Bytes, or None when absent."""
+
+    async def delete(self, blob: BlobId) -> None:
+        """Forget a blob; nothing happens when it is absent."""
+
+    def scan(self) -> Iterator[BlobId]:
+        """Every blob, in order of id."""
+
+
+class SegmentStore(Protocol):
+    """Named immutable buffers of derived data; losing them costs a rebuild and nothing else."""
+
+    def put(self, name: str, data: bytes) -> None: ...
+
+    def open(self, name: str) -> memoryview:
+        """The buffer, usually a memory map.
+
+        Raises:
+            Missing: no such segment.
+        """
+
+    def delete(self, name: str) -> None: ...
+
+    def names(self) -> list[str]: ...
+
+
+class Connection(Protocol):
+    """Two parties exchanging whole frames in order."""
+
+    @property
+    def binding(self) -> bytes:
+        """32 bytes both ends agree on: SHA-256 of the listener's certificate (DER)."""
+
+    async def send(self, frame: bytes) -> None:
+        """Returns when the frame may be forgotten; waits while the other end is slow.
+
+        Raises:
+            Unavailable: the connection is gone.
+        """
+
+    async def receive(self) -> bytes:
+        """The next frame.
+
+        Raises:
+            Unavailable: the connection is gone.
+            DecodeError: a frame longer than FRAME_BYTES_MAX; the connection is closed.
+        """
+
+    async def close(self) -> None: ...
+
+
+class Wire(Protocol):
+    async def dial(self, address: str, pin: bytes) -> Connection:
+        """Connect to ``host:port`` whose certificate must have the SHA-256 ``pin``.
+
+        Raises:
+            Unavailable: nobody answers.
+            AuthError: another certificate.
+        """
+
+    async def listen(
+        self, address: str, accept: Callable[[Connection], Awaitable[None]]
+    ) -> Callable[[], Awaitable[None]]:
+        """Serve ``accept`` for every connection; the returned call stops listening.
+
+        Raises:
+            Unavailable: the address is in use.
+        """
+
+
+class BlockingWork(Protocol):
+    """Where CPU-heavy and blocking work goes, off the event loop."""
+
+    async def run(self, work: Callable[..., T], *arguments: object) -> T: ...

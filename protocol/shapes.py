@@ -1,0 +1,140 @@
+"""Frozen dataclasses to canonical values and back, strictly, by their annotations.
+
+A dataclass travels as the array of its fields in order.  Understood field types: ``int`` (0 ≤ n <
+2^63), ``str``, ``bytes``, ``bool``, ``X | None``, ``tuple[X, ...]``, :class:`protocol.ids.Digest`
+subclasses, NewTypes of these, and nested dataclasses.  Anything else in the bytes is refused with
+the path of the field.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from functools import cache
+from typing import Any, TypeVar, cast
+
+from protocol.canonical import Value, decode, encode
+from protocol.errors import DecodeError
+from protocol.ids import Digest
+
+T = TypeVar("T")
+_Reader = Callable[[Value, str], Any]
+
+
+def to_value(thing: object) -> Value:
+    """The canonical value of a dataclass (or of anything a field may hold)."""
+    if isinstance(thing, Digest):
+        return thing.raw
+    if isinstance(thing, tuple):
+        return tuple(to_value(member) for member in thing)
+    if is_dataclass(thing):
+        return tuple(to_value(getattr(thing, field.name)) for field in fields(thing))
+    return cast(Value, thing)
+
+
+def from_value(cls: type[T], value: Value, where: str) -> T:
+    """The ``cls`` that ``value`` describes.
+
+    Raises:
+        DecodeError: naming the field that does not fit.
+    """
+    return cast(T, _reader(cls)(value, where))
+
+
+def pack(thing: object) -> bytes:
+    """Canonical bytes of a dataclass."""
+    return encode(to_value(thing))
+
+
+def unpack(cls: type[T], data: bytes, *, bytes_max: int, where: str) -> T:
+    """The ``cls`` in canonical ``data``.
+
+    Raises:
+        DecodeError: not canonical, too long, or of another shape.
+    """
+    return from_value(cls, decode(data, bytes_max=bytes_max, where=where), where)
+
+
+@cache
+def _reader(kind: Any) -> _Reader:
+    if isinstance(kind, typing.NewType):
+        return _reader(kind.__supertype__)
+    origin = typing.get_origin(kind)
+    if origin in (typing.Union, types.UnionType):
+        return _optional(kind)
+    if origin is tuple:
+        return _sequence(_reader(typing.get_args(kind)[0]))
+    if kind is Value or kind is object:
+        return lambda value, where: value
+    if kind is int:
+        return _integer
+    if kind in (str, bytes, bool):
+        return _scalar(kind)
+    if isinstance(kind, type) and issubclass(kind, Digest):
+        return _digest(kind)
+    if is_dataclass(kind) and isinstance(kind, type):
+        return _record(kind)
+    raise TypeError(f"no shape for {kind!r}")
+
+
+def _integer(value: Value, where: str) -> int:
+    if type(value) is not int or not 0 <= value < 2**63:
+        raise DecodeError(where, "an integer from 0 to 2^63-1", repr(value)[:40])
+    return value
+
+
+def _scalar(kind: type) -> _Reader:
+    def read(value: Value, where: str) -> Any:
+        if type(value) is not kind:
+            raise DecodeError(where, kind.__name__, type(value).__name__)
+        return value
+
+    return read
+
+
+def _digest(kind: type[Digest]) -> _Reader:
+    def read(value: Value, where: str) -> Digest:
+        if type(value) is not bytes or len(value) != 32:
+            raise DecodeError(where, "32 bytes", repr(value)[:40])
+        return kind(value)
+
+    return read
+
+
+def _optional(kind: Any) -> _Reader:
+    inner = [member for member in typing.get_args(kind) if member is not type(None)]
+    if len(inner) != 1:
+        raise TypeError(f"no shape for {kind!r}")
+    read_inner = _reader(inner[0])
+    return lambda value, where: None if value is None else read_inner(value, where)
+
+
+def _sequence(read_member: _Reader) -> _Reader:
+    def read(value: Value, where: str) -> tuple[Any, ...]:
+        if type(value) is not tuple:
+            raise DecodeError(where, "an array", type(value).__name__)
+        return tuple(read_member(member, f"{where}[{i}]") for i, member in enumerate(value))
+
+    return read
+
+
+def _record(kind: type) -> _Reader:
+    hints = typing.get_type_hints(kind)
+    names = [field.name for field in fields(kind)]
+    readers = [_reader(hints[name]) for name in names]
+
+    def read(value: Value, where: str) -> Any:
+        if type(value) is not tuple or len(value) != len(names):
+            shape = f"an array of {len(names)} ({', '.join(names)})"
+            got = f"{len(value)} members" if type(value) is tuple else type(value).__name__
+            raise DecodeError(where, shape, got)
+        return kind(
+            *(
+                reader(member, f"{where}.{name}")
+                for reader, member, name in zip(readers, value, names, strict=True)
+            )
+        )
+
+    return read
