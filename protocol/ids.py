@@ -124,7 +124,9 @@ def parse_item(text: str) -> ItemId:
     for character in body:
         number = number << 5 | _BASE32.index(character)
     if check != _check_character(office, number):
-        raise DecodeError("item id", "a matching check character (is it mistyped?)", repr(text[:40]))
+        raise DecodeError(
+            "item id", "a matching check character (is it mistyped?)", repr(text[:40])
+        )
     return ItemId(text.lower())
 
 

@@ -1,0 +1,273 @@
+"""What can happen, and its bytes: one signed envelope for ever, a table of kinds of body.
+
+An event is a canonical array of fixed positions (docs/spec/event.md)::
+
+    version, network, origin, signer, time, last_size, last_root, roster_size, roster_root,
+    kind, body, signature
+
+The signature covers ``DOMAIN`` and the same array without its last member.  ``last_size`` and
+``last_root`` are the log's own checkpoint that was current when the event was appended: the first
+event of a batch stands exactly at index ``last_size``, so a fork shows in one inclusion proof.
+The leaf of the log is the whole encoded event.
+
+A kind that this node does not know is stored, witnessed and replicated, and skipped by the fold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from protocol.canonical import Value, encode
+from protocol.errors import DecodeError
+from protocol.ids import BlobId, EventRef, NetworkId, OfficeCode, RootHash, UnixMs
+from protocol.keys import Signer, key_id, verify
+from protocol.limits import EVENT_BYTES_MAX
+from protocol.shapes import from_value, to_value, unpack
+
+VERSION: Final = 1
+DOMAIN: Final = b"fangzhi/event/v1\n"
+
+RIGHTS_CLASSES: Final = ("open", "office", "sealed")
+
+
+@dataclass(frozen=True, slots=True)
+class RootSignature:
+    """One provincial root key's signature on a roster change."""
+
+    signer: bytes  # key id
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class MemberAdmit:
+    """``member.admit``: an office joins (or comes back with new keys)."""
+
+    code: str
+    name: str
+    tier: str  # province | city | county
+    parent: str  # "" for the province
+    log_key: bytes
+    witness_key: bytes
+    event_key: bytes
+    tls_pin: bytes  # SHA-256 of the peer listener's certificate (DER)
+    peer_address: str  # host:port, "" when nobody can dial in
+    web_url: str  # "" when it has no public window
+    signatures: tuple[RootSignature, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MemberRevoke:
+    """``member.revoke``: the keys of an office no longer count from this roster size on."""
+
+    code: str
+    log_size: int  # of the revoked office's last anchored checkpoint
+    log_root: RootHash
+    signatures: tuple[RootSignature, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VersionUpload:
+    """``version.upload``: an office reports an item (报送), or a new revision of it."""
+
+    item: str
+    manifest: BlobId  # salted inside, so the hash tells nothing
+    rights: str  # one of RIGHTS_CLASSES
+    files: int
+    file_bytes: int
+    supersedes: BlobId | None  # the manifest of the revision before
+    report: BlobId | None  # findings of the checks
+
+
+@dataclass(frozen=True, slots=True)
+class VersionWithdraw:
+    """``version.withdraw``: 下架. Hides the item everywhere; the log keeps that it was there."""
+
+    item: str
+    upload: EventRef
+    reason: BlobId
+
+
+@dataclass(frozen=True, slots=True)
+class TextDerive:
+    """``text.derive``: the page texts of a revision, committed page by page."""
+
+    item: str
+    manifest: BlobId
+    pages: int
+    pages_root: RootHash  # RFC 6962 root over the lines of the pages blob
+    pages_blob: BlobId
+    pages_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewAccept:
+    """``review.accept``: the tier above passes a revision (审核通过 → 已审)."""
+
+    item: str
+    manifest: BlobId
+    upload: EventRef
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewReturn:
+    """``review.return``: the tier above returns a revision (退回返工); the reason is a blob."""
+
+    item: str
+    manifest: BlobId
+    upload: EventRef
+    reason: BlobId
+
+
+@dataclass(frozen=True, slots=True)
+class HoldTake:
+    """``hold.take``: this office now durably holds every file of a revision."""
+
+    item: str
+    manifest: BlobId
+    files: int
+    file_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class HoldLose:
+    """``hold.lose``: a scrub found that a file of a held revision is gone or damaged."""
+
+    item: str
+    manifest: BlobId
+    files: int
+
+
+@dataclass(frozen=True, slots=True)
+class AnchorLine:
+    code: str
+    size: int
+    root: RootHash
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """``anchor``: a parent records its children's checkpoints, which orders events between offices."""
+
+    heads: tuple[AnchorLine, ...]
+
+
+KINDS: Final[dict[str, type[Any]]] = {
+    "member.admit": MemberAdmit,
+    "member.revoke": MemberRevoke,
+    "version.upload": VersionUpload,
+    "version.withdraw": VersionWithdraw,
+    "text.derive": TextDerive,
+    "review.accept": ReviewAccept,
+    "review.return": ReviewReturn,
+    "hold.take": HoldTake,
+    "hold.lose": HoldLose,
+    "anchor": Anchor,
+}
+_KIND_OF: Final = {body: kind for kind, body in KINDS.items()}
+
+
+def kind_of(body: object) -> str:
+    """The kind under which a body is logged."""
+    return _KIND_OF[type(body)]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """The envelope. ``body`` is the undecoded value; see :meth:`read_body`."""
+
+    version: int
+    network: NetworkId
+    origin: OfficeCode
+    signer: bytes
+    time: UnixMs  # claimed
+    last_size: int
+    last_root: RootHash
+    roster_size: int
+    roster_root: RootHash
+    kind: str
+    body: Value
+    signature: bytes
+
+    def read_body(self) -> object | None:
+        """The typed body, or None for a kind this version does not know.
+
+        Raises:
+            DecodeError: a known kind with a body of another shape.
+        """
+        body = KINDS.get(self.kind)
+        return None if body is None else from_value(body, self.body, f"event {self.kind}")
+
+    def signed_bytes(self) -> bytes:
+        members = to_value(self)
+        assert isinstance(members, tuple)
+        return DOMAIN + encode(members[:-1])
+
+    def encoded(self) -> bytes:
+        return encode(to_value(self))
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What every event of one batch shares."""
+
+    network: NetworkId
+    origin: OfficeCode
+    last_size: int
+    last_root: RootHash
+    roster_size: int
+    roster_root: RootHash
+
+
+def sign_event(context: Context, body: object, time: UnixMs, signer: Signer) -> Event:
+    """The signed event that says ``body``.
+
+    Raises:
+        DecodeError: longer than EVENT_BYTES_MAX; put the large part into a blob.
+    """
+    unsigned = Event(
+        version=VERSION,
+        network=context.network,
+        origin=context.origin,
+        signer=key_id(signer.public),
+        time=time,
+        last_size=context.last_size,
+        last_root=context.last_root,
+        roster_size=context.roster_size,
+        roster_root=context.roster_root,
+        kind=kind_of(body),
+        body=to_value(body),
+        signature=b"",
+    )
+    members = to_value(unsigned)
+    assert isinstance(members, tuple)
+    signature = signer.sign(unsigned.signed_bytes())
+    signed = from_value(Event, (*members[:-1], signature), "event")
+    size = len(signed.encoded())
+    if size > EVENT_BYTES_MAX:
+        raise DecodeError(f"event {signed.kind}", f"at most {EVENT_BYTES_MAX} bytes", size)
+    return signed
+
+
+def parse_event(entry: bytes) -> Event:
+    """The event in a log entry, strictly decoded; its signature is not checked here.
+
+    Raises:
+        DecodeError: not canonical, too long, another version or a body of a wrong shape.
+    """
+    event = unpack(Event, entry, bytes_max=EVENT_BYTES_MAX, where="event")
+    if event.version != VERSION:
+        raise DecodeError("event version", str(VERSION), event.version)
+    if len(event.signer) != 16 or len(event.signature) != 64:
+        raise DecodeError("event signer and signature", "16 and 64 bytes", "other lengths")
+    event.read_body()
+    return event
+
+
+def verify_event(event: Event, public: bytes) -> None:
+    """Check that ``public`` signed the event.
+
+    Raises:
+        ProofError: another key, or the signature does not hold.
+    """
+    verify(public, event.signed_bytes(), event.signature, f"event of {event.origin}")

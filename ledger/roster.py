@@ -1,0 +1,310 @@
+"""Who belongs: the genesis note, the members, and whose word counts for what.
+
+The provincial log carries the roster.  :class:`Roster` is immutable; :meth:`Roster.apply` gives
+the next one, so a node keeps every past roster and judges an event by the roster its envelope
+names.  Changes to members are signed by a threshold of the provincial root keys of the genesis
+note, which is the only thing an auditor takes on trust.  docs/spec/membership.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Final
+
+from ledger.events import MemberAdmit, MemberRevoke, RootSignature
+from ledger.note import Note, NoteKey, open_note, sign_note
+from protocol.canonical import encode
+from protocol.errors import DecodeError, ProofError
+from protocol.ids import NetworkId, OfficeCode, RootHash, parse_office
+from protocol.keys import Signer, key_id, verify
+from protocol.limits import (
+    ADDRESS_CHARS_MAX,
+    NAME_CHARS_MAX,
+    NETWORK_OFFICES_MAX,
+    ORIGIN_BYTES_MAX,
+)
+from protocol.shapes import to_value
+
+GENESIS_TITLE: Final = "fangzhi genesis v1"
+ROSTER_DOMAIN: Final = b"fangzhi/roster/v1\n"
+TIERS: Final = ("province", "city", "county")
+_PARENT_TIER: Final = {"county": "city", "city": "province"}
+
+
+@dataclass(frozen=True)
+class Genesis:
+    """The founding text of a network: the trust anchor of every check."""
+
+    network: str  # for example fzb.jiangsu.example
+    province: OfficeCode
+    threshold: int
+    roots: tuple[NoteKey, ...]
+    log_key: bytes  # the province's first log key: its roster is readable from here
+
+    def text(self) -> str:
+        lines = [
+            GENESIS_TITLE,
+            f"network {self.network}",
+            f"province {self.province}",
+            f"threshold {self.threshold}",
+            *(f"root {root.vkey}" for root in self.roots),
+            f"log {self.log_key.hex()}",
+        ]
+        return "\n".join(lines) + "\n"
+
+    @cached_property
+    def id(self) -> NetworkId:
+        return NetworkId.of(self.text().encode())
+
+    def root_keys(self) -> dict[bytes, bytes]:
+        return {key_id(root.public): root.public for root in self.roots}
+
+    def origin(self, code: str) -> str:
+        """The origin line of an office's log."""
+        return f"{self.network}/{code}"
+
+
+def write_genesis(genesis: Genesis, signers: Mapping[str, Signer]) -> bytes:
+    """The genesis note, signed by root keys given by key name."""
+    note = Note(genesis.text(), ())
+    for root in genesis.roots:
+        if root.name in signers:
+            note = sign_note(note, root, signers[root.name])
+    return note.encoded()
+
+
+def read_genesis(data: bytes) -> Genesis:
+    """A genesis note whose own root keys have signed it often enough.
+
+    Raises:
+        DecodeError: not a genesis note.
+        ProofError: fewer good signatures than its threshold.
+    """
+    genesis = _parse_genesis(_note_text(data))
+    _, verified = open_note(data, genesis.roots)
+    signed = len({signature.key_id for signature in verified})
+    if signed < genesis.threshold:
+        raise ProofError("genesis note", f"{genesis.threshold} root signatures", signed)
+    return genesis
+
+
+def _note_text(data: bytes) -> str:
+    try:
+        text, separator, _ = data.decode().rpartition("\n\n")
+    except UnicodeDecodeError as error:
+        raise DecodeError("genesis note", "UTF-8", "other bytes") from error
+    if not separator:
+        raise DecodeError("genesis note", "a signed note", "no signature block")
+    return text + "\n"
+
+
+def _parse_genesis(text: str) -> Genesis:
+    lines = text.split("\n")
+    if lines[0] != GENESIS_TITLE or len(lines) < 7:
+        raise DecodeError("genesis note", repr(GENESIS_TITLE), repr(lines[0][:60]))
+    words = [line.split(" ", 1) for line in lines[1:-1]]
+    names = [word[0] for word in words]
+    roots = len(words) - 4
+    if names != ["network", "province", "threshold", *["root"] * roots, "log"]:
+        raise DecodeError("genesis note", "network, province, threshold, root…, log", names)
+    network, province, threshold, *root_lines, log = (word[-1] for word in words)
+    if not threshold.isdecimal() or not 1 <= int(threshold) <= roots:
+        raise DecodeError("genesis threshold", f"1 to {roots}", threshold)
+    if len(network.encode()) > ORIGIN_BYTES_MAX - 7 or not network.isascii() or " " in network:
+        raise DecodeError("genesis network", "a short ASCII name", repr(network[:60]))
+    genesis = Genesis(
+        network=network,
+        province=parse_office(province),
+        threshold=int(threshold),
+        roots=tuple(NoteKey.parse(line) for line in root_lines),
+        log_key=bytes.fromhex(log),
+    )
+    if genesis.text() != text:
+        raise DecodeError("genesis note", "its canonical text", "another spelling")
+    return genesis
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One office as the roster knows it."""
+
+    code: OfficeCode
+    name: str
+    tier: str
+    parent: OfficeCode | None
+    log_key: bytes
+    witness_key: bytes
+    event_key: bytes
+    tls_pin: bytes
+    peer_address: str
+    web_url: str
+    revoked: bool = False
+
+    @property
+    def always_on(self) -> bool:
+        return self.tier != "county"
+
+    def log_note_key(self, genesis: Genesis) -> NoteKey:
+        return NoteKey.log(genesis.origin(self.code), self.log_key)
+
+    def witness_note_key(self, genesis: Genesis) -> NoteKey:
+        return NoteKey.witness(f"{genesis.origin(self.code)}/witness", self.witness_key)
+
+
+@dataclass(frozen=True)
+class Roster:
+    """The members at one size of the provincial log."""
+
+    genesis: Genesis
+    size: int = 0  # provincial events folded so far
+    members: Mapping[OfficeCode, Member] = field(default_factory=dict)
+
+    def apply(self, index: int, body: MemberAdmit | MemberRevoke) -> Roster:
+        """The roster after the provincial event at ``index``.
+
+        Raises:
+            ProofError: not signed by enough root keys, or against a rule of membership.
+        """
+        verify_change(self.genesis, body)
+        if isinstance(body, MemberRevoke):
+            member = replace(self.member(body.code), revoked=True)
+        else:
+            member = self._admitted(body)
+        members = {**self.members, member.code: member}
+        return replace(self, size=index + 1, members=members)
+
+    def member(self, code: str) -> Member:
+        """
+        Raises:
+            ProofError: no such office in this roster.
+        """
+        member = self.members.get(OfficeCode(code))
+        if member is None:
+            raise ProofError("roster", f"office {code} among its {len(self.members)}", "no such")
+        return member
+
+    def active(self) -> list[Member]:
+        return [member for _, member in sorted(self.members.items()) if not member.revoked]
+
+    def event_key(self, code: str, signer: bytes) -> bytes | None:
+        """The public key that may sign events for ``code`` under this id, if there is one."""
+        member = self.members.get(OfficeCode(code))
+        if member is None or member.revoked or key_id(member.event_key) != signer:
+            return None
+        return member.event_key
+
+    def is_above(self, upper: str, lower: str) -> bool:
+        """Whether ``upper`` is an ancestor of ``lower``."""
+        at = self.members.get(OfficeCode(lower))
+        while at is not None and at.parent is not None:
+            if at.parent == upper:
+                return True
+            at = self.members.get(at.parent)
+        return False
+
+    def reviewer_of(self, code: str) -> OfficeCode:
+        """Who passes or returns what ``code`` reports: its parent, or the province itself."""
+        member = self.member(code)
+        return member.parent or member.code
+
+    def witnesses(self, code: str) -> tuple[int, tuple[Member, ...]]:
+        """How many of which members must co-sign a checkpoint of ``code`` (witness policy 1).
+
+        Candidates are the always-on offices but itself; two of them for a city or county, a
+        majority of the cities for the province.  With no candidate none is needed.
+        """
+        tier = self.member(code).tier
+        candidates = tuple(
+            member for member in self.active() if member.always_on and member.code != code
+        )
+        if tier == "province":
+            return (len(candidates) // 2 + 1 if candidates else 0), candidates
+        return min(2, len(candidates)), candidates
+
+    def _admitted(self, body: MemberAdmit) -> Member:
+        where = f"member.admit {body.code}"
+        code = parse_office(body.code)
+        parent = parse_office(body.parent) if body.parent else None
+        if body.tier not in TIERS or len(self.members) >= NETWORK_OFFICES_MAX:
+            raise ProofError(where, f"a tier among {TIERS}", body.tier)
+        if (parent is None) != (body.tier == "province" and code == self.genesis.province):
+            raise ProofError(where, "a parent for all but the province", body.parent)
+        if parent is not None and self.member(parent).tier != _PARENT_TIER[body.tier]:
+            raise ProofError(where, f"a parent of tier {_PARENT_TIER[body.tier]}", parent)
+        for key in (body.log_key, body.witness_key, body.event_key, body.tls_pin):
+            if len(key) != 32:
+                raise ProofError(where, "keys of 32 bytes", len(key))
+        if len({body.log_key, body.witness_key, body.event_key}) != 3:
+            raise ProofError(where, "three different keys", "one key for two purposes")
+        if not 0 < len(body.name) <= NAME_CHARS_MAX or not body.name.isprintable():
+            raise ProofError(where, f"a printable name of 1–{NAME_CHARS_MAX} characters", body.name)
+        if max(len(body.peer_address), len(body.web_url)) > ADDRESS_CHARS_MAX:
+            raise ProofError(where, f"addresses of at most {ADDRESS_CHARS_MAX} characters", "more")
+        self._require_fresh_keys(where, code, body)
+        return Member(
+            code=code,
+            name=body.name,
+            tier=body.tier,
+            parent=parent,
+            log_key=body.log_key,
+            witness_key=body.witness_key,
+            event_key=body.event_key,
+            tls_pin=body.tls_pin,
+            peer_address=body.peer_address,
+            web_url=body.web_url,
+        )
+
+    def _require_fresh_keys(self, where: str, code: str, body: MemberAdmit) -> None:
+        keys = {body.log_key, body.witness_key, body.event_key}
+        for member in self.members.values():
+            if member.code != code and keys & {
+                member.log_key,
+                member.witness_key,
+                member.event_key,
+            }:
+                raise ProofError(where, "keys of its own", f"a key of {member.code}")
+
+
+def change_statement(genesis: Genesis, body: MemberAdmit | MemberRevoke) -> bytes:
+    """What root keys sign: the network and the change without its signatures."""
+    kind = "member.admit" if isinstance(body, MemberAdmit) else "member.revoke"
+    members = to_value(replace(body, signatures=()))
+    return ROSTER_DOMAIN + encode((genesis.id.raw, kind, members))
+
+
+def sign_change(
+    genesis: Genesis, body: MemberAdmit | MemberRevoke, root: Signer
+) -> MemberAdmit | MemberRevoke:
+    """The change with one more root signature."""
+    signature = RootSignature(key_id(root.public), root.sign(change_statement(genesis, body)))
+    return replace(body, signatures=(*body.signatures, signature))
+
+
+def verify_change(genesis: Genesis, body: MemberAdmit | MemberRevoke) -> None:
+    """
+    Raises:
+        ProofError: fewer root keys have signed than the genesis note demands.
+    """
+    roots = genesis.root_keys()
+    signers: set[bytes] = set()
+    statement = change_statement(genesis, body)
+    for line in body.signatures:
+        if line.signer in roots:
+            verify(roots[line.signer], statement, line.signature, f"root signature on {body.code}")
+            signers.add(line.signer)
+    if len(signers) < genesis.threshold:
+        raise ProofError(
+            f"change of member {body.code}",
+            f"{genesis.threshold} root signatures",
+            len(signers),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RosterRef:
+    """A size of the provincial log and its root: the roster an event was made under."""
+
+    size: int
+    root: RootHash

@@ -1,0 +1,174 @@
+"""What the office answers its faces: plain data that a page, the JSON API and the CLI format.
+
+Nothing here is decided again by a face: rights were applied before these were filled.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks. ``office`` is the office whose staff it is, "" for the public."""
+
+    role: str  # public | clerk | reviewer | auditor | administrator
+    office: str = ""
+
+
+PUBLIC = Asker("public")
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    office: str
+    office_name: str
+    item: str
+    title: str
+    page: str
+    section: str
+    snippet: str
+    highlights: tuple[tuple[int, int], ...]  # character offsets into snippet
+    matched_by: str
+    score: int
+    file: str
+    log_index: int
+    public: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ShardSource:
+    """Who answered for a shard: its office, the node's office, and the log size it was built to."""
+
+    office: str
+    answered_by: str
+    as_of: int
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    asked: int
+    answered: int
+    missing: tuple[str, ...]
+    sources: tuple[ShardSource, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchAnswer:
+    query: str
+    mode: str
+    total: int
+    total_is_exact: bool
+    hits: tuple[Hit, ...]
+    coverage: Coverage
+    took_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class EventLine:
+    """One event about an item, in words a page can show."""
+
+    kind: str
+    office: str
+    office_name: str
+    index: int
+    leaf: str  # hexadecimal leaf hash
+    time: int  # claimed, milliseconds
+    witnessed_by: tuple[str, ...]  # codes; empty while pending
+    reason: str  # "" when there is none or the asker may not read it
+
+
+@dataclass(frozen=True, slots=True)
+class FileLine:
+    path: str
+    size: int
+    sha256: str
+    media_type: str
+    role: str
+    here: bool  # whether this node holds the bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ItemLine:
+    """One row of a list of items."""
+
+    item: str
+    office: str
+    office_name: str
+    title: str  # "" when this node does not hold the record
+    kind: str
+    status: str  # submitted 待审核 | accepted 已审 | returned 返工 | withdrawn 下架
+    public: bool
+    rights: str
+    pages: int
+    files: int
+    file_bytes: int
+    holders: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One finding of the checks: a stable code and words in two languages."""
+
+    code: str
+    severity: str  # error | warning | note
+    path: str
+    zh: str
+    en: str
+
+
+@dataclass(frozen=True, slots=True)
+class ItemAnswer:
+    line: ItemLine
+    manifest: str  # hexadecimal
+    record: dict[str, str]
+    files: tuple[FileLine, ...]
+    events: tuple[EventLine, ...]
+    findings: tuple[Finding, ...]
+    witnessed: bool  # whether the upload event is witnessed
+
+
+@dataclass(frozen=True, slots=True)
+class PageAnswer:
+    item: str
+    title: str
+    notice: str
+    seq: int
+    pages: int
+    page: str
+    section: str
+    text: str
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
+class OfficeLine:
+    code: str
+    name: str
+    tier: str
+    parent: str
+    web_url: str
+    log_size: int
+    witnessed_size: int
+    witnessed_by: tuple[str, ...]
+    items_public: int
+    hosted_here: bool
+    reachable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StatusAnswer:
+    network: str
+    offices: tuple[str, ...]  # hosted here
+    version: str
+    gate: dict[str, str]  # office -> open | waiting: why
+    logs: dict[str, tuple[int, int]]  # office -> (size, witnessed size)
+    spooled: int  # drafts waiting for the sequencer (待登记)
+    items: dict[str, int]  # status -> count of own items
+    blobs: int
+    blob_bytes: int
+    shards: tuple[str, ...]
+    links: tuple[str, ...]
+    counters: dict[str, int]
+    resident_bytes: int
+    state_digest: str
