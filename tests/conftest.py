@@ -1,0 +1,44 @@
+"""What several rooms' tests need: the folder of real data, a browser, and an honest last word.
+
+Real data and a browser are optional.  A test that asks for one that is not there is skipped, and
+the summary says how many tests that were and how to have them run.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+NO_DATA = "no real data: set FANGZHI_DATA to its folder"
+NO_BROWSER = "no browser: install chromium or google-chrome, or set FANGZHI_BROWSER"
+
+
+@pytest.fixture(scope="session")
+def data_dir(pytestconfig: pytest.Config) -> Path:
+    """The folder of real data; skips the test where it is absent."""
+    beside = pytestconfig.rootpath.parent / "shared" / "data"
+    folder = Path(os.environ.get("FANGZHI_DATA") or beside)
+    if not folder.is_dir():
+        pytest.skip(NO_DATA)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def browser_path() -> str:
+    """An installed Chromium or Chrome for playwright's ``executable_path``; else skips the test."""
+    for name in (os.environ.get("FANGZHI_BROWSER", ""), *BROWSERS):
+        if found := shutil.which(name):
+            return found
+    pytest.skip(NO_BROWSER)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skipped = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])]
+    for reason in (NO_DATA, NO_BROWSER):
+        if count := sum(reason in text for text in skipped):
+            terminalreporter.write_sep("!", f"{count} tests SKIPPED", yellow=True, bold=True)
+            terminalreporter.write_line(reason)

@@ -1,0 +1,153 @@
+"""House rules that a reader would otherwise have to remember; each failure says file:line and why.
+
+The rules read the files that belong to the project: those git tracks, and new ones it does not
+ignore.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from protocol import errors
+
+ROOT = Path(__file__).resolve().parents[1]
+ROOMS = ("protocol", "ledger", "search_shard", "node", "simulations", "configs")
+MIRRORED = ("protocol", "ledger", "search_shard")
+MIRRORS = ("unit", "property", "contract")
+# Modules that declare and do nothing: their users' tests are their tests.
+WITHOUT_MIRROR = {"protocol/limits.py", "protocol/ports.py", "protocol/errors.py"}
+LINES_MAX = 500
+EMPTY_NAMES = re.compile(r"(utils?|helpers?|common|misc|managers?)")
+LATER = re.compile(r"\b(TODO|FIXME|XXX)\b")
+# Written in pieces, so that this file does not name what it forbids.
+MACHINE = re.compile("/wor" + "k/|/far" + "m/|far" + r"m-|\." + "library")
+
+
+def project_files() -> list[Path]:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    ).stdout.decode()
+    return [
+        ROOT / name for name in sorted(set(listed.split("\0")) - {""}) if (ROOT / name).is_file()
+    ]
+
+
+FILES = project_files()
+MODULES = [
+    path for path in FILES if path.suffix == ".py" and path.relative_to(ROOT).parts[0] in ROOMS
+]
+
+
+def short(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def lines_with(pattern: re.Pattern[str], paths: list[Path]) -> Iterator[str]:
+    for path in paths:
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue  # a picture or a sample of bytes
+        for number, line in enumerate(text.splitlines(), start=1):
+            if pattern.search(line):
+                yield f"{short(path)}:{number}: {line.strip()[:100]}"
+
+
+def complain(rule: str, places: list[str]) -> None:
+    if places:
+        pytest.fail("\n".join([rule, *places]), pytrace=False)
+
+
+def test_names_say_what_is_inside() -> None:
+    places = [
+        f"{short(path)}:1: {part}"
+        for path in FILES
+        for part in path.relative_to(ROOT).parts
+        if EMPTY_NAMES.fullmatch(part.split(".")[0].removeprefix("test_"))
+    ]
+    complain("a file is named after what it answers, never utils, helpers, common, misc", places)
+
+
+def test_nothing_is_left_for_later() -> None:
+    paths = [path for path in FILES if path != Path(__file__)]
+    complain("finish it, or open an issue", list(lines_with(LATER, paths)))
+
+
+def test_no_path_of_a_machine() -> None:
+    complain("the project names no machine's paths", list(lines_with(MACHINE, FILES)))
+
+
+def test_modules_fit_in_a_head() -> None:
+    places = [
+        f"{short(path)}:{count}: {count} lines"
+        for path in MODULES
+        if (count := len(path.read_text(encoding="utf-8").splitlines())) > LINES_MAX
+    ]
+    complain(f"past {LINES_MAX} lines two things live in one room", places)
+
+
+def test_thinking_modules_have_their_own_tests() -> None:
+    places = []
+    for path in MODULES:
+        inside = path.relative_to(ROOT)
+        if inside.parts[0] not in MIRRORED or path.name == "__init__.py":
+            continue
+        mirror = inside.with_name(f"test_{path.name}")
+        if short(path) not in WITHOUT_MIRROR and not any(
+            (ROOT / "tests" / kind / mirror).is_file() for kind in MIRRORS
+        ):
+            places.append(f"{short(path)}:1: no tests/unit/{mirror.as_posix()}")
+    complain("every thinking module is covered by its own test file", places)
+
+
+def test_readmes_show_the_two_commands() -> None:
+    places = [
+        f"{name}:1: {command}"
+        for name in ("README.md", "README.zh.md")
+        for command in ("make demo", "make test")
+        if command not in (ROOT / name).read_text(encoding="utf-8")
+    ]
+    complain("a newcomer finds the two commands in the README", places)
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    link = re.compile(r"\]\((?!https?://|#|mailto:)([^)#\s]+)")
+    places = [
+        f"{short(path)}:{number}: {target}"
+        for path in FILES
+        if path.suffix == ".md"
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+        for target in link.findall(line)
+        if not (path.parent / target).exists()
+    ]
+    complain("a link leads to a file that is there", places)
+
+
+def error_classes() -> list[type[errors.FangzhiError]]:
+    return [
+        thing
+        for thing in vars(errors).values()
+        if isinstance(thing, type) and issubclass(thing, errors.FangzhiError)
+    ]
+
+
+def test_every_error_has_a_code_of_its_own() -> None:
+    owners: dict[str, str] = {}
+    for cls in error_classes():
+        assert "code" in vars(cls), f"{cls.__name__} shares its parent's code"
+        assert cls.code not in owners, f"{cls.__name__} and {owners[cls.code]}: {cls.code}"
+        owners[cls.code] = cls.__name__
+
+
+def test_the_spec_explains_every_error() -> None:
+    page = (ROOT / "docs" / "spec" / "errors.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `([a-z.]+)` \| `(\w+)` \|", page, re.MULTILINE))
+    assert rows == {cls.code: cls.__name__ for cls in error_classes()}
