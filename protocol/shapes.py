@@ -2,8 +2,8 @@
 
 A dataclass travels as the array of its fields in order.  Understood field types: ``int`` (0 ≤ n <
 2^63), ``str``, ``bytes``, ``bool``, ``X | None``, ``tuple[X, ...]``, :class:`protocol.ids.Digest`
-subclasses, NewTypes of these, and nested dataclasses.  Anything else in the bytes is refused with
-the path of the field.
+subclasses, NewTypes of these, nested dataclasses, and ``Value`` (any canonical value).  Anything
+else in the bytes is refused with the path of the field.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def from_value(cls: type[T], value: Value, where: str) -> T:
     Raises:
         DecodeError: naming the field that does not fit.
     """
-    return cast(T, _reader(cls)(value, where))
+    return cast(T, _reader(cast(Any, cls))(value, where))
 
 
 def pack(thing: object) -> bytes:
@@ -61,13 +61,13 @@ def unpack(cls: type[T], data: bytes, *, bytes_max: int, where: str) -> T:
 def _reader(kind: Any) -> _Reader:
     if isinstance(kind, typing.NewType):
         return _reader(kind.__supertype__)
+    if kind is object or {bool, int, str, bytes} <= set(typing.get_args(kind)):
+        return lambda value, where: value  # Value itself: decode() has checked it
     origin = typing.get_origin(kind)
     if origin in (typing.Union, types.UnionType):
         return _optional(kind)
     if origin is tuple:
         return _sequence(_reader(typing.get_args(kind)[0]))
-    if kind is Value or kind is object:
-        return lambda value, where: value
     if kind is int:
         return _integer
     if kind in (str, bytes, bool):
