@@ -23,7 +23,10 @@ CLOCK_SKEW_MS_MAX: Final = 10 * 60 * 1000
 # wire
 FRAME_BYTES_MAX: Final = 2 * MiB
 VALUE_DEPTH_MAX: Final = 16
+REQUEST_BYTES_MAX: Final = 128 * KiB  # questions are small: the largest carries one note
 REQUESTS_IN_FLIGHT_MAX: Final = 64
+METHOD_CHARS_MAX: Final = 40
+FAULT_CHARS_MAX: Final = 500
 OFFICES_PER_NODE_MAX: Final = 256
 LINKS_MAX: Final = 256
 TEXT_CHARS_MAX: Final = 1_000_000
@@ -48,6 +51,11 @@ PAGES_BLOB_BYTES_MAX: Final = 256 * MiB
 TITLE_CHARS_MAX: Final = 300
 REASON_CHARS_MAX: Final = 2_000
 DISK_RESERVE_BYTES: Final = 64 * MiB
+
+# stores
+KEY_BYTES_MAX: Final = 511  # LMDB's own bound
+JOBS_WAITING_MAX: Final = 4096
+JOBS_PER_COMMIT_MAX: Final = 1024
 
 # search
 QUERY_CHARS_MAX: Final = 200
