@@ -14,7 +14,8 @@ from functools import cached_property
 from typing import Final
 
 from ledger.events import MemberAdmit, MemberRevoke, RootSignature
-from ledger.note import Note, NoteKey, open_note, sign_note
+from ledger.checkpoint import log_key
+from ledger.note import COSIGNATURE_V1, Note, NoteKey, open_note, parse_note, sign_note
 from protocol.canonical import encode
 from protocol.errors import DecodeError, ProofError
 from protocol.ids import NetworkId, OfficeCode, RootHash, parse_office
@@ -68,11 +69,13 @@ class Genesis:
 
 def write_genesis(genesis: Genesis, signers: Mapping[str, Signer]) -> bytes:
     """The genesis note, signed by root keys given by key name."""
-    note = Note(genesis.text(), ())
-    for root in genesis.roots:
-        if root.name in signers:
-            note = sign_note(note, root, signers[root.name])
-    return note.encoded()
+    text = genesis.text()
+    signatures = (
+        sign_note(text, root.name, signers[root.name])
+        for root in genesis.roots
+        if root.name in signers
+    )
+    return Note(text, tuple(signatures)).format()
 
 
 def read_genesis(data: bytes) -> Genesis:
@@ -82,22 +85,12 @@ def read_genesis(data: bytes) -> Genesis:
         DecodeError: not a genesis note.
         ProofError: fewer good signatures than its threshold.
     """
-    genesis = _parse_genesis(_note_text(data))
+    genesis = _parse_genesis(parse_note(data).text)
     _, verified = open_note(data, genesis.roots)
     signed = len({signature.key_id for signature in verified})
     if signed < genesis.threshold:
         raise ProofError("genesis note", f"{genesis.threshold} root signatures", signed)
     return genesis
-
-
-def _note_text(data: bytes) -> str:
-    try:
-        text, separator, _ = data.decode().rpartition("\n\n")
-    except UnicodeDecodeError as error:
-        raise DecodeError("genesis note", "UTF-8", "other bytes") from error
-    if not separator:
-        raise DecodeError("genesis note", "a signed note", "no signature block")
-    return text + "\n"
 
 
 def _parse_genesis(text: str) -> Genesis:
@@ -146,11 +139,14 @@ class Member:
     def always_on(self) -> bool:
         return self.tier != "county"
 
+    def witness_name(self, genesis: Genesis) -> str:
+        return f"{genesis.origin(self.code)}/witness"
+
     def log_note_key(self, genesis: Genesis) -> NoteKey:
-        return NoteKey.log(genesis.origin(self.code), self.log_key)
+        return log_key(genesis.origin(self.code), self.log_key)
 
     def witness_note_key(self, genesis: Genesis) -> NoteKey:
-        return NoteKey.witness(f"{genesis.origin(self.code)}/witness", self.witness_key)
+        return NoteKey(self.witness_name(genesis), COSIGNATURE_V1, self.witness_key)
 
 
 @dataclass(frozen=True)
