@@ -10,7 +10,8 @@ FangzhiError
 │   ├── Missing        nothing under that name
 │   ├── Corrupt        what is stored is not what was stored
 │   ├── Full           no room; nothing was kept
-│   └── Locked         another process has this home
+│   ├── Locked         another process has this home
+│   └── Fatal          a sync failed: what is durable is unknown, the process must end (law 1)
 ├── Rejected           what was handed in cannot be accepted; carries findings
 ├── Forbidden          the rights of the item or the role of the asker do not allow it
 ├── ConfigError        the operator's file or arguments
@@ -78,6 +79,10 @@ class Full(StoreError):
 
 class Locked(StoreError):
     code = "store.locked"
+
+
+class Fatal(StoreError):
+    code = "store.fatal"
 
 
 class Rejected(FangzhiError):

@@ -1,0 +1,142 @@
+"""How bytes become durable: the only module that renames and syncs files.
+
+A file that must survive a power cut is written like this, and no other way::
+
+    openat(staging/x.tmp, O_CREAT|O_EXCL)   a new name: nobody reads it yet
+    write(...)                              no room is found out here, and costs nothing
+    fsync(file)                             its bytes are on the disk
+    rename(x.tmp, final)                    readers see all of it or nothing
+    fsync(directory of final)               its name is on the disk
+
+A crash before the rename leaves a ``.tmp`` that the next start removes.  A crash after it may or
+may not keep the name, which is why nothing is acknowledged before the last line.
+
+After a failed fsync the kernel may have dropped the dirty pages and report success next time, so
+the first failure is :class:`SyncFailed` and the process must end.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+from protocol.errors import Fatal, Full
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class SyncFailed(Fatal):
+    """A sync failed; nobody knows what is on the disk."""
+
+
+class StagedFile:
+    """A file on its way: write, then :meth:`commit`; :meth:`discard` at any time, even twice."""
+
+    __slots__ = ("_descriptor", "path")
+
+    def __init__(self, path: Path, mode: int = 0o600) -> None:
+        """Create ``path``, which must not exist and must be on the file system of its goal.
+
+        Raises:
+            Full: no room for a name.
+        """
+        self.path = path
+        try:
+            self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        except OSError as error:
+            if error.errno in _NO_ROOM:
+                raise _full(path, error) from error
+            raise
+
+    def write(self, data: bytes) -> None:
+        """Append ``data``.
+
+        Raises:
+            Full: no room; the file is gone.
+        """
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[os.write(self._descriptor, view) :]
+        except OSError as error:
+            self.discard()
+            if error.errno in _NO_ROOM:
+                raise _full(self.path, error) from error
+            raise
+
+    def commit(self, final: Path) -> None:
+        """Make the bytes durable under ``final``, replacing what was there.
+
+        Raises:
+            SyncFailed: the process must end.
+        """
+        _sync(self._descriptor, self.path)
+        os.replace(self.path, final)
+        self._close()
+        sync_directory(final.parent)
+
+    def discard(self) -> None:
+        """Remove the file; nothing happens after a commit."""
+        if self._close():
+            self.path.unlink(missing_ok=True)
+
+    def _close(self) -> bool:
+        was_open = self._descriptor >= 0
+        if was_open:
+            os.close(self._descriptor)
+            self._descriptor = -1
+        return was_open
+
+
+def write_file(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """Durably give ``path`` the content ``data``; readers see the old or the new, never a part.
+
+    One writer per path at a time.
+
+    Raises:
+        Full: no room; the old content stands.
+        SyncFailed: the process must end.
+    """
+    staged = path.with_name(path.name + ".tmp")
+    staged.unlink(missing_ok=True)  # left by a crash
+    file = StagedFile(staged, mode)
+    file.write(data)
+    file.commit(path)
+
+
+def make_directory(path: Path) -> None:
+    """Durably make ``path`` (mode 0700) if it is missing; its parent must exist."""
+    path.mkdir(mode=0o700, exist_ok=True)
+    # Also when it was there: whoever made it may have crashed before this sync.
+    sync_directory(path.parent)
+
+
+def remove_file(path: Path) -> None:
+    """Durably forget ``path``; nothing happens when it is missing."""
+    path.unlink(missing_ok=True)
+    sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in ``path`` durable.
+
+    Raises:
+        SyncFailed: the process must end.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        _sync(descriptor, path)
+    finally:
+        os.close(descriptor)
+
+
+def _sync(descriptor: int, path: Path) -> None:
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        raise SyncFailed(str(path), "a successful fsync", error.strerror) from error
+
+
+def _full(path: Path, error: OSError) -> Full:
+    return Full(str(path.parent), "free space", error.strerror)
