@@ -1,0 +1,174 @@
+"""Who is at the other end of a link?
+
+Each side proves each of its offices by a signature over the transcript: the network, both hellos
+byte for byte (so both nonces and both lists of offices), the listener's certificate, the signer's
+role and the office.  What a proof proves is that the holder of this office's key meant this very
+session: recorded, reflected or relayed through another listener, it is a bad signature.
+Specification: docs/spec/peer-link.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Protocol
+
+from protocol.canonical import encode
+from protocol.errors import DecodeError, Missing, ProofError
+from protocol.ids import NetworkId, OfficeCode, parse_office
+from protocol.keys import Signer, key_id, verify
+from protocol.limits import OFFICES_PER_NODE_MAX
+from protocol.messages import NONCE_BYTES, VERSION, Hello, OfficeProof, Proof
+
+_DOMAIN: Final = "fangzhi/peer-link/v1"  # a text first: no event begins with one
+
+
+class Role(StrEnum):
+    INITIATOR = "initiator"
+    RESPONDER = "responder"
+
+    @property
+    def other(self) -> Role:
+        return Role.RESPONDER if self is Role.INITIATOR else Role.INITIATOR
+
+
+class Refusal(StrEnum):
+    """Stable codes of what a session refuses; each is a counter in the node."""
+
+    VERSION = "link.version"
+    NETWORK = "link.network"
+    OFFICES = "link.offices"  # none, one twice, too many, not a code
+    OFFICE_UNKNOWN = "link.office.unknown"
+    OFFICE_OURS = "link.office.ours"
+    KEY = "link.key"  # revoked, or never admitted
+    SIGNATURE = "link.signature"  # forged, replayed, or through another listener
+    REFLECTED = "link.reflected"
+    LATE = "link.late"
+    OVERSIZED = "link.frame.oversized"
+    MALFORMED = "link.frame.malformed"
+    UNKNOWN = "link.frame.unknown"
+    UNEXPECTED = "link.frame.unexpected"
+    REPEATED = "link.request.repeated"
+    TOO_MANY = "link.request.too-many"
+    UNASKED = "link.response.unasked"
+    UNANSWERED = "link.response.late"
+
+
+class Refused(Exception):
+    """How the checks of a session stop it; :class:`protocol.session.Session` turns it into
+    Closed and a Goodbye, so it is never seen outside."""
+
+    def __init__(self, code: Refusal, reason: str) -> None:
+        super().__init__(code, reason)
+        self.code = code
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who this node is: its network and the event key of each office it hosts."""
+
+    network: NetworkId
+    offices: Mapping[OfficeCode, Signer]
+
+
+class Lookup(Protocol):
+    """The roster's answer, as this node knows it now."""
+
+    def __call__(self, office: OfficeCode, signer: bytes, /) -> bytes | None:
+        """The public event key of ``office`` with the id ``signer``; None if it has no such key
+        or the key is revoked.
+
+        Raises:
+            Missing: the roster has no such office.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What both sides have said before the proofs; the initiator's hello first."""
+
+    network: NetworkId
+    initiator_hello: bytes
+    responder_hello: bytes
+    binding: bytes
+
+    def signed_by(self, role: Role, office: OfficeCode) -> bytes:
+        """The bytes that ``role`` signs with the event key of ``office``."""
+        hellos = (self.initiator_hello, self.responder_hello)
+        return encode((_DOMAIN, self.network.raw, *hellos, self.binding, role.value, office))
+
+
+def check_hello(hello: Hello, ours: Hello) -> None:
+    """Whether the peer's ``hello`` may be answered with a proof.
+
+    Raises:
+        Refused: another version or network, our own hello, or offices that cannot be.
+    """
+    if hello.version != VERSION:
+        raise Refused(Refusal.VERSION, f"version {hello.version}, we speak {VERSION}")
+    if hello.network != ours.network:
+        raise Refused(Refusal.NETWORK, f"network {hello.network.short}")
+    if hello.nonce == ours.nonce:
+        raise Refused(Refusal.REFLECTED, "our own nonce came back")
+    if len(hello.nonce) != NONCE_BYTES:
+        raise Refused(Refusal.MALFORMED, f"a nonce of {len(hello.nonce)} bytes")
+    if not 0 < len(hello.offices) <= OFFICES_PER_NODE_MAX:
+        raise Refused(Refusal.OFFICES, f"{len(hello.offices)} offices")
+    if len(set(hello.offices)) != len(hello.offices):
+        raise Refused(Refusal.OFFICES, "an office twice")
+    for office in hello.offices:
+        try:
+            parse_office(office)
+        except DecodeError as error:
+            raise Refused(Refusal.OFFICES, str(error)) from error
+        if office in ours.offices:
+            raise Refused(Refusal.OFFICE_OURS, f"{office} is hosted here")
+
+
+def prove(me: Identity, role: Role, transcript: Transcript) -> Proof:
+    """Our proof for each of our offices, in the order of our hello (by code)."""
+    lines = []
+    for office in sorted(me.offices):
+        signer = me.offices[office]
+        signature = signer.sign(transcript.signed_by(role, office))
+        lines.append(OfficeProof(office, key_id(signer.public), signature))
+    return Proof(tuple(lines))
+
+
+def check_keys(proof: Proof, lookup: Lookup) -> list[bytes]:
+    """The public key of each line of ``proof``, valid by the roster as it is now.
+
+    Raises:
+        Refused: an office that is not in the roster, or a key that is not valid for it.
+    """
+    keys = []
+    for line in proof.signatures:
+        try:
+            public = lookup(line.office, line.signer)
+        except Missing as error:
+            raise Refused(Refusal.OFFICE_UNKNOWN, str(error)) from error
+        if public is None:
+            raise Refused(Refusal.KEY, f"{line.office} has no valid key {line.signer.hex()[:8]}")
+        keys.append(public)
+    return keys
+
+
+def check_proof(
+    proof: Proof, hello: Hello, role: Role, transcript: Transcript, lookup: Lookup
+) -> None:
+    """Whether the peer, in its ``role``, is every office that its ``hello`` named.
+
+    Raises:
+        Refused: other offices, a key the roster does not have, a signature that does not hold.
+    """
+    if tuple(line.office for line in proof.signatures) != hello.offices:
+        raise Refused(Refusal.OFFICES, "proofs of other offices than the hello named")
+    keys = check_keys(proof, lookup)  # before the signatures: a stranger costs us little
+    for line, public in zip(proof.signatures, keys, strict=True):
+        message = transcript.signed_by(role, line.office)
+        try:
+            verify(public, message, line.signature, f"proof of {line.office}")
+        except ProofError as error:
+            raise Refused(Refusal.SIGNATURE, str(error)) from error
