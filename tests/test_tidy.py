@@ -151,3 +151,19 @@ def test_the_spec_explains_every_error() -> None:
     page = (ROOT / "docs" / "spec" / "errors.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| `([a-z.]+)` \| `(\w+)` \|", page, re.MULTILINE))
     assert rows == {cls.code: cls.__name__ for cls in error_classes()}
+
+
+def test_the_glossary_says_each_word_once() -> None:
+    page = ROOT / "docs" / "glossary.md"
+    owners: dict[str, int] = {}
+    places = []
+    for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), start=1):
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if not line.startswith("| ") or cells[0] in ("中文", "---"):
+            continue
+        for word in cells[0].split("、"):
+            if not cells[1] or word in owners:
+                places.append(f"docs/glossary.md:{number}: {word} (see line {owners.get(word)})")
+            owners[word] = number
+    assert owners
+    complain("one word, one row, with its English", places)
