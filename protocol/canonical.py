@@ -24,9 +24,7 @@ def encode(value: Value) -> bytes:
     Raises:
         DecodeError: the value holds something that has no canonical form.
     """
-    _check(value, VALUE_DEPTH_MAX, "canonical value")
-    packed: bytes = msgpack.packb(value, use_bin_type=True)
-    return packed
+    return encode_checked(value, "canonical value")
 
 
 def decode(data: bytes, *, bytes_max: int, where: str) -> Value:

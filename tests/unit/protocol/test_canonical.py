@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import msgpack
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from protocol.canonical import Value, decode, encode
+from protocol.errors import DecodeError
+from protocol.limits import VALUE_DEPTH_MAX
+
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**63), 2**64 - 1),
+    st.text(st.characters(exclude_categories=["Cs"])),
+    st.binary(),
+)
+VALUES: st.SearchStrategy[Value] = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=4).map(tuple), max_leaves=20
+)
+
+
+def read(data: bytes) -> Value:
+    return decode(data, bytes_max=1000, where="test")
+
+
+@given(VALUES)
+def test_round_trip(value: Value) -> None:
+    data = encode(value)
+    assert decode(data, bytes_max=len(data), where="test") == value
+
+
+@given(st.binary(max_size=40))
+def test_any_bytes_are_canonical_or_refused(data: bytes) -> None:
+    try:
+        value = read(data)
+    except DecodeError:
+        return
+    assert encode(value) == data
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\x93\x01",  # truncated
+        b"\x01\x01",  # trailing byte
+        b"\xcc\x01",  # 1 in two bytes
+        b"\xd9\x01a",  # a short string in the long form
+        b"\xdc\x00\x01\x01",  # a short array in the long form
+        b"\x80",  # map
+        b"\xcb" + bytes(8),  # float
+        b"\xd4\x01\x00",  # extension
+        b"\xa1\xff",  # not UTF-8
+        b"\x91" * 1000,  # deep, and truncated
+        b"\x91" * (VALUE_DEPTH_MAX + 1) + b"\x01",
+    ],
+)
+def test_refuses(data: bytes) -> None:
+    with pytest.raises(DecodeError):
+        read(data)
+
+
+def test_refuses_more_bytes_than_allowed() -> None:
+    with pytest.raises(DecodeError, match="expected at most 3 bytes, got 4"):
+        decode(b"\xc4\x02ab", bytes_max=3, where="test")
+
+
+def test_depth_is_counted_in_arrays() -> None:
+    deepest = b"\x91" * VALUE_DEPTH_MAX + b"\x01"
+    assert encode(read(deepest)) == deepest
+
+
+@pytest.mark.parametrize(
+    "value", [1.5, [1], {1: 2}, {1}, (1, (2.0,)), 2**64, -(2**63) - 1, "\ud800"]
+)
+def test_no_canonical_form(value: Value) -> None:
+    with pytest.raises(DecodeError):
+        encode(value)
+
+
+def test_agrees_with_msgpack() -> None:
+    assert encode((1, "方", b"x", None, True)) == msgpack.packb([1, "方", b"x", None, True])

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from protocol.canonical import Value, encode
+from protocol.errors import DecodeError
+from protocol.ids import BlobId, UnixMs
+from protocol.shapes import from_value, pack, to_value, unpack
+
+
+@dataclass(frozen=True, slots=True)
+class Inner:
+    name: str
+    blob: BlobId
+
+
+@dataclass(frozen=True, slots=True)
+class Outer:
+    time: UnixMs
+    data: bytes
+    good: bool
+    maybe: int | None
+    inners: tuple[Inner, ...]
+
+
+INNER = Inner("方志", BlobId(bytes(32)))
+OUTER = Outer(UnixMs(7), b"x", True, None, (INNER, INNER))
+INNERS = st.builds(
+    Inner,
+    st.text(st.characters(exclude_categories=["Cs"])),
+    st.binary(min_size=32, max_size=32).map(BlobId),
+)
+OUTERS = st.builds(
+    Outer,
+    st.integers(0, 2**63 - 1).map(UnixMs),
+    st.binary(),
+    st.booleans(),
+    st.none() | st.integers(0, 2**63 - 1),
+    st.lists(INNERS, max_size=3).map(tuple),
+)
+
+
+@given(OUTERS)
+def test_round_trip(outer: Outer) -> None:
+    data = pack(outer)
+    assert unpack(Outer, data, bytes_max=len(data), where="outer") == outer
+
+
+def test_a_dataclass_travels_as_its_fields_in_order() -> None:
+    inner = ("方志", bytes(32))
+    assert to_value(OUTER) == (7, b"x", True, None, (inner, inner))
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (
+            (7, b"x", True, None),
+            r"outer: expected an array of 5 \(time, data, good, maybe, inners\)",
+        ),
+        (7, "outer: expected an array of 5"),
+        ((-1, b"x", True, None, ()), "outer.time: expected an integer"),
+        ((2**63, b"x", True, None, ()), "outer.time: expected an integer"),
+        ((True, b"x", True, None, ()), "outer.time: expected an integer"),
+        ((7, "x", True, None, ()), "outer.data: expected bytes, got str"),
+        ((7, b"x", 1, None, ()), "outer.good: expected bool, got int"),
+        ((7, b"x", True, "", ()), "outer.maybe: expected an integer"),
+        ((7, b"x", True, None, None), "outer.inners: expected an array"),
+        ((7, b"x", True, None, (("a",),)), r"outer.inners\[0\]: expected an array of 2"),
+        ((7, b"x", True, None, (("a", b""),)), r"outer.inners\[0\].blob: expected 32 bytes"),
+    ],
+)
+def test_refuses_naming_the_field(value: Value, message: str) -> None:
+    with pytest.raises(DecodeError, match=message):
+        from_value(Outer, value, "outer")
+
+
+def test_unpack_keeps_the_bound() -> None:
+    data = encode(to_value(OUTER))
+    with pytest.raises(DecodeError, match="at most"):
+        unpack(Outer, data, bytes_max=len(data) - 1, where="outer")
+
+
+def test_a_field_without_a_shape_is_a_fault_of_ours() -> None:
+    @dataclass
+    class Wrong:
+        number: float
+
+    with pytest.raises(TypeError, match="no shape"):
+        from_value(Wrong, (1,), "wrong")
