@@ -198,12 +198,12 @@ def root_at(reader: Reader, code: OfficeCode, size: int) -> RootHash:
     Raises:
         Missing: the log is not that long.
     """
-    return RootHash(_root(_stored(reader, code), size))
+    return RootHash(_root(_reaching(reader, code, size), size))
 
 
 def prove_inclusion(reader: Reader, code: OfficeCode, index: int, size: int) -> tuple[bytes, ...]:
     """Raises ProofError when ``index`` is not below ``size``, Missing when the log is shorter."""
-    row = _stored(reader, code)
+    row = _reaching(reader, code, size)
     return merkle_inclusion(index, size, lambda level, at: _subtree(row, level, at))
 
 
@@ -211,12 +211,21 @@ def prove_consistency(
     reader: Reader, code: OfficeCode, size1: int, size2: int
 ) -> tuple[bytes, ...]:
     """Raises ProofError when ``size1`` exceeds ``size2``, Missing when the log is shorter."""
-    row = _stored(reader, code)
+    row = _reaching(reader, code, size2)
     return merkle_consistency(size1, size2, lambda level, at: _subtree(row, level, at))
 
 
 def _stored(reader: Reader, code: OfficeCode) -> _Row:
     return lambda level, number: reader.get(TILE, tile_key(code, level, number)) or b""
+
+
+def _reaching(reader: Reader, code: OfficeCode, size: int) -> _Row:
+    """The tiles of a log that is at least ``size`` long.  Not every proof needs the last leaf's
+    tile, so without this some proofs of a future size would come out."""
+    now = head(reader, code)
+    if size > now.size:
+        raise Missing(f"log {code}", f"size {size}", now.size)
+    return _stored(reader, code)
 
 
 def _subtree(row: _Row, level: int, index: int) -> bytes:

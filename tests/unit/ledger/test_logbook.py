@@ -1,0 +1,344 @@
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import TypeVar
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ledger import logbook
+from ledger.checkpoint import Checkpoint, parse_checkpoint, sign_checkpoint
+from ledger.logbook import ENTRY, HEAD, TILE, Head, entry_key, tile_key
+from ledger.merkle import EMPTY_ROOT, leaf_hash, root_of, verify_consistency, verify_inclusion
+from ledger.tiles import bundle_path, bundles_of, decode_bundle, tile_path, tiles_of
+from node.hands.storage.memory_kv import MemoryStore
+from protocol.errors import Corrupt, DecodeError, Missing, ProofError
+from protocol.ids import RootHash, parse_office
+from protocol.keys import SigningKey
+from protocol.ports import Reader, Writer
+
+T = TypeVar("T")
+CODE, NEIGHBOUR = parse_office("320500"), parse_office("320501")
+ORIGIN = "fzb.example/320500"
+KEY = SigningKey.from_seed(bytes(32))
+
+
+def second_opinion() -> ModuleType:
+    path = Path(__file__).resolve().parents[2] / "vectors" / "check.py"
+    spec = importlib.util.spec_from_file_location("merkle_check", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+CHECK = second_opinion()
+
+
+def made(size: int) -> list[bytes]:
+    return [f"entry {index}".encode() for index in range(size)]
+
+
+def store(size: int = 0) -> MemoryStore:
+    tables = MemoryStore([ENTRY, TILE, HEAD])
+    tables.run(lambda writer: logbook.append(writer, CODE, made(size)))
+    return tables
+
+
+def read(tables: MemoryStore, job: Callable[[Reader], T]) -> T:
+    with tables.read() as reader:
+        return job(reader)
+
+
+def checkpoint(size: int) -> Checkpoint:
+    return Checkpoint(ORIGIN, size, RootHash(root_of(map(leaf_hash, made(size)))))
+
+
+def findings(tables: MemoryStore) -> list[tuple[str, str]]:
+    return read(tables, lambda r: [(f.code, f.where) for f in logbook.check_log(r, CODE)])
+
+
+def test_a_log_without_rows_is_empty() -> None:
+    tables = store()
+    assert read(tables, lambda r: logbook.head(r, CODE)) == Head(0, RootHash(EMPTY_ROOT), b"")
+    assert read(tables, lambda r: logbook.root_at(r, CODE, 0)).raw == EMPTY_ROOT
+    assert findings(tables) == []
+    assert tables.dump()[HEAD] == {}
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.integers(0, 300), min_size=1, max_size=4), st.data())
+def test_batches_do_not_matter(batches: list[int], data: st.DataObject) -> None:
+    """Heads, roots and proofs are those of the definition, however the entries came in."""
+    whole = made(sum(batches))
+    tables = MemoryStore([ENTRY, TILE, HEAD])
+    start = 0
+    for count in batches:
+        part = whole[start : start + count]
+        start += count
+        head = tables.run(lambda writer, part=part: logbook.append(writer, CODE, part))
+        assert head == Head(start, RootHash(CHECK.root(whole[:start])), b"")
+    assert tables.dump() == store(len(whole)).dump()
+    assert findings(tables) == []
+    if not whole:
+        return
+    index = data.draw(st.integers(0, len(whole) - 1))
+    size = data.draw(st.integers(index + 1, len(whole)))
+    root = read(tables, lambda r: logbook.root_at(r, CODE, size))
+    assert root.raw == CHECK.root(whole[:size])
+    path = read(tables, lambda r: logbook.prove_inclusion(r, CODE, index, size))
+    verify_inclusion(leaf_hash(whole[index]), index, size, root.raw, path)
+    assert CHECK.includes(index, size, whole[index], path, root.raw)
+    proof = read(tables, lambda r: logbook.prove_consistency(r, CODE, size, len(whole)))
+    verify_consistency(size, root.raw, len(whole), CHECK.root(whole), proof)
+    assert CHECK.consistent(size, root.raw, len(whole), CHECK.root(whole), proof)
+
+
+def test_third_level_of_tiles() -> None:
+    """At 65,536 entries the third level begins."""
+    size = 65_536 + 300
+    tables = store(size)
+    leaves = [leaf_hash(entry) for entry in made(size)]
+    head = read(tables, lambda r: logbook.head(r, CODE))
+    assert head.root.raw == root_of(leaves)
+    assert len(tables.dump()[TILE]) == 258 + 2 + 1
+    top = read(tables, lambda r: logbook.tile_hashes(r, CODE, 2, 0, 1))
+    assert top == root_of(leaves[:65_536])
+    assert top == read(tables, lambda r: logbook.subtree_hash(r, CODE, 16, 0))
+    path = read(tables, lambda r: logbook.prove_inclusion(r, CODE, 65_535, size))
+    verify_inclusion(leaves[65_535], 65_535, size, head.root.raw, path)
+
+
+def test_an_append_reads_and_writes_no_more_when_the_log_is_long() -> None:
+    class Counting:
+        def __init__(self, inner: Writer) -> None:
+            self.inner, self.gets, self.puts = inner, 0, 0
+
+        def get(self, table: str, key: bytes) -> bytes | None:
+            self.gets += 1
+            return self.inner.get(table, key)
+
+        def put(self, table: str, key: bytes, value: bytes) -> None:
+            self.puts += 1
+            self.inner.put(table, key, value)
+
+        delete = scan = None
+
+    def cost(size: int) -> tuple[int, int]:
+        def job(writer: Writer) -> tuple[int, int]:
+            counting = Counting(writer)
+            logbook.append(counting, CODE, [b"one more"])  # type: ignore[arg-type]
+            return counting.gets, counting.puts
+
+        return store(size).run(job)
+
+    assert cost(1_000)[1] == cost(20_000)[1] == 3  # entry, tile, head
+    assert cost(20_000)[0] < 25
+
+
+def test_entries_and_bundles() -> None:
+    tables = store(600)
+    assert read(tables, lambda r: logbook.entry(r, CODE, 599)) == b"entry 599"
+    assert list(read(tables, lambda r: logbook.entries(r, CODE, 250, 300))) == made(300)[250:]
+    assert read(tables, lambda r: logbook.entries(r, CODE, 7, 7)) == ()
+    data = read(tables, lambda r: logbook.bundle(r, CODE, 2, 88))
+    assert list(decode_bundle(data, 88)) == made(600)[512:]
+    narrow = read(tables, lambda r: logbook.tile_hashes(r, CODE, 0, 2, 3))
+    assert narrow == b"".join(leaf_hash(entry) for entry in made(600)[512:515])
+    for job in (
+        lambda r: logbook.entry(r, CODE, 600),
+        lambda r: logbook.entries(r, CODE, 599, 601),
+        lambda r: logbook.entries(r, NEIGHBOUR, 0, 1),
+        lambda r: logbook.bundle(r, CODE, 2, 89),
+        lambda r: logbook.tile_hashes(r, CODE, 0, 2, 89),
+        lambda r: logbook.root_at(r, CODE, 601),
+        lambda r: logbook.prove_inclusion(r, CODE, 600, 601),
+        lambda r: logbook.prove_consistency(r, CODE, 600, 601),
+    ):
+        with pytest.raises(Missing):
+            read(tables, job)
+
+
+def test_logs_of_one_store_do_not_touch() -> None:
+    tables = store(300)
+    before = read(tables, lambda r: logbook.head(r, CODE))
+    tables.run(lambda writer: logbook.append(writer, NEIGHBOUR, [b"other"] * 300))
+    assert read(tables, lambda r: logbook.head(r, CODE)) == before
+    assert read(tables, lambda r: logbook.entry(r, CODE, 299)) == b"entry 299"
+    assert findings(tables) == []
+
+
+def test_long_entries() -> None:
+    tables = store(2)
+    before = tables.dump()
+    with pytest.raises(DecodeError, match="65535"):
+        tables.run(lambda writer: logbook.append(writer, CODE, [b"x", bytes(65_536)]))
+    assert tables.dump() == before
+    assert tables.run(lambda writer: logbook.append(writer, CODE, [bytes(65_535)])).size == 3
+
+
+def test_the_note_belongs_to_the_head() -> None:
+    tables = store(5)
+    note = sign_checkpoint(checkpoint(5), KEY)
+    with pytest.raises(ProofError):
+        tables.run(lambda w: logbook.set_note(w, CODE, sign_checkpoint(checkpoint(4), KEY)))
+    tables.run(lambda writer: logbook.set_note(writer, CODE, note))
+    assert read(tables, lambda r: logbook.head(r, CODE)) == Head(5, checkpoint(5).root, note)
+    assert tables.run(lambda writer: logbook.append(writer, CODE, [])).note == note
+    assert tables.run(lambda writer: logbook.append(writer, CODE, [b"x"])).note == b""
+
+
+def test_a_mirror_follows() -> None:
+    """In one step, or in batches with consistency proofs."""
+    source, mirror, slow = store(700), store(), store()
+    tables = mirror.run(lambda w: logbook.append_verified(w, CODE, 0, made(700), checkpoint(700)))
+    assert tables.size == 700
+    for start in range(0, 700, 100):
+        end = start + 100
+        proof = read(source, lambda r, end=end: logbook.prove_consistency(r, CODE, end, 700))
+        slow.run(
+            lambda w, start=start, end=end, proof=proof: logbook.append_verified(
+                w, CODE, start, made(700)[start:end], checkpoint(700), proof=proof
+            )
+        )
+    assert source.dump() == mirror.dump() == slow.dump()
+    again = slow.run(lambda w: logbook.append_verified(w, CODE, 700, [], checkpoint(700)))
+    assert again.size == 700
+
+
+@pytest.mark.parametrize(
+    ("start", "added", "size"),
+    [
+        (9, made(20)[9:], 20),
+        (11, made(20)[11:], 20),
+        (10, made(20)[10:19], 20),
+        (10, [*made(20)[10:], b"more"], 20),
+        (10, [*made(20)[10:19], b"other"], 20),
+        (10, made(20)[10:][::-1], 20),
+        (10, [], 20),
+        (10, made(20)[10:], 9),
+    ],
+)
+def test_a_mirror_refuses(start: int, added: list[bytes], size: int) -> None:
+    mirror = store(10)
+    before = mirror.dump()
+    written: list[str] = []
+
+    def job(writer: Writer) -> None:
+        try:
+            logbook.append_verified(writer, CODE, start, added, checkpoint(size))
+        except ProofError:
+            written.append("refused")  # and the transaction goes on: nothing may have been put
+
+    mirror.run(job)
+    assert written == ["refused"]
+    assert mirror.dump() == before
+
+
+def damage(tables: MemoryStore, table: str, key: bytes, change: Callable[[bytes], bytes]) -> None:
+    def job(writer: Writer) -> None:
+        value = writer.get(table, key)
+        assert value is not None
+        writer.put(table, key, change(value))
+
+    tables.run(job)
+
+
+def flip(at: int) -> Callable[[bytes], bytes]:
+    return lambda value: value[:at] + bytes([value[at] ^ 1]) + value[at + 1 :]
+
+
+def test_check_names_what_is_damaged() -> None:
+    def of(table: str, key: bytes, change: Callable[[bytes], bytes]) -> list[tuple[str, str]]:
+        tables = store(600)
+        damage(tables, table, key, change)
+        return findings(tables)
+
+    assert of(ENTRY, entry_key(CODE, 300), flip(0)) == [("log.entry", "entry 300")]
+    assert of(ENTRY, entry_key(CODE, 0), lambda value: value + b"!") == [("log.entry", "entry 0")]
+    # a damaged leaf hash disagrees with the entry below it and with what is above it
+    assert of(TILE, tile_key(CODE, 0, 1), flip(32 * 44)) == [
+        ("log.entry", "entry 300"),
+        ("log.tile", "tile 1/0"),
+    ]
+    assert of(TILE, tile_key(CODE, 0, 2), flip(0)) == [
+        ("log.entry", "entry 512"),
+        ("log.root", "head of size 600"),
+    ]
+    assert of(TILE, tile_key(CODE, 1, 0), flip(40)) == [
+        ("log.tile", "tile 1/0"),
+        ("log.root", "head of size 600"),
+    ]
+    assert of(TILE, tile_key(CODE, 0, 2), lambda v: v[:-32]) == [("log.tile.width", "tile 0/2")]
+    assert of(TILE, tile_key(CODE, 0, 2), lambda v: v[:-1]) == [
+        ("log.tile.width", "tile 0/2"),
+    ]
+    assert of(HEAD, CODE.encode(), flip(8)) == [("log.root", "head of size 600")]
+    assert of(HEAD, CODE.encode(), lambda value: value[:-1]) == [("log.head", "head")]
+
+
+def test_check_names_what_is_missing_or_too_much() -> None:
+    tables = store(600)
+
+    def job(writer: Writer) -> None:
+        for index in (0, 5, 6, 599):
+            writer.delete(ENTRY, entry_key(CODE, index))
+        writer.delete(TILE, tile_key(CODE, 0, 0))
+        writer.put(ENTRY, entry_key(CODE, 600), b"")
+        writer.put(TILE, tile_key(CODE, 0, 3), bytes(32))
+        writer.put(TILE, tile_key(CODE, 2, 0), bytes(32))
+
+    tables.run(job)
+    assert findings(tables) == [
+        ("log.entry.missing", "entries 0 to 0"),
+        ("log.entry.missing", "entries 5 to 6"),
+        ("log.entry.extra", "entry 600"),
+        ("log.entry.missing", "entries 599 to 599"),
+        ("log.tile.width", "tile 0/0"),
+        ("log.tile.extra", "tile 0/3"),
+        ("log.tile.extra", "tile 2/0"),
+    ]
+
+
+def test_check_reads_the_note() -> None:
+    tables = store(5)
+    tables.run(lambda w: logbook.set_note(w, CODE, sign_checkpoint(checkpoint(5), KEY)))
+    assert findings(tables) == []
+    damage(tables, HEAD, CODE.encode(), lambda value: value.replace(b"\n5\n", b"\n6\n"))
+    assert findings(tables) == [("log.note", "note of the head")]
+
+
+def test_a_damaged_log_is_not_appended_to() -> None:
+    tables = store(5)
+    damage(tables, TILE, tile_key(CODE, 0, 0), lambda value: value[:-32])
+    with pytest.raises(Corrupt):
+        tables.run(lambda writer: logbook.append(writer, CODE, [b"x"]))
+    damage(tables, HEAD, CODE.encode(), lambda value: value[:-1])
+    with pytest.raises(Corrupt):
+        read(tables, lambda r: logbook.head(r, CODE))
+
+
+def test_published_log(data_dir: Path) -> None:
+    """Appending the entries of a log of transparency-dev/tessera one by one gives its checkpoints
+    and its tiles."""
+    folder = data_dir / "vectors" / "tessera-log"
+    tables = store()
+    for entry in decode_bundle((folder / bundle_path(0, 15)).read_bytes(), 15):
+        head = tables.run(lambda writer, entry=entry: logbook.append(writer, CODE, [entry]))
+        theirs = parse_checkpoint((folder / f"checkpoint.{head.size}").read_bytes())
+        assert (theirs.size, theirs.root) == (head.size, head.root)
+        for tile in tiles_of(head.size):
+            path = folder / tile_path(tile.level, tile.number, tile.width)
+            ours = read(
+                tables,
+                lambda r, t=tile: logbook.tile_hashes(r, CODE, t.level, t.number, t.width),
+            )
+            assert path.read_bytes() == ours
+        for bundle in bundles_of(head.size):
+            data = read(tables, lambda r, b=bundle: logbook.bundle(r, CODE, b.number, b.width))
+            assert (folder / bundle_path(bundle.number, bundle.width)).read_bytes() == data
