@@ -174,6 +174,7 @@ class _Lane:
         self._random = draws(seed, f"lane {name}")
         self._arrives_at = 0.0
         self._under_way = 0
+        self._line: deque[Callable[[], None]] = deque()
         self._arrived: deque[bytes] = deque()
         self._ended = ""
         self._deaf = False
@@ -189,11 +190,13 @@ class _Lane:
     def notice(self) -> float:
         return self._random.uniform(*NOTICE_SECONDS)
 
-    def later(self, seconds: float, action: Callable[..., None], *arguments: object) -> None:
+    def later(self, seconds: float, action: Callable[[], None]) -> None:
         """Never before what was put on the lane earlier."""
         loop = asyncio.get_running_loop()
         self._arrives_at = max(self._arrives_at, loop.time() + seconds)
-        loop.call_at(self._arrives_at, action, *arguments)
+        # Timers of one instant come in any order, so they take from this line, not their own.
+        self._line.append(action)
+        loop.call_at(self._arrives_at, lambda: self._line.popleft()())
 
     async def put(self, frame: bytes) -> None:
         while self._under_way + len(self._arrived) >= FRAMES_UNDER_WAY_MAX and not self._ended:
@@ -202,7 +205,7 @@ class _Lane:
             raise Unavailable("connection", "an open one", self._ended)
         if not self.silent:
             self._under_way += 1
-            self.later(self.delay(), self._arrive, frame)
+            self.later(self.delay(), lambda: self._arrive(frame))
 
     async def get(self) -> bytes:
         while not self._arrived:
@@ -217,6 +220,9 @@ class _Lane:
         """No more frames; those that arrived can still be taken."""
         self._ended = self._ended or why
         self._wake()
+
+    def lose(self) -> None:
+        self.end("lost")
 
     def deafen(self) -> None:
         """The receiver is gone; the sender does not know it yet."""
@@ -289,7 +295,7 @@ class _End:
         for lane in (self._out, self._into):
             if not lane.silent:
                 lane.silent = True
-                lane.later(lane.notice(), lane.end, "lost")
+                lane.later(lane.notice(), lane.lose)
         self._network.record_broken(self, "lost")
 
     def _tell_closed(self) -> None:

@@ -6,6 +6,7 @@ Who can write here can mislead readers of this node's index; the loss of all cos
 from __future__ import annotations
 
 import mmap
+import os
 import re
 from pathlib import Path
 
@@ -34,13 +35,14 @@ class FileSegmentStore:
         write_file(self._path(name), data)
 
     def open(self, name: str) -> memoryview:
+        path = self._path(name)
         try:
-            with self._path(name).open("rb") as file:
+            with path.open("rb") as file:
+                if not os.fstat(file.fileno()).st_size:
+                    return memoryview(b"")  # an empty file cannot be mapped
                 return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
         except FileNotFoundError as error:
             raise Missing("segment store", f"segment {name}", "nothing") from error
-        except ValueError:  # an empty file cannot be mapped
-            return memoryview(b"")
 
     def delete(self, name: str) -> None:
         remove_file(self._path(name))
