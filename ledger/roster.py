@@ -8,14 +8,16 @@ note, which is the only thing an auditor takes on trust.  docs/spec/membership.m
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final
 
-from ledger.events import MemberAdmit, MemberRevoke, RootSignature
 from ledger.checkpoint import log_key
-from ledger.note import COSIGNATURE_V1, Note, NoteKey, open_note, parse_note, sign_note
+from ledger.events import MemberAdmit, MemberRevoke, RootSignature
+from ledger.note import COSIGNATURE_V1, ED25519, Note, NoteKey, open_note, parse_note, sign_note
 from protocol.canonical import encode
 from protocol.errors import DecodeError, ProofError
 from protocol.ids import NetworkId, OfficeCode, RootHash, parse_office
@@ -31,6 +33,7 @@ from protocol.shapes import to_value
 GENESIS_TITLE: Final = "fangzhi genesis v1"
 ROSTER_DOMAIN: Final = b"fangzhi/roster/v1\n"
 TIERS: Final = ("province", "city", "county")
+_HEX_KEY: Final = re.compile(r"[0-9a-f]{64}")
 _PARENT_TIER: Final = {"county": "city", "city": "province"}
 
 
@@ -87,9 +90,8 @@ def read_genesis(data: bytes) -> Genesis:
     """
     genesis = _parse_genesis(parse_note(data).text)
     _, verified = open_note(data, genesis.roots)
-    signed = len({signature.key_id for signature in verified})
-    if signed < genesis.threshold:
-        raise ProofError("genesis note", f"{genesis.threshold} root signatures", signed)
+    if len(verified) < genesis.threshold:
+        raise ProofError("genesis note", f"{genesis.threshold} root signatures", len(verified))
     return genesis
 
 
@@ -107,6 +109,8 @@ def _parse_genesis(text: str) -> Genesis:
         raise DecodeError("genesis threshold", f"1 to {roots}", threshold)
     if len(network.encode()) > ORIGIN_BYTES_MAX - 7 or not network.isascii() or " " in network:
         raise DecodeError("genesis network", "a short ASCII name", repr(network[:60]))
+    if not _HEX_KEY.fullmatch(log):
+        raise DecodeError("genesis log key", "64 hexadecimal digits", repr(log[:80]))
     genesis = Genesis(
         network=network,
         province=parse_office(province),
@@ -114,6 +118,10 @@ def _parse_genesis(text: str) -> Genesis:
         roots=tuple(NoteKey.parse(line) for line in root_lines),
         log_key=bytes.fromhex(log),
     )
+    if len(genesis.root_keys()) != roots or any(root.type != ED25519 for root in genesis.roots):
+        raise DecodeError(
+            "genesis roots", "different keys of type 01", "a key twice or another type"
+        )
     if genesis.text() != text:
         raise DecodeError("genesis note", "its canonical text", "another spelling")
     return genesis
@@ -149,6 +157,17 @@ class Member:
         return NoteKey(self.witness_name(genesis), COSIGNATURE_V1, self.witness_key)
 
 
+@dataclass(frozen=True, slots=True)
+class Closure:
+    """Where a revocation cuts a log: what stands at ``log_size`` or later and does not know of the
+    revocation (at index ``at`` of the provincial log) counts for nothing."""
+
+    code: OfficeCode
+    at: int
+    log_size: int
+    log_root: RootHash
+
+
 @dataclass(frozen=True)
 class Roster:
     """The members at one size of the provincial log."""
@@ -156,6 +175,7 @@ class Roster:
     genesis: Genesis
     size: int = 0  # provincial events folded so far
     members: Mapping[OfficeCode, Member] = field(default_factory=dict)
+    closures: tuple[Closure, ...] = ()
 
     def apply(self, index: int, body: MemberAdmit | MemberRevoke) -> Roster:
         """The roster after the provincial event at ``index``.
@@ -164,12 +184,22 @@ class Roster:
             ProofError: not signed by enough root keys, or against a rule of membership.
         """
         verify_change(self.genesis, body)
+        closures = self.closures
         if isinstance(body, MemberRevoke):
             member = replace(self.member(body.code), revoked=True)
+            closures += (Closure(member.code, index, body.log_size, body.log_root),)
         else:
             member = self._admitted(body)
         members = {**self.members, member.code: member}
-        return replace(self, size=index + 1, members=members)
+        return replace(self, size=index + 1, members=members, closures=closures)
+
+    def is_void(self, code: str, index: int, roster_size: int) -> bool:
+        """Whether the event of ``code`` at ``index``, made under the roster of ``roster_size``,
+        stands in a tail that a revocation cut off."""
+        return any(
+            cut.code == code and index >= cut.log_size and roster_size <= cut.at
+            for cut in self.closures
+        )
 
     def member(self, code: str) -> Member:
         """
@@ -183,6 +213,10 @@ class Roster:
 
     def active(self) -> list[Member]:
         return [member for _, member in sorted(self.members.items()) if not member.revoked]
+
+    def cities(self) -> list[OfficeCode]:
+        """The active cities, which keep others' files and indexes."""
+        return [member.code for member in self.active() if member.tier == "city"]
 
     def event_key(self, code: str, signer: bytes) -> bytes | None:
         """The public key that may sign events for ``code`` under this id, if there is one."""
@@ -225,10 +259,14 @@ class Roster:
         parent = parse_office(body.parent) if body.parent else None
         if body.tier not in TIERS or len(self.members) >= NETWORK_OFFICES_MAX:
             raise ProofError(where, f"a tier among {TIERS}", body.tier)
-        if (parent is None) != (body.tier == "province" and code == self.genesis.province):
+        if not (parent is None) == (body.tier == "province") == (code == self.genesis.province):
             raise ProofError(where, "a parent for all but the province", body.parent)
-        if parent is not None and self.member(parent).tier != _PARENT_TIER[body.tier]:
-            raise ProofError(where, f"a parent of tier {_PARENT_TIER[body.tier]}", parent)
+        if code in self.members and self.members[code].tier != body.tier:
+            raise ProofError(where, f"its tier {self.members[code].tier}", body.tier)
+        if parent is not None:
+            above = self.member(parent)
+            if above.tier != _PARENT_TIER[body.tier] or above.revoked:
+                raise ProofError(where, f"an active {_PARENT_TIER[body.tier]} as parent", parent)
         for key in (body.log_key, body.witness_key, body.event_key, body.tls_pin):
             if len(key) != 32:
                 raise ProofError(where, "keys of 32 bytes", len(key))
@@ -236,8 +274,15 @@ class Roster:
             raise ProofError(where, "three different keys", "one key for two purposes")
         if not 0 < len(body.name) <= NAME_CHARS_MAX or not body.name.isprintable():
             raise ProofError(where, f"a printable name of 1–{NAME_CHARS_MAX} characters", body.name)
-        if max(len(body.peer_address), len(body.web_url)) > ADDRESS_CHARS_MAX:
-            raise ProofError(where, f"addresses of at most {ADDRESS_CHARS_MAX} characters", "more")
+        for address in (body.peer_address, body.web_url):
+            if len(address) > ADDRESS_CHARS_MAX or not (
+                address.isascii() and address.isprintable()
+            ):
+                raise ProofError(
+                    where, f"ASCII addresses of at most {ADDRESS_CHARS_MAX}", "another"
+                )
+        if body.web_url and not body.web_url.startswith(("http://", "https://")):
+            raise ProofError(where, "a web address of http or https", body.web_url)
         self._require_fresh_keys(where, code, body)
         return Member(
             code=code,
@@ -255,12 +300,12 @@ class Roster:
     def _require_fresh_keys(self, where: str, code: str, body: MemberAdmit) -> None:
         keys = {body.log_key, body.witness_key, body.event_key}
         for member in self.members.values():
-            if member.code != code and keys & {
+            if (member.code != code or member.revoked) and keys & {
                 member.log_key,
                 member.witness_key,
                 member.event_key,
             }:
-                raise ProofError(where, "keys of its own", f"a key of {member.code}")
+                raise ProofError(where, "new keys of its own", f"a key of {member.code}")
 
 
 def change_statement(genesis: Genesis, body: MemberAdmit | MemberRevoke) -> bytes:
@@ -304,3 +349,35 @@ class RosterRef:
 
     size: int
     root: RootHash
+
+
+class RosterHistory:
+    """Every roster of a network so far, oldest first."""
+
+    def __init__(self, genesis: Genesis) -> None:
+        self._rosters = [Roster(genesis)]
+
+    @property
+    def newest(self) -> Roster:
+        return self._rosters[-1]
+
+    def __iter__(self) -> Iterator[Roster]:
+        return iter(self._rosters)
+
+    def at(self, size: int) -> Roster:
+        """The roster after the first ``size`` events of the provincial log."""
+        after = bisect_right(self._rosters, size, key=lambda roster: roster.size)
+        return self._rosters[after - 1]
+
+    def apply(self, index: int, body: MemberAdmit | MemberRevoke) -> Roster:
+        """Take the member event at ``index``.  Rosters of that index or later are forgotten first:
+        they come from a transaction that was not committed.
+
+        Raises:
+            ProofError: see :meth:`Roster.apply`; the history is as before.
+        """
+        roster = self.at(index).apply(index, body)
+        while self.newest.size > index:
+            self._rosters.pop()
+        self._rosters.append(roster)
+        return roster

@@ -51,6 +51,10 @@ MANIFEST_BYTES_MAX: Final = 1 * MiB
 PAGES_PER_ITEM_MAX: Final = 50_000
 PAGE_CHARS_MAX: Final = 100_000
 PAGES_BLOB_BYTES_MAX: Final = 256 * MiB
+TEXT_BYTES_MAX: Final = 40 * MiB  # of one file; six times that (JSON escapes) fits a pages blob
+PAGE_LABEL_CHARS_MAX: Final = 100
+PACKAGE_BYTES_MAX: Final = 256 * GiB
+RECORD_ELEMENT_CHARS_MAX: Final = 5_000
 TITLE_CHARS_MAX: Final = 300
 REASON_CHARS_MAX: Final = 2_000
 DISK_RESERVE_BYTES: Final = 64 * MiB
@@ -59,6 +63,8 @@ DISK_RESERVE_BYTES: Final = 64 * MiB
 KEY_BYTES_MAX: Final = 511  # LMDB's own bound
 JOBS_WAITING_MAX: Final = 4096
 JOBS_PER_COMMIT_MAX: Final = 1024
+STATE_ROW_BYTES_MAX: Final = 128 * KiB
+ITEMS_PER_PAGE_MAX: Final = 1000
 
 # search
 QUERY_CHARS_MAX: Final = 200

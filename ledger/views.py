@@ -1,0 +1,193 @@
+"""What is known of an item, a holding, an anchor?  The read side of the fold.
+
+Tables of the ``state`` store (docs/spec/event.md, "The fold"); integers in keys are u64::
+
+    cursor       office                  how far its log is folded, and what its next event must say
+    root         size                    root of the provincial log at that size
+    member       index                   member.admit or member.revoke at that provincial index
+    fact         item, origin, index     one valid event about an item
+    item         item                    ItemView, recomputed from the facts
+    public       item                    there when the view is public
+    by_manifest  manifest, item          items whose uploads name this manifest
+    anchor       child, parent           the parent's latest anchor of the child
+    count        office, word            items of the office in this state, u64
+    finding      office, index           stable code of the rule that this event breaks
+
+An item id begins with the code of its office, so a prefix of ``item`` is an office's items.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from ledger.events import KINDS
+from ledger.roster import Roster
+from protocol.canonical import Value
+from protocol.errors import DecodeError, Missing
+from protocol.ids import BlobId, EventRef, ItemId, OfficeCode, RootHash, UnixMs
+from protocol.limits import ITEMS_PER_PAGE_MAX, STATE_ROW_BYTES_MAX
+from protocol.ports import Reader
+from protocol.shapes import from_value, unpack
+
+TABLES: Final = (
+    "anchor",
+    "by_manifest",
+    "count",
+    "cursor",
+    "fact",
+    "finding",
+    "item",
+    "member",
+    "public",
+    "root",
+)
+ITEM_CHARS: Final = 20
+STATUSES: Final = ("submitted", "accepted", "returned", "withdrawn")  # 待审核 已审 返工 下架
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One valid event about an item, as the fold keeps it."""
+
+    ref: EventRef
+    kind: str
+    time: UnixMs  # claimed
+    signer: bytes
+    roster_size: int
+    body: Value
+
+    def read_body(self) -> object:
+        return from_value(KINDS[self.kind], self.body, f"fact {self.kind}")
+
+
+@dataclass(frozen=True, slots=True)
+class ItemView:
+    """The present state of an item: its current revision and what was said of it."""
+
+    item: ItemId
+    owner: OfficeCode
+    status: str  # one of STATUSES
+    public: bool
+    rights: str
+    manifest: BlobId
+    upload: EventRef
+    uploaded_at: UnixMs  # claimed
+    revisions: int
+    files: int
+    file_bytes: int
+    report: BlobId | None
+    text_ref: EventRef | None  # the text.derive event; without one there are no pages
+    pages: int
+    pages_bytes: int
+    pages_blob: BlobId | None
+    pages_root: RootHash | None
+    review: EventRef | None  # the event that accepted or returned this revision
+    withdrawn: EventRef | None
+    reason: BlobId | None  # why it was withdrawn, else why it was returned
+    holders: tuple[OfficeCode, ...]  # whose own log says that they hold this revision
+
+
+@dataclass(frozen=True, slots=True)
+class AnchorView:
+    """What an office above recorded last of a log."""
+
+    by: OfficeCode
+    index: int  # of the anchor event in its log
+    time: UnixMs  # claimed
+    roster_size: int
+    size: int
+    root: RootHash
+
+
+def number(value: int) -> bytes:
+    """An integer inside a key."""
+    return value.to_bytes(8, "big")
+
+
+def item(reader: Reader, item_id: str) -> ItemView:
+    """
+    Raises:
+        Missing: nothing was uploaded under this id, as far as the logs here tell.
+    """
+    row = reader.get("item", item_id.encode()) if len(item_id) == ITEM_CHARS else None
+    if row is None:
+        raise Missing("item", "an item in the logs", repr(item_id[:40]))
+    return _unpack_view(row)
+
+
+def items(
+    reader: Reader,
+    owner: str = "",
+    *,
+    public_only: bool = False,
+    start_after: str = "",
+    limit: int = ITEMS_PER_PAGE_MAX,
+) -> list[ItemView]:
+    """A page of items in order of id, of one office or of all."""
+    table = "public" if public_only else "item"
+    start = start_after.encode() + b"\0" if start_after else b""
+    views: list[ItemView] = []
+    for key, _ in reader.scan(table, owner.encode(), start):
+        if len(views) == min(limit, ITEMS_PER_PAGE_MAX):
+            break
+        views.append(item(reader, key.decode()))
+    return views
+
+
+def item_of_manifest(reader: Reader, manifest: BlobId) -> ItemId:
+    """The one item that has (or had) this revision.
+
+    Raises:
+        Missing: none, or more than one claims it: only an office that lies names the manifest of
+            another item, and then the manifest itself says whose it is.
+    """
+    found = [ItemId(key[32:].decode()) for key, _ in reader.scan("by_manifest", manifest.raw)]
+    if len(found) != 1:
+        raise Missing("manifest", f"one item of {manifest.short}", f"{len(found)} items")
+    return found[0]
+
+
+def facts(reader: Reader, item_id: str) -> list[Fact]:
+    """Every valid event about an item, by office and index."""
+    return [
+        unpack(Fact, row, bytes_max=STATE_ROW_BYTES_MAX, where="fact")
+        for _, row in reader.scan("fact", item_id.encode())
+    ]
+
+
+def counts(reader: Reader, office: str = "") -> dict[str, int]:
+    """How many items of an office (or of all) are in each status, and how many are public."""
+    totals = dict.fromkeys((*STATUSES, "public"), 0)
+    for key, value in reader.scan("count", office.encode()):
+        totals[key[6:].decode()] += int.from_bytes(value, "big")
+    return totals
+
+
+def anchors(reader: Reader, roster: Roster, child: str) -> list[AnchorView]:
+    """The latest anchor of a log by each office above it that was not cut off since."""
+    rows = [
+        unpack(AnchorView, row, bytes_max=STATE_ROW_BYTES_MAX, where="anchor")
+        for _, row in reader.scan("anchor", child.encode())
+    ]
+    return [row for row in rows if not roster.is_void(row.by, row.index, row.roster_size)]
+
+
+def findings(reader: Reader, office: str = "") -> Iterator[tuple[OfficeCode, int, str]]:
+    """(office, index, code) of every event that broke a rule and was skipped."""
+    for key, code in reader.scan("finding", office.encode()):
+        yield OfficeCode(key[:6].decode()), int.from_bytes(key[6:], "big"), code.decode()
+
+
+def folded_size(reader: Reader, office: str) -> int:
+    """How many events of an office's log are folded."""
+    row = reader.get("cursor", office.encode())
+    return 0 if row is None else int.from_bytes(row[:8], "big")
+
+
+def _unpack_view(row: bytes) -> ItemView:
+    view = unpack(ItemView, row, bytes_max=STATE_ROW_BYTES_MAX, where="item view")
+    if view.status not in STATUSES:
+        raise DecodeError("item view", f"a status among {STATUSES}", view.status)
+    return view
