@@ -1,0 +1,217 @@
+"""A small network whose logs are lists in memory, for the tests of the fold and of the audit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from ledger.checkpoint import Checkpoint, Cosigner, cosign, sign_checkpoint
+from ledger.events import (
+    Context,
+    Event,
+    MemberAdmit,
+    MemberRevoke,
+    VersionUpload,
+    sign_event,
+)
+from ledger.merkle import CompactRange, leaf_hash
+from ledger.note import ED25519, Note, NoteKey, parse_note
+from ledger.replay import Change, Fold, digest
+from ledger.roster import Genesis, sign_change, write_genesis
+from ledger.views import TABLES
+from node.hands.storage.memory_kv import MemoryStore
+from protocol.ids import (
+    BlobId,
+    EventRef,
+    ItemId,
+    LeafHash,
+    OfficeCode,
+    RootHash,
+    UnixMs,
+    mint_item,
+)
+from protocol.keys import SigningKey
+
+PROVINCE, CITY, CITY2, COUNTY, COUNTY2 = map(
+    OfficeCode, ("320000", "320500", "320600", "320581", "320681")
+)
+PARENTS = {CITY: PROVINCE, CITY2: PROVINCE, COUNTY: CITY, COUNTY2: CITY2}
+TIERS = {PROVINCE: "province", CITY: "city", CITY2: "city", COUNTY: "county", COUNTY2: "county"}
+START = UnixMs(1_700_000_000_000)
+
+
+def key(purpose: str) -> SigningKey:
+    return SigningKey.from_seed(BlobId.of(purpose.encode()).raw)
+
+
+def blob(name: str) -> BlobId:
+    return BlobId.of(name.encode())
+
+
+@dataclass
+class Network:
+    """Offices that append to their logs; ``generation`` numbers the keys of an office."""
+
+    logs: dict[OfficeCode, list[bytes]] = field(default_factory=dict)
+    roots: tuple[SigningKey, ...] = (key("root0"), key("root1"), key("root2"))
+    generation: dict[str, int] = field(default_factory=dict)
+    now: UnixMs = START
+    minted: int = 0
+
+    def __post_init__(self) -> None:
+        self.genesis = Genesis(
+            network="fzb.test.example",
+            province=PROVINCE,
+            threshold=2,
+            roots=tuple(
+                NoteKey(f"root{i}", ED25519, root.public) for i, root in enumerate(self.roots)
+            ),
+            log_key=self.key(PROVINCE, "log").public,
+        )
+        names = [f"root{i}" for i in range(3)]
+        self.genesis_note = write_genesis(self.genesis, dict(zip(names, self.roots, strict=True)))
+
+    def key(self, code: str, purpose: str) -> SigningKey:
+        return key(f"{code} {purpose} {self.generation.get(code, 0)}")
+
+    def admit_body(self, code: OfficeCode) -> MemberAdmit:
+        return MemberAdmit(
+            code=code,
+            name=f"office {code}",
+            tier=TIERS[code],
+            parent=PARENTS.get(code, ""),
+            log_key=self.key(code, "log").public,
+            witness_key=self.key(code, "witness").public,
+            event_key=self.key(code, "event").public,
+            tls_pin=bytes(32),
+            peer_address="",
+            web_url="",
+            signatures=(),
+        )
+
+    def with_roots(
+        self, body: MemberAdmit | MemberRevoke, count: int = 2
+    ) -> MemberAdmit | MemberRevoke:
+        for root in self.roots[:count]:
+            body = sign_change(self.genesis, body, root)
+        return body
+
+    def found(self, codes: Iterable[OfficeCode] = tuple(TIERS)) -> Network:
+        for code in codes:
+            self.append(PROVINCE, self.with_roots(self.admit_body(code)))
+        return self
+
+    def tree(self, code: OfficeCode, size: int | None = None) -> CompactRange:
+        return CompactRange().extend(map(leaf_hash, self.logs.get(code, [])[:size]))
+
+    def context(self, code: OfficeCode) -> Context:
+        own, province = self.tree(code), self.tree(PROVINCE)
+        return Context(
+            network=self.genesis.id,
+            origin=code,
+            last_size=own.size,
+            last_root=RootHash(own.root()),
+            roster_size=province.size,
+            roster_root=RootHash(province.root()),
+        )
+
+    def sign(self, code: OfficeCode, body: object, **changes: object) -> Event:
+        context = replace(self.context(code), **changes)  # type: ignore[arg-type]
+        return sign_event(context, body, self.now, self.key(code, "event"))
+
+    def append(self, code: OfficeCode, *bodies: object) -> EventRef:
+        """One batch; where its last event stands."""
+        context = self.context(code)
+        signer = self.key(code, "event")
+        self.now = UnixMs(self.now + 1000)
+        for body in bodies:
+            self.append_raw(code, sign_event(context, body, self.now, signer).encoded())
+        return self.ref(code, len(self.logs[code]) - 1)
+
+    def append_raw(self, code: OfficeCode, entry: bytes) -> None:
+        self.logs.setdefault(code, []).append(entry)
+
+    def ref(self, code: OfficeCode, index: int) -> EventRef:
+        return EventRef(code, index, LeafHash(leaf_hash(self.logs[code][index])))
+
+    def mint(self, code: OfficeCode) -> ItemId:
+        self.minted += 1
+        return mint_item(code, BlobId.of(f"{self.minted}".encode()).raw[:8])
+
+    def upload(
+        self,
+        code: OfficeCode,
+        item: ItemId,
+        manifest: str = "manifest",
+        supersedes: str = "",
+        rights: str = "open",
+    ) -> VersionUpload:
+        return VersionUpload(
+            item=item,
+            manifest=blob(manifest),
+            rights=rights,
+            files=1,
+            file_bytes=10,
+            supersedes=blob(supersedes) if supersedes else None,
+            report=None,
+        )
+
+    def checkpoint(self, code: OfficeCode, cosigners: Iterable[OfficeCode] = ()) -> bytes:
+        tree = self.tree(code)
+        text = Checkpoint(self.genesis.origin(code), tree.size, RootHash(tree.root()))
+        note = parse_note(sign_checkpoint(text, self.key(code, "log")))
+        lines = tuple(
+            cosign(
+                note.text,
+                Cosigner(f"{self.genesis.origin(each)}/witness", self.key(each, "witness")),
+                self.now // 1000 + 1,
+            )
+            for each in cosigners
+        )
+        return Note(note.text, note.signatures + lines).format()
+
+
+class State:
+    """A state store and its fold."""
+
+    def __init__(self, network: Network) -> None:
+        self.store = MemoryStore(TABLES)
+        self.fold = Fold(network.genesis)
+        self.network = network
+
+    def apply(self, code: OfficeCode, index: int) -> Change:
+        entry = self.network.logs[code][index]
+        return self.store.run(lambda writer: self.fold.apply(writer, code, index, entry))
+
+    def apply_all(self) -> list[Change]:
+        """Every log that there is, the province first."""
+        return [
+            self.apply(code, index)
+            for code in sorted(self.network.logs)
+            for index in range(len(self.network.logs[code]))
+        ]
+
+    def read(self, question: Callable[..., object], *arguments: object, **named: object) -> object:
+        with self.store.read() as reader:
+            return question(reader, *arguments, **named)
+
+    def digest(self) -> str:
+        return str(self.read(digest))
+
+
+@pytest.fixture(scope="session")
+def founded() -> Callable[[], Network]:
+    """Makes networks of five admitted offices of three tiers."""
+    return lambda: Network().found()
+
+
+@pytest.fixture
+def network(founded: Callable[[], Network]) -> Network:
+    return founded()
+
+
+@pytest.fixture(scope="session")
+def state_of() -> type[State]:
+    return State
