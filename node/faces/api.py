@@ -1,0 +1,109 @@
+"""The JSON API's questions: search, items, pages, files' records, offices, status."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Final
+
+from aiohttp import web
+
+from node.faces.asking import (
+    SEQ_MAX,
+    asker_of,
+    integer,
+    item_in,
+    json_body,
+    search_request,
+    service_of,
+    sha256_in,
+)
+from node.faces.service import Json
+from node.office.answers import SearchAnswer
+from protocol.ids import parse_item, parse_office
+
+ITEMS_SHOWN: Final = 50
+ITEMS_MAX: Final = 200
+MANIFEST_CACHING: Final = "no-cache"  # a withdrawn item's manifest must go at once
+
+
+def search_document(answer: SearchAnswer) -> Json:
+    """The search answer as it travels; its first keys are stable for ever."""
+    return asdict(answer)
+
+
+async def search(request: web.Request) -> web.Response:
+    """GET /api/v1/search?q= and POST /api/v1/search with the same members in JSON."""
+    fields: Json = dict(request.query)
+    if request.method == "POST":
+        fields = await json_body(request, ("q", "mode", "limit"))
+    query, mode, limit = search_request(fields)
+    answer = await service_of(request).search(query, mode, limit, asker_of(request))
+    return web.json_response(search_document(answer))
+
+
+async def items(request: web.Request) -> web.Response:
+    """GET /api/v1/items?office=&after=&limit=; ``next`` is the ``after`` of the next part."""
+    fields = request.query
+    office = parse_office(fields["office"]) if fields.get("office") else None
+    after = parse_item(fields["after"]) if fields.get("after") else ""
+    limit = integer(fields.get("limit", str(ITEMS_SHOWN)), "limit", 1, ITEMS_MAX)
+    lines = service_of(request).items(office, asker_of(request), after, limit)
+    more = lines[-1].item if len(lines) == limit else None
+    return web.json_response({"items": [asdict(line) for line in lines], "next": more})
+
+
+async def item(request: web.Request) -> web.Response:
+    """GET /api/v1/items/{item}"""
+    answer = service_of(request).item(item_in(request), asker_of(request))
+    return web.json_response(asdict(answer))
+
+
+async def page(request: web.Request) -> web.Response:
+    """GET /api/v1/items/{item}/pages/{seq}"""
+    seq = integer(request.match_info["seq"], "page number", 1, SEQ_MAX)
+    answer = await service_of(request).page(item_in(request), seq, asker_of(request))
+    return web.json_response(asdict(answer))
+
+
+async def file_records(request: web.Request) -> web.Response:
+    """GET /api/v1/files/{sha256}/records: where the logs speak of a file."""
+    names = ("office", "log_index", "manifest", "item")
+    records = service_of(request).file_items(sha256_in(request), asker_of(request))
+    return web.json_response(
+        {"records": [dict(zip(names, record, strict=True)) for record in records]}
+    )
+
+
+async def manifest(request: web.Request) -> web.Response:
+    """GET /api/v1/manifests/{sha256}: the very bytes whose hash the log names."""
+    body = service_of(request).manifest(sha256_in(request), asker_of(request))
+    return web.Response(
+        body=body,
+        content_type="application/json",
+        headers={"Cache-Control": MANIFEST_CACHING},
+    )
+
+
+async def offices(request: web.Request) -> web.Response:
+    """GET /api/v1/offices"""
+    lines = service_of(request).offices()
+    return web.json_response({"offices": [asdict(line) for line in lines]})
+
+
+async def status(request: web.Request) -> web.Response:
+    """GET /api/v1/status"""
+    return web.json_response(asdict(service_of(request).status()))
+
+
+def routes() -> list[web.RouteDef]:
+    return [
+        web.get("/api/v1/search", search),
+        web.post("/api/v1/search", search),
+        web.get("/api/v1/items", items),
+        web.get("/api/v1/items/{item}", item),
+        web.get("/api/v1/items/{item}/pages/{seq}", page),
+        web.get("/api/v1/files/{sha256}/records", file_records),
+        web.get("/api/v1/manifests/{sha256}", manifest),
+        web.get("/api/v1/offices", offices),
+        web.get("/api/v1/status", status),
+    ]

@@ -1,0 +1,159 @@
+"""What does a request ask, and who asks?  Strict reading of parameters, bodies and tokens."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import web
+
+from node.faces.service import Json, Service
+from node.office.answers import Asker
+from protocol.errors import AuthError, DecodeError, Forbidden
+from protocol.ids import BlobId, parse_item, parse_office
+from protocol.limits import HITS_MAX, QUERY_CHARS_MAX
+
+MODES: Final = ("auto", "exact", "pinyin")
+HITS_SHOWN: Final = 20
+TOKEN_CHARS_MAX: Final = 200
+SEQ_MAX: Final = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """What every handler has: the node, whether its caller has every right, the address to show."""
+
+    service: Service
+    trusted: bool
+    shown_url: str
+
+
+FACE: Final = web.AppKey("face", Face)
+
+
+def service_of(request: web.Request) -> Service:
+    return request.app[FACE].service
+
+
+def asker_of(request: web.Request) -> Asker:
+    """Who asks: everything on the node's own socket, else whoever holds the bearer token.
+
+    Raises:
+        AuthError: a token that is not known, or another kind of credentials.
+    """
+    face = request.app[FACE]
+    if face.trusted:
+        return Asker("administrator")
+    header = request.headers.get("Authorization")
+    if header is None:
+        return face.service.asker_for(None)
+    scheme, _, token = header.partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token or len(token) > TOKEN_CHARS_MAX:
+        raise AuthError("Authorization", "Bearer and a token", scheme[:20])
+    return face.service.asker_for(token)
+
+
+def staff_of(request: web.Request) -> Asker:
+    """Who asks for a change.
+
+    Raises:
+        AuthError: nobody we know.
+    """
+    asker = asker_of(request)
+    if asker.role == "public":
+        raise AuthError("Authorization", "a token: changes need one", "none")
+    return asker
+
+
+def administrator_of(request: web.Request) -> Asker:
+    """Who asks for an operator's command.
+
+    Raises:
+        AuthError: nobody we know.
+        Forbidden: another role.
+    """
+    asker = staff_of(request)
+    if asker.role != "administrator":
+        raise Forbidden("operate", "an administrator", asker.role)
+    return asker
+
+
+def item_in(request: web.Request) -> str:
+    return parse_item(request.match_info["item"])
+
+
+def office_in(request: web.Request) -> str:
+    return parse_office(request.match_info["code"])
+
+
+def sha256_in(request: web.Request) -> str:
+    return BlobId.parse(request.match_info["sha256"]).hex
+
+
+def integer(text: str, where: str, low: int, high: int) -> int:
+    """
+    Raises:
+        DecodeError: not a plain decimal number from ``low`` to ``high``.
+    """
+    if not (text.isascii() and text.isdecimal() and len(text) <= 12 and low <= int(text) <= high):
+        raise DecodeError(where, f"a number from {low} to {high}", repr(text[:20]))
+    return int(text)
+
+
+def search_request(fields: Json) -> tuple[str, str, int]:
+    """(query, mode, limit) of ``q``, ``mode`` and ``limit``.
+
+    Raises:
+        DecodeError: naming the one that does not fit.
+    """
+    query = text_field(fields, "q", QUERY_CHARS_MAX).strip()
+    if not query:
+        raise DecodeError("q", f"1 to {QUERY_CHARS_MAX} characters", "none")
+    mode = choice_field({"mode": "auto"} | fields, "mode", MODES)
+    limit = fields.get("limit", HITS_SHOWN)
+    if isinstance(limit, bool) or not isinstance(limit, int | str):
+        raise DecodeError("limit", f"a number from 1 to {HITS_MAX}", type(limit).__name__)
+    return query, mode, integer(str(limit), "limit", 1, HITS_MAX)
+
+
+async def json_body(request: web.Request, members: Iterable[str] | None = None) -> Json:
+    """The JSON object in the body, with no members but ``members``.
+
+    Raises:
+        DecodeError: anything else.
+    """
+    if request.content_type != "application/json":
+        raise DecodeError("Content-Type", "application/json", request.content_type)
+    try:
+        value = json.loads(await request.read())
+    except (ValueError, RecursionError) as error:
+        raise DecodeError("body", "JSON in UTF-8", str(error)[:80]) from error
+    if not isinstance(value, dict):
+        raise DecodeError("body", "a JSON object", type(value).__name__)
+    if members is not None and (strange := sorted(set(value) - set(members))):
+        raise DecodeError("body", f"no members but {', '.join(members)}", strange[0][:40])
+    return value
+
+
+def text_field(fields: Json, name: str, chars_max: int) -> str:
+    """A text of at most ``chars_max`` code points ("" when absent) that has a UTF-8 form."""
+    value = fields.get(name, "")
+    if not isinstance(value, str):
+        raise DecodeError(name, "a text", type(value).__name__)
+    if len(value) > chars_max:
+        raise DecodeError(name, f"at most {chars_max} characters", len(value))
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise DecodeError(name, "text with a UTF-8 form", "a lone surrogate") from error
+    return value
+
+
+def choice_field(fields: Json, name: str, choices: tuple[str, ...]) -> str:
+    value = fields.get(name)
+    if value not in choices:
+        raise DecodeError(name, f"one of {', '.join(choices)}", repr(value)[:40])
+    return str(value)

@@ -1,0 +1,101 @@
+"""Files over HTTP: whole or one range (RFC 9110), under their own names, never as pages of ours.
+
+A file's bytes come from outside.  Only kinds that browsers show without running anything are shown
+in place; all others are downloads, and a policy without scripts goes with every file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from typing import Final
+from urllib.parse import quote
+
+from aiohttp import web
+
+from node.faces.asking import asker_of, service_of, sha256_in
+from protocol.errors import FangzhiError
+
+SHOWN_IN_PLACE: Final = frozenset(
+    ("application/pdf", "image/jpeg", "image/png", "image/webp", "text/plain")
+)
+FILE_POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
+_RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
+_MEDIA_TYPE: Final = re.compile(r"[\w.+-]{1,60}/[\w.+-]{1,60}", re.ASCII)
+
+
+def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
+    """(offset, length) that a Range header asks of ``size`` bytes; the whole where it asks for
+    several ranges, for another unit or for nothing; None when it lies outside."""
+    match = _RANGE.fullmatch((header or "").strip())
+    if match is None or match.group(1) == match.group(2) == "":
+        return 0, size
+    first, last = match.groups()
+    if first == "":
+        length = min(int(last), size)
+        return (size - length, length) if length else None
+    start = int(first)
+    end = min(int(last), size - 1) if last else size - 1
+    if last and int(last) < start:
+        return 0, size  # not a range at all
+    return (start, end - start + 1) if start < size else None
+
+
+def disposition(name: str, media_type: str) -> str:
+    """Content-Disposition (RFC 6266) for a file name in any script."""
+    kind = "inline" if media_type in SHOWN_IN_PLACE else "attachment"
+    base = name.rsplit("/", 1)[-1] or "file"
+    plain = re.sub(r"[^A-Za-z0-9._ -]", "_", base)
+    return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(base, safe='')}"
+
+
+async def download(request: web.Request) -> web.StreamResponse:
+    """GET /api/v1/files/{sha256}"""
+    sha256 = sha256_in(request)
+    opened = await service_of(request).open_file(sha256, asker_of(request))
+    size, media_type, name, read = opened
+    tag = f'"{sha256}"'
+    headers = {
+        "Accept-Ranges": "bytes",
+        "Cache-Control": "no-cache",  # asked again each time: a withdrawn file is gone at once
+        "Content-Disposition": disposition(name, media_type),
+        "Content-Security-Policy": FILE_POLICY,
+        "ETag": tag,
+    }
+    if tag in (part.strip() for part in request.headers.get("If-None-Match", "").split(",")):
+        return web.Response(status=304, headers=headers)
+    same = request.headers.get("If-Range", tag) == tag
+    span = byte_range(request.headers.get("Range") if same else None, size)
+    if span is None:
+        return web.Response(status=416, headers={"Content-Range": f"bytes */{size}"})
+    offset, length = span
+    response = web.StreamResponse(status=200, headers=headers)
+    safe = _MEDIA_TYPE.fullmatch(media_type)
+    response.content_type = media_type if safe else "application/octet-stream"
+    if media_type == "text/plain":
+        response.charset = "utf-8"
+    response.content_length = length
+    if length < size:
+        response.set_status(206)
+        response.headers["Content-Range"] = f"bytes {offset}-{offset + length - 1}/{size}"
+    await response.prepare(request)
+    if request.method == "GET":
+        await _send(request, response, read(offset, length))
+    return response
+
+
+async def _send(
+    request: web.Request, response: web.StreamResponse, body: AsyncIterator[bytes]
+) -> None:
+    try:
+        async for part in body:
+            await response.write(part)
+        await response.write_eof()
+    except FangzhiError:
+        # The holder broke off.  The head is sent, so the reader can only be told by a cut.
+        if request.transport is not None:
+            request.transport.abort()
+
+
+def routes() -> list[web.RouteDef]:
+    return [web.get("/api/v1/files/{sha256}", download)]

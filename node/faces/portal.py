@@ -1,0 +1,252 @@
+"""The portal: what a reader sees of the network, rendered here, without scripts or cookies.
+
+Chinese first; ``?lang=en`` says the same in English.  Texts of items are data: they are escaped
+by the templates and never interpreted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final
+
+import jinja2
+from aiohttp import web
+
+from node.faces.asking import (
+    FACE,
+    HITS_SHOWN,
+    MODES,
+    SEQ_MAX,
+    asker_of,
+    integer,
+    item_in,
+    office_in,
+    search_request,
+    service_of,
+)
+from node.faces.wording import LANGUAGES, Wording, phrases, tools
+from node.office.answers import ItemLine, OfficeLine, SearchAnswer
+from protocol.errors import FangzhiError, Missing
+from protocol.ids import parse_item
+from protocol.limits import HITS_MAX, QUERY_CHARS_MAX
+
+TEMPLATES: Final = web.AppKey("templates", jinja2.Environment)
+HOME_ITEMS: Final = 12
+WINDOW_ITEMS: Final = 100
+_STATIC_TYPES: Final = {"portal.css": "text/css", "seal.svg": "image/svg+xml"}
+
+
+def make_templates() -> jinja2.Environment:
+    """The environment of all templates: everything escaped, a missing name is an error."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("node.faces"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals |= tools() | {
+        "modes": MODES,
+        "seal": static_path("seal.svg"),
+        "style": static_path("portal.css"),
+    }
+    return environment
+
+
+def wording_of(request: web.Request) -> Wording:
+    asked = request.query.get("lang", LANGUAGES[0])
+    return Wording(asked if asked in LANGUAGES else LANGUAGES[0])
+
+
+def render(
+    request: web.Request, template: str, values: Mapping[str, Any], status: int = 200
+) -> web.Response:
+    """The page ``template`` in the request's language."""
+    wording = wording_of(request)
+    other = next(language for language in LANGUAGES if language != wording.language)
+    asked = {name: value for name, value in request.query.items() if name != "lang"}
+    page = request.app[TEMPLATES].get_template(template)
+    body = page.render(
+        {"query": "", "mode": "auto", **values},
+        t=wording.say,
+        w=wording,
+        other_language=Wording(other).link(request.path, **asked),
+    )
+    return web.Response(text=body, status=status, content_type="text/html")
+
+
+def office_names(request: web.Request) -> dict[str, str]:
+    """The name of every office of the roster in the request's language."""
+    wording = wording_of(request)
+    lines = service_of(request).offices()
+    return {line.code: wording.office(line.code, line.name) for line in lines}
+
+
+async def home(request: web.Request) -> web.Response:
+    """GET /"""
+    service = service_of(request)
+    offices = service.offices()
+    values = {
+        "network": service.status().network,
+        "provinces": tree(offices),
+        "items": service.items(None, asker_of(request), "", HOME_ITEMS),
+    }
+    return render(request, "home.html", values)
+
+
+def tree(
+    offices: list[OfficeLine],
+) -> list[tuple[OfficeLine, list[tuple[OfficeLine, list[OfficeLine]]]]]:
+    """Provinces, each with its cities, each with its counties; an office whose parent is not in
+    the list stands at the top."""
+    below: dict[str, list[OfficeLine]] = {}
+    codes = {office.code for office in offices}
+    for office in offices:
+        below.setdefault(office.parent if office.parent in codes else "", []).append(office)
+    return [
+        (top, [(city, below.get(city.code, [])) for city in below.get(top.code, [])])
+        for top in below.get("", [])
+    ]
+
+
+async def search(request: web.Request) -> web.Response:
+    """GET /search?q=&mode=&limit=; without a query: the search box."""
+    if not request.query.get("q", "").strip():
+        raise web.HTTPFound(wording_of(request).link("/"))
+    query, mode, limit = search_request(dict(request.query))
+    service = service_of(request)
+    answer = await service.search(query, mode, limit, asker_of(request))
+    names = office_names(request)
+    more = min(max(limit, HITS_SHOWN) * 2, HITS_MAX)
+    values = {
+        "query": query,
+        "mode": mode,
+        "answer": answer,
+        "missing": [names.get(code, code) for code in answer.coverage.missing],
+        "answerers": answerers(answer, names),
+        "more": more if answer.total > len(answer.hits) and more > limit else 0,
+    }
+    return render(request, "search.html", values)
+
+
+def answerers(
+    answer: SearchAnswer, names: Mapping[str, str]
+) -> list[tuple[str, list[tuple[str, int]]]]:
+    """Each node that answered, by name, with the (office name, log size) of its shards."""
+    by_node: dict[str, list[tuple[str, int]]] = {}
+    for source in answer.coverage.sources:
+        node = names.get(source.answered_by, source.answered_by)
+        shard = names.get(source.office, source.office)
+        by_node.setdefault(node, []).append((shard, source.as_of))
+    return sorted(by_node.items(), key=lambda pair: -len(pair[1]))
+
+
+async def office(request: web.Request) -> web.Response:
+    """GET /o/{code}/: the window of any office of the network, open even when its PC is off."""
+    service, code = service_of(request), office_in(request)
+    offices = service.offices()
+    named = {line.code: line for line in offices}
+    if code not in named:
+        raise Missing("office", "a code of the roster", code)
+    after = parse_item(request.query["after"]) if request.query.get("after") else ""
+    items = service.items(code, asker_of(request), after, WINDOW_ITEMS)
+    values = {
+        "office": named[code],
+        "parent": named.get(named[code].parent),
+        "children": [line for line in offices if line.parent == code],
+        "names": office_names(request),
+        "kinds": by_kind(items),
+        "after": items[-1].item if len(items) == WINDOW_ITEMS else "",
+    }
+    return render(request, "office.html", values)
+
+
+def by_kind(items: list[ItemLine]) -> dict[str, list[ItemLine]]:
+    kinds: dict[str, list[ItemLine]] = {}
+    for item in items:
+        kinds.setdefault(item.kind, []).append(item)
+    return dict(sorted(kinds.items(), key=lambda pair: -len(pair[1])))
+
+
+async def item(request: web.Request) -> web.Response:
+    """GET /items/{item}"""
+    service = service_of(request)
+    answer = service.item(item_in(request), asker_of(request))
+    values = {
+        "answer": answer,
+        "line": answer.line,
+        "names": office_names(request),
+        "node_url": request.app[FACE].shown_url,
+    }
+    return render(request, "item.html", values)
+
+
+async def page(request: web.Request) -> web.Response:
+    """GET /items/{item}/pages/{seq}: one page to read."""
+    seq = integer(request.match_info["seq"], "page number", 1, SEQ_MAX)
+    answer = await service_of(request).page(item_in(request), seq, asker_of(request))
+    return render(request, "page.html", {"answer": answer})
+
+
+async def network(request: web.Request) -> web.Response:
+    """GET /network"""
+    service = service_of(request)
+    offices = service.offices()
+    values = {
+        "status": service.status(),
+        "offices": offices,
+        "names": office_names(request),
+    }
+    return render(request, "network.html", values)
+
+
+def refusal_page(request: web.Request, error: FangzhiError, status: int) -> web.Response:
+    """What a reader sees instead of a page: what happened and what to do."""
+    number = (
+        str(status) if f"problem.{status}" in phrases() else ("500" if status >= 500 else "400")
+    )
+    query = request.query.get("q", "")[:QUERY_CHARS_MAX]
+    values = {"number": number, "status": status, "error": error, "query": query}
+    return render(request, "problem.html", values | {"query_max": QUERY_CHARS_MAX}, status)
+
+
+@cache
+def static_bytes(name: str) -> bytes:
+    return files(__package__).joinpath("static", name).read_bytes()
+
+
+def static_path(name: str) -> str:
+    """The address of a static file; it changes with the content, so it may be cached for ever."""
+    return f"/static/{name}?v={hashlib.sha256(static_bytes(name)).hexdigest()[:12]}"
+
+
+async def static(request: web.Request) -> web.Response:
+    """GET /static/{name}"""
+    name = request.match_info["name"]
+    if name not in _STATIC_TYPES:
+        raise Missing("static file", f"one of {', '.join(_STATIC_TYPES)}", name[:40])
+    return web.Response(
+        body=static_bytes(name),
+        content_type=_STATIC_TYPES[name],
+        headers={"Cache-Control": "public, max-age=31536000, immutable"},
+    )
+
+
+async def with_slash(request: web.Request) -> web.Response:
+    raise web.HTTPPermanentRedirect(wording_of(request).link(f"/o/{office_in(request)}/"))
+
+
+def routes() -> list[web.RouteDef]:
+    return [
+        web.get("/", home),
+        web.get("/search", search),
+        web.get("/o/{code}", with_slash),
+        web.get("/o/{code}/", office),
+        web.get("/items/{item}", item),
+        web.get("/items/{item}/pages/{seq}", page),
+        web.get("/network", network),
+        web.get("/static/{name}", static),
+    ]

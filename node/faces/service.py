@@ -1,0 +1,102 @@
+"""What a face asks of the node behind it: one port, so that pages and tests need no node.
+
+Rights are decided behind this port: every call that could show or change something says who asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Protocol
+
+from node.office.answers import (
+    Asker,
+    ItemAnswer,
+    ItemLine,
+    OfficeLine,
+    PageAnswer,
+    SearchAnswer,
+    StatusAnswer,
+)
+
+Json = dict[str, Any]
+ReadRange = Callable[[int, int], AsyncIterator[bytes]]  # offset, length in bytes
+Progress = Callable[[str, int, int], None]  # what is being done, how many are done, of how many
+
+
+class Service(Protocol):
+    """One running node.
+
+    Raises, where it applies: Missing (nothing under that name, or nothing this asker may know of),
+    Forbidden, AuthError (a bad token), DecodeError, Rejected, Full, Unavailable.
+    """
+
+    def asker_for(self, token: str | None) -> Asker:
+        """Who holds ``token``; the public for None."""
+
+    async def search(self, query: str, mode: str, limit: int, asker: Asker) -> SearchAnswer:
+        """``mode`` is auto, exact or pinyin."""
+
+    def item(self, item: str, asker: Asker) -> ItemAnswer: ...
+
+    def items(self, office: str | None, asker: Asker, after: str, limit: int) -> list[ItemLine]:
+        """At most ``limit`` items of one office or of all, those after the item ``after`` ("": from
+        the first)."""
+
+    async def page(self, item: str, seq: int, asker: Asker) -> PageAnswer:
+        """``seq`` counts from 1."""
+
+    def offices(self) -> list[OfficeLine]:
+        """Every office of the roster, in order of code."""
+
+    def status(self) -> StatusAnswer: ...
+
+    def counters(self) -> dict[str, int]: ...
+
+    def genesis(self) -> bytes: ...
+
+    # files and manifests
+
+    async def open_file(self, sha256: str, asker: Asker) -> tuple[int, str, str, ReadRange]:
+        """(size, media type, file name, read); bytes may come from a holder elsewhere."""
+
+    def file_items(self, sha256: str, asker: Asker) -> list[tuple[str, int, str, str]]:
+        """Where a file is recorded: (office, log index of the upload, manifest, item)."""
+
+    def manifest(self, sha256: str, asker: Asker) -> bytes: ...
+
+    # logs and witnessing
+
+    def checkpoint(self, code: str) -> bytes: ...
+
+    def tile(self, code: str, level: int, number: int, width: int) -> bytes: ...
+
+    def bundle(self, code: str, number: int, width: int) -> bytes: ...
+
+    async def add_checkpoint(self, body: bytes) -> tuple[int, str, bytes]:
+        """(HTTP status, content type, body) as c2sp.org/tlog-witness has them."""
+
+    def cosigned_checkpoint(self, origin_hash: str) -> bytes:
+        """The newest note that a witness of this node co-signed for the log whose origin has the
+        SHA-256 ``origin_hash`` (hexadecimal)."""
+
+    # changes
+
+    async def begin_report(self, request: Json, asker: Asker) -> Json:
+        """``{office?, item?, record, rights, files: [{path, size}]}`` to ``{report, findings}``."""
+
+    async def receive_file(
+        self, report: str, number: int, body: AsyncIterator[bytes], asker: Asker
+    ) -> Json: ...
+
+    async def submit_report(self, report: str, asker: Asker) -> Json:
+        """``{item, manifest, log_index, status, findings, pending}``."""
+
+    async def review(self, item: str, verdict: str, reason: str, asker: Asker) -> Json:
+        """``verdict`` is pass or return; a return has a reason."""
+
+    async def withdraw(self, item: str, reason: str, asker: Asker) -> Json: ...
+
+    async def operate(
+        self, command: str, arguments: Json, asker: Asker, progress: Progress
+    ) -> Json:
+        """An operator's command (admit, export, backup, rebuild, doctor …), perhaps a long one."""

@@ -1,0 +1,392 @@
+"""A node made of paper: the whole service of a face over a few items, for face and page tests.
+
+Offices are the real ones of the demonstration province; texts are our own.  One item has a hostile
+title, one is not public, one office is away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+from configs.offices import load
+from node.faces.service import Json, Progress, ReadRange
+from node.office.answers import (
+    PUBLIC,
+    Asker,
+    Coverage,
+    EventLine,
+    FileLine,
+    Finding,
+    Hit,
+    ItemAnswer,
+    ItemLine,
+    OfficeLine,
+    PageAnswer,
+    SearchAnswer,
+    ShardSource,
+    StatusAnswer,
+)
+from protocol.errors import AuthError, Forbidden, Missing, Rejected, Unavailable
+from protocol.ids import mint_item
+
+TOKENS = {
+    "clerk-token": Asker("clerk", "320582"),
+    "admin-token": Asker("administrator", "320582"),
+}
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&amp;"
+OPEN_FILE = bytes(range(256)) * 40
+OPEN_SHA = hashlib.sha256(OPEN_FILE).hexdigest()
+SECRET_SHA = hashlib.sha256(b"secret").hexdigest()
+BROKEN_SHA = hashlib.sha256(b"broken").hexdigest()
+FILE_NAME = "张家港市志·样书 <1>.pdf"
+MANIFEST = hashlib.sha256(b"manifest").hexdigest()
+ORIGIN_HASH = hashlib.sha256(b"fzb.jiangsu.example/320500").hexdigest()
+GENESIS = b"fangzhi genesis\n"
+CHECKPOINT = b"fzb.jiangsu.example/320500\n3\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n\n"
+AWAY = "320583"
+
+
+def item_id(number: int, office: str = "320582") -> str:
+    return mint_item(office, number.to_bytes(8, "big"))  # type: ignore[arg-type]
+
+
+BOOK, HIDDEN, STRANGE, YEARBOOK = (item_id(number) for number in range(1, 5))
+TITLES = {
+    BOOK: ("张家港市志（1986—2005）", "新方志"),
+    YEARBOOK: ("张家港年鉴（2019）", "年鉴"),
+    STRANGE: (HOSTILE, "专志"),
+    HIDDEN: ("常阴沙志（征求意见稿）", "专志"),
+}
+PAGES = (
+    (
+        "　　张家港市位于长江下游南岸，东与常熟、太仓为邻，西接江阴，北滨长江，与南通、如皋、靖江"
+        "隔江相望。境内河道纵横，港汊交错，旧称沙洲，以江中沙洲并岸成陆而得名。\n"
+        "　　全境地势平坦，南部为古长江三角洲，成陆较早；北部为新三角洲，由数十个沙洲逐年涨接而成。"
+    ),
+    (
+        "　　境内运河有张家港河、十一圩港、三干河等。张家港河北起长江，南接东横河，为市境通江骨干"
+        "河道，亦为内河航运要道，沿河集镇多因运河而兴。\n"
+        "　　民国二十三年（1934）大旱，各乡开浚淤浅河道，得益农田数万亩。"
+    ),
+    "",
+)
+NOTICE = "演示数据：本页文字为演示而编，不可引用。"
+
+
+def offices() -> list[OfficeLine]:
+    rows = load("jiangsu")
+    return [
+        OfficeLine(
+            code=row.code,
+            name=row.name,
+            tier=row.tier,
+            parent=row.parent or "",
+            web_url="https://zjg.example/" if row.code == "320582" else "",
+            log_size=40 + number,
+            witnessed_size=40 + number - (number % 9 == 0),
+            witnessed_by=("320000", "320500") if row.tier == "county" else ("320100", "320500"),
+            items_public=3 if row.code == "320582" else number % 4,
+            hosted_here=row.code in ("320500", "320582"),
+            reachable=row.code != AWAY,
+        )
+        for number, row in enumerate(rows)
+    ]
+
+
+def line(item: str) -> ItemLine:
+    title, kind = TITLES[item]
+    return ItemLine(
+        item=item,
+        office="320582",
+        office_name="张家港市",
+        title=title,
+        kind=kind,
+        status="submitted" if item == HIDDEN else "accepted",
+        public=item != HIDDEN,
+        rights="open",
+        pages=len(PAGES),
+        files=2,
+        file_bytes=len(OPEN_FILE) + 3 * 1024**2,
+        holders=("320000", "320500", "320582"),
+    )
+
+
+def event(kind: str, office: str, name: str, index: int, witnessed: bool) -> EventLine:
+    return EventLine(
+        kind=kind,
+        office=office,
+        office_name=name,
+        index=index,
+        leaf=hashlib.sha256(kind.encode()).hexdigest(),
+        time=1_790_000_000_000 + index * 3_600_000,
+        witnessed_by=("320000", "320500") if witnessed else (),
+        reason="页码有缺，请补第 12 页。" if kind == "review.return" else "",
+    )
+
+
+class FakeService:
+    """The node of 苏州市, which also hosts 张家港市."""
+
+    def __init__(self) -> None:
+        self.received: dict[tuple[str, int], bytes] = {}
+        self.calls: list[tuple[Any, ...]] = []
+        self.offices_answering = True
+        self.cancelled = False
+
+    def asker_for(self, token: str | None) -> Asker:
+        if token is None:
+            return PUBLIC
+        if token not in TOKENS:
+            raise AuthError("token", "one that this node gave out", "another")
+        return TOKENS[token]
+
+    async def search(self, query: str, mode: str, limit: int, asker: Asker) -> SearchAnswer:
+        if query == "过载":
+            raise Unavailable("search", "room for one more query", "a full queue")
+        hits = [] if "无" in query else self._hits(asker)
+        named = [office.code for office in offices()]
+        missing = (AWAY, "320682") if not self.offices_answering else ()
+        sources = tuple(
+            ShardSource(code, code if code[4:] == "00" else f"{code[:4]}00", 40)
+            for code in named
+            if code not in missing
+        )
+        coverage = Coverage(len(named), len(named) - len(missing), missing, sources)
+        total = 31 if hits else 0
+        return SearchAnswer(query, mode, total, query != "约", tuple(hits[:limit]), coverage, 12)
+
+    def _hits(self, asker: Asker) -> list[Hit]:
+        hit = Hit(
+            office="320582",
+            office_name="张家港市",
+            item=BOOK,
+            title=TITLES[BOOK][0],
+            page="37",
+            section="卷二 自然环境 · 第三章 水系",
+            snippet=PAGES[1].replace("\n", "")[2:82],
+            highlights=((2, 4), (72, 74)),
+            matched_by="exact",
+            score=1830,
+            file=OPEN_SHA,
+            log_index=17,
+            seq=2,
+            public=True,
+        )
+        second = replace(
+            hit,
+            item=STRANGE,
+            title=HOSTILE,
+            snippet=f"{HOSTILE}，沿运河而西。",
+            highlights=((0, 8), (len(HOSTILE) + 2, len(HOSTILE) + 4)),
+            matched_by="homophone",
+            page="卷三-4a",
+            seq=1,
+        )
+        third = replace(
+            hit,
+            item=YEARBOOK,
+            title=TITLES[YEARBOOK][0],
+            matched_by="title",
+            seq=0,
+            page="",
+            section="",
+            snippet="",
+            highlights=(),
+        )
+        hidden = replace(hit, item=HIDDEN, title=TITLES[HIDDEN][0], public=False)
+        return [hit, second, third] + ([] if asker.role == "public" else [hidden])
+
+    def _seen(self, item: str, asker: Asker) -> ItemLine:
+        if item not in TITLES:
+            raise Missing("item", "an item that this node knows", item)
+        if item == HIDDEN and asker.role == "public":
+            raise Forbidden("item", "an item that is public", "one in review")
+        return line(item)
+
+    def item(self, item: str, asker: Asker) -> ItemAnswer:
+        shown = self._seen(item, asker)
+        record = {
+            "title": shown.title,
+            "kind": shown.kind,
+            "compiler": "张家港市地方志编纂委员会",
+            "publisher": "方志出版社",
+            "published": "2013",
+            "span": "1986—2005",
+            "place": "江苏省苏州市张家港市",
+            "summary": "记述撤县设市以来二十年间自然、政治、经济、文化与社会之变迁。",
+            "notice": NOTICE,
+        }
+        files = (
+            FileLine(FILE_NAME, len(OPEN_FILE), OPEN_SHA, "application/pdf", "print_pdf", True),
+            FileLine("文本/pages.txt", 3 * 1024**2, BROKEN_SHA, "text/plain", "text", False),
+        )
+        events = (
+            event("version.upload", "320582", "张家港市", 17, witnessed=True),
+            event("text.derive", "320582", "张家港市", 18, witnessed=True),
+            event("hold.take", "320500", "苏州市", 33, witnessed=True),
+            event("review.return", "320500", "苏州市", 35, witnessed=True),
+            event("review.accept", "320500", "苏州市", 41, witnessed=False),
+        )
+        found = (Finding("Q012", "note", FILE_NAME, "字体未全部嵌入。", "Not all fonts embedded."),)
+        return ItemAnswer(shown, MANIFEST, record, files, events, found, witnessed=True)
+
+    def items(self, office: str | None, asker: Asker, after: str, limit: int) -> list[ItemLine]:
+        if office not in (None, "320582"):
+            return []
+        seen = [line(item) for item in TITLES if item != HIDDEN or asker.role != "public"]
+        start = [shown.item for shown in seen].index(after) + 1 if after else 0
+        return seen[start : start + limit]
+
+    async def page(self, item: str, seq: int, asker: Asker) -> PageAnswer:
+        shown = self._seen(item, asker)
+        if seq > len(PAGES):
+            raise Missing("page", f"a page from 1 to {len(PAGES)}", seq)
+        return PageAnswer(
+            item,
+            shown.title,
+            NOTICE,
+            seq,
+            len(PAGES),
+            str(35 + seq),
+            "卷二 自然环境",
+            HOSTILE if item == STRANGE else PAGES[seq - 1],
+            OPEN_SHA,
+        )
+
+    def offices(self) -> list[OfficeLine]:
+        return offices()
+
+    def status(self) -> StatusAnswer:
+        return StatusAnswer(
+            network="fzb.jiangsu.example",
+            offices=("320500", "320582"),
+            version="0.1.0",
+            gate={"320500": "open", "320582": "open"},
+            logs={"320500": (42, 42), "320582": (19, 18)},
+            spooled=0,
+            items={"accepted": 3, "submitted": 1},
+            blobs=128,
+            blob_bytes=734_003_200,
+            shards=("320500", "320582", "320583"),
+            links=("320000", "320100"),
+            counters={"refused.wire.auth": 2},
+            resident_bytes=98_000_000,
+            state_digest=hashlib.sha256(b"state").hexdigest(),
+        )
+
+    def counters(self) -> dict[str, int]:
+        return {"refused.wire.auth": 2, "refused.wire-auth": 1, "search.asked": 7}
+
+    def genesis(self) -> bytes:
+        return GENESIS
+
+    async def open_file(self, sha256: str, asker: Asker) -> tuple[int, str, str, ReadRange]:
+        if sha256 == SECRET_SHA:
+            raise Forbidden("file", "a file of class open", "office")
+        if sha256 not in (OPEN_SHA, BROKEN_SHA):
+            raise Missing("file", "a file that a holder has", sha256)
+
+        async def read(offset: int, length: int) -> AsyncIterator[bytes]:
+            for start in range(offset, offset + length, 1000):
+                if sha256 == BROKEN_SHA and start - offset >= 3000:
+                    raise Unavailable("holder", "the rest of the file", "silence")
+                yield OPEN_FILE[start : min(start + 1000, offset + length)]
+
+        media_type = "application/pdf" if sha256 == OPEN_SHA else "text/html"
+        return len(OPEN_FILE), media_type, FILE_NAME, read
+
+    def file_items(self, sha256: str, asker: Asker) -> list[tuple[str, int, str, str]]:
+        return [("320582", 17, MANIFEST, BOOK)] if sha256 == OPEN_SHA else []
+
+    def manifest(self, sha256: str, asker: Asker) -> bytes:
+        if sha256 != MANIFEST:
+            raise Missing("manifest", "a manifest kept here", sha256)
+        return json.dumps({"title": "样"}, ensure_ascii=False).encode()
+
+    def checkpoint(self, code: str) -> bytes:
+        if code != "320500":
+            raise Missing("log", "a log kept here", code)
+        return CHECKPOINT
+
+    def tile(self, code: str, level: int, number: int, width: int) -> bytes:
+        self.calls.append(("tile", code, level, number, width))
+        if number > 0:
+            raise Missing("tile", "a tile of the log", number)
+        return bytes(32 * width)
+
+    def bundle(self, code: str, number: int, width: int) -> bytes:
+        self.calls.append(("bundle", code, number, width))
+        return b"\0\1x" * width
+
+    async def add_checkpoint(self, body: bytes) -> tuple[int, str, bytes]:
+        if body == b"stale":
+            return 409, "text/x.tlog.size", b"7\n"
+        return 200, "text/plain; charset=utf-8", b"-- signature\n"
+
+    def cosigned_checkpoint(self, origin_hash: str) -> bytes:
+        if origin_hash != ORIGIN_HASH:
+            raise Missing("witness", "an origin that this witness knows", origin_hash)
+        return CHECKPOINT
+
+    async def begin_report(self, request: Json, asker: Asker) -> Json:
+        self.calls.append(("begin", request, asker))
+        return {"report": "r1", "findings": []}
+
+    async def receive_file(
+        self, report: str, number: int, body: AsyncIterator[bytes], asker: Asker
+    ) -> Json:
+        if report != "r1":
+            raise Missing("report", "a report that was begun", report)
+        self.received[report, number] = b"".join([part async for part in body])
+        return {"sha256": hashlib.sha256(self.received[report, number]).hexdigest()}
+
+    async def submit_report(self, report: str, asker: Asker) -> Json:
+        if report != "r1":
+            raise Missing("report", "a report that was begun", report)
+        if not self.received:
+            found = Finding("P001", "error", "a.pdf", "没有收到文件。", "The file did not arrive.")
+            raise Rejected("report", "every file", (found,))
+        return {
+            "item": BOOK,
+            "manifest": MANIFEST,
+            "log_index": 20,
+            "status": "submitted",
+            "findings": [],
+            "pending": False,
+        }
+
+    async def review(self, item: str, verdict: str, reason: str, asker: Asker) -> Json:
+        self._seen(item, asker)
+        self.calls.append(("review", item, verdict, reason, asker))
+        return {"item": item, "log_index": 50}
+
+    async def withdraw(self, item: str, reason: str, asker: Asker) -> Json:
+        self._seen(item, asker)
+        self.calls.append(("withdraw", item, reason, asker))
+        return {"item": item, "log_index": 51}
+
+    async def operate(
+        self, command: str, arguments: Json, asker: Asker, progress: Progress
+    ) -> Json:
+        if command == "doctor":
+            return {"well": True}
+        if command == "forever":
+            try:
+                while True:
+                    progress("waiting", 1, 2)
+                    await asyncio.sleep(0.01)
+            finally:
+                self.cancelled = True
+        if command == "export":
+            progress("logs", 1, 2)
+            await asyncio.sleep(0.3)
+            progress("logs", 2, 2)
+            if arguments.get("fail"):
+                raise Unavailable("export", "a folder that can be written", "none")
+            return {"files": 9}
+        raise Missing("command", "a command of this node", command)
