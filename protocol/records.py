@@ -203,7 +203,7 @@ def parse_pages(data: bytes) -> tuple[str, tuple[PageText, ...]]:
 
 def _page(line: bytes, number: int) -> PageText:
     where = f"pages[{number}]"
-    fields = decode_json(line, bytes_max=PAGE_CHARS_MAX * 6, where=where)
+    fields = decode_json(line, bytes_max=PAGE_CHARS_MAX * 6 + 4096, where=where)
     page = PageText(
         *(_typed(fields, name, str, where) for name in ("page", "section", "text", "file"))
     )
