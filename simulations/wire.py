@@ -196,7 +196,10 @@ class _Lane:
         self._arrives_at = max(self._arrives_at, loop.time() + seconds)
         # Timers of one instant come in any order, so they take from this line, not their own.
         self._line.append(action)
-        loop.call_at(self._arrives_at, lambda: self._line.popleft()())
+        loop.call_at(self._arrives_at, self._take_turn)
+
+    def _take_turn(self) -> None:
+        self._line.popleft()()
 
     async def put(self, frame: bytes) -> None:
         while self._under_way + len(self._arrived) >= FRAMES_UNDER_WAY_MAX and not self._ended:
