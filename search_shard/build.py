@@ -10,7 +10,7 @@ import numpy as np
 from protocol.errors import Rejected
 from search_shard.blocks import Array, pack_blocks
 from search_shard.fold import is_skipped
-from search_shard.segment import BOUNDARY, KINDS, MAGIC, Page, Segment, Source, records
+from search_shard.layout import BOUNDARY, KINDS, MAGIC, Page, Source, records
 from search_shard.tables import Tables
 
 SEGMENT_PAGES_MAX = 65_536  # a document is a u16
@@ -41,24 +41,6 @@ def build_segment(pages: Sequence[Page], tables: Tables) -> bytes:
         name: np.ascontiguousarray(arrays[name], dtype=kind).data for name, kind in KINDS.items()
     }
     return pack_blocks(MAGIC, (tables.digest, skipped), blocks)
-
-
-def merge_segments(
-    segments: Sequence[Segment], deleted_items: frozenset[str], tables: Tables
-) -> bytes:
-    """One segment of what the others hold, less the deleted items; the bytes are those of
-    :func:`build_segment` over the remaining pages.
-
-    Raises:
-        Rejected: more than 65,536 pages remain.
-    """
-    kept = [
-        page
-        for segment in segments
-        for page in segment.read_pages()
-        if page.item not in deleted_items
-    ]
-    return build_segment(kept, tables)
 
 
 def _code_points(pages: Sequence[Page]) -> tuple[Array, Array]:

@@ -4,61 +4,28 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 
-NEAR_BELOW = 10  # matches as asked; with fewer, pages with one wrong character are shown too
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A page that matches."""
-
-    office: str
-    item: str
-    seq: int
-    title: str
-    page: str
-    section: str
-    snippet: str  # a piece of the original text
-    highlights: tuple[tuple[int, int], ...]  # code points of the snippet, half-open
-    matched_by: str  # one of query.WHYS; "title:" before it when only a title or heading matches
-    score: int
-    file: str
-    log_index: int
-
-
-@dataclass(frozen=True, slots=True)
-class ShardAnswer:
-    """``total`` pages match, ``near`` of them only with one wrong character; these come last."""
-
-    total: int
-    total_is_exact: bool
-    hits: tuple[Hit, ...]
-    near: int
-
-
-def hit_order(hit: Hit) -> tuple[int, str, str, int]:
-    """Best score first; ties by office, item and page, so every node lists them alike."""
-    return -hit.score, hit.office, hit.item, hit.seq
+from search_shard.rank import NEAR_BELOW, ShardAnswer, hit_order, is_near
 
 
 def merge(answers: Sequence[ShardAnswer], limit: int) -> ShardAnswer:
-    """One answer; the order in which shards answered, or were merged before, does not matter.
+    """One answer from those of single shards, in whatever order they came.
 
     Pages with a wrong character stay only while fewer than ``NEAR_BELOW`` pages match as asked.
     """
-    asked = sum(answer.total - answer.near for answer in answers)
-    near = sum(answer.near for answer in answers) if asked < NEAR_BELOW else 0
-    hits = heapq.nsmallest(limit, (h for answer in answers for h in answer.hits), key=hit_order)
-    if not near:
-        hits = [hit for hit in hits if not is_near(hit)]
+    asked = sum(_asked(answer) for answer in answers)
+    total = sum(answer.total for answer in answers)
+    hits = [hit for answer in answers for hit in answer.hits]
+    if asked >= NEAR_BELOW:
+        total, hits = asked, [hit for hit in hits if not is_near(hit)]
     whole = all(answer.total_is_exact for answer in answers)
-    return ShardAnswer(asked + near, whole, tuple(hits), near)
+    return ShardAnswer(total, whole, tuple(heapq.nsmallest(limit, hits, key=hit_order)))
 
 
-def is_near(hit: Hit) -> bool:
-    """Whether the page matches only with a wrong character."""
-    return hit.matched_by.removeprefix("title:") in ("sound", "shape")
+def _asked(answer: ShardAnswer) -> int:
+    """How many pages of a shard match without a wrong character."""
+    as_asked = sum(not is_near(hit) for hit in answer.hits)
+    return as_asked if as_asked < len(answer.hits) else answer.total
 
 
 def plan_routes(

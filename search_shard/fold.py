@@ -92,9 +92,9 @@ def fold_table(
 
     table: dict[str, str] = {}
     for character in characters:
-        folded = once(character)
-        for _ in range(4):  # chains are short: 齋 → 斋, 臈 → 臘 → 腊
-            folded = once(folded)
+        before, folded = character, once(character)
+        while folded != before:  # chains are short and end: 臈 → 臘 → 腊
+            before, folded = folded, once(folded)
         if folded != character:
             table[character] = folded
     return table

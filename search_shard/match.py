@@ -6,15 +6,16 @@ phrases intersect the lists of their pairs, rarest first, and verify what is lef
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
 from search_shard.blocks import Array
-from search_shard.query import NEAR, Cell, Choice
-from search_shard.segment import Segment, ragged
+from search_shard.layout import ragged
+from search_shard.query import NEAR, Cell, Choice, Phrase
+from search_shard.segment import Segment
 from search_shard.tables import FOLD_SHIFT
 
 Deadline = Callable[[], bool]  # True when time is over
@@ -70,6 +71,16 @@ def resolve(segment: Segment, choices: Iterable[Choice]) -> Codes:
 def asked(segment: Segment, cell: Cell) -> Codes:
     """The codes of a cell without wrong characters."""
     return resolve(segment, (choice for choice in cell.choices if choice.why not in NEAR))
+
+
+def widened(
+    segment: Segment, phrase: Phrase, cells: Sequence[Codes], why: str
+) -> Iterator[list[Codes]]:
+    """The phrase with one wrong character: each cell in turn is what it may be mistaken for."""
+    for at, cell in enumerate(phrase.cells):
+        wide = resolve(segment, (choice for choice in cell.choices if choice.why == why))
+        if wide.ranges:
+            yield [*cells[:at], wide, *cells[at + 1 :]]
 
 
 def find_phrase(segment: Segment, cells: Sequence[Codes], deadline: Deadline) -> Found:

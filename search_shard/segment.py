@@ -6,70 +6,22 @@ in place, from bytes or a memory map.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Self
 
 import numpy as np
 
-from protocol.canonical import Value, decode, encode
+from protocol.canonical import Value, decode
 from protocol.errors import Corrupt
 from protocol.limits import MiB
 from search_shard.blocks import Array, Buffer, array, open_blocks
+from search_shard.build import build_segment
+from search_shard.layout import KINDS, MAGIC, Page, Source, ragged
 from search_shard.tables import SYLLABLE_SHIFT, Tables
 
-MAGIC = b"fzsegm\x00\x01"
-BOUNDARY = 0  # the code that ends a title, a heading and a page; no character has it
-KINDS: Mapping[str, str] = {
-    "chars": "<u4",
-    "words": "<u2",
-    "word_at": "<u4",
-    "title_words": "<u2",
-    "heading_words": "<u2",
-    "skips": "<u2",
-    "skip_at": "<u4",
-    "shape": "|u1",
-    "shape_at": "<u4",
-    "first_at": "<u4",
-    "seconds": "<u2",
-    "list_at": "<u4",
-    "lists": "<u2",
-    "often_at": "<u4",
-    "often": "<u2",
-    "source_of": "<u2",
-    "source_at": "<u4",
-    "sources": "|u1",
-    "label_at": "<u4",
-    "labels": "|u1",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One page handed to the index.  The pages of one item belong in one batch."""
-
-    item: str
-    office: str
-    seq: int  # place of the page in its item
-    page: str  # label shown to the reader
-    title: str
-    section: str
-    text: str
-    file: str  # hexadecimal SHA-256 of the file that shows the page; "" if there is none
-    log_index: int  # of the text.derive event in the office's log
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """What the pages of one section of one item have in common."""
-
-    office: str
-    item: str
-    title: str
-    section: str
-    file: str
-    log_index: int
+__all__ = ["Page", "Segment", "build_segment", "merge_segments"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,11 +140,22 @@ class Segment:
         return _read_record(self.arrays, table, number)
 
 
-def records(values: Iterable[Value]) -> tuple[Array, Array]:
-    """Where each record begins (and the end), and the canonical bytes of all."""
-    coded = [encode(value) for value in values]
-    ends = np.cumsum([0, *map(len, coded)], dtype=np.uint32)
-    return ends, np.frombuffer(b"".join(coded), dtype=np.uint8)
+def merge_segments(
+    segments: Sequence[Segment], deleted_items: frozenset[str], tables: Tables
+) -> bytes:
+    """One segment of what the others hold, less the deleted items; the bytes are those of
+    :func:`build_segment` over the remaining pages.
+
+    Raises:
+        Rejected: more than 65,536 pages remain.
+    """
+    kept = [
+        page
+        for segment in segments
+        for page in segment.read_pages()
+        if page.item not in deleted_items
+    ]
+    return build_segment(kept, tables)
 
 
 def _read_record(arrays: Mapping[str, Array], table: str, number: int) -> tuple[Value, ...]:
@@ -233,12 +196,3 @@ def _heads(arrays: Mapping[str, Array]) -> tuple[Array, Array, Array]:
     at = np.concatenate([[0], np.cumsum(sizes[documents])]).astype(np.int64)
     words: Array = arrays["words"][ragged(arrays["word_at"][documents], sizes[documents])]
     return documents, words, at
-
-
-def ragged(starts: Array, sizes: Array) -> Array:
-    """The indices start .. start + size of every run, one after another."""
-    ends = np.cumsum(sizes)
-    total = int(ends[-1]) if len(ends) else 0
-    shift = starts.astype(np.int64) - (ends - sizes)
-    indices: Array = np.arange(total, dtype=np.int64) + np.repeat(shift, sizes)
-    return indices

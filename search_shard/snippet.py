@@ -2,33 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from protocol.limits import SNIPPET_CHARS
 from search_shard.blocks import Array
-from search_shard.federate import Hit
-from search_shard.match import Codes, asked, resolve, scan
+from search_shard.match import Codes, asked, resolve, scan, widened
 from search_shard.query import NEAR, WHYS, Phrase, Query
+from search_shard.rank import Hit
 from search_shard.segment import Segment
 
 _LEAD = SNIPPET_CHARS // 4  # characters shown before the first match
 _MARKS_MAX = 20
 
 
-def make_hit(segment: Segment, document: int, query: Query, score: int) -> Hit:
-    """Snippet, highlights and reasons for a page that matches ``query``."""
-    words = segment.words(document)
-    title_end, text_at = segment.fields(document)
+@dataclass(frozen=True, slots=True)
+class Lattice:
+    """A phrase in the codes of one segment."""
+
+    phrase: Phrase
+    cells: tuple[Codes, ...]  # as asked
+    whys: tuple[
+        tuple[tuple[int, Array], ...], ...
+    ]  # for each cell: reason, its codes; cheapest first
+    near: list[list[Codes]]  # with one cell widened; filled when first needed
+
+
+def prepare(segment: Segment, query: Query) -> list[list[Lattice]]:
+    """For each word its alternatives in the codes of ``segment``."""
+    return [[_lattice(segment, phrase) for phrase in word.phrases] for word in query.words]
+
+
+def make_hit(segment: Segment, document: int, words: list[list[Lattice]], score: int) -> Hit:
+    """Snippet, highlights and reasons for a page that has ``words``."""
+    text_at = segment.fields(document)[1]
     spans: list[tuple[int, int]] = []  # in words of the text
     reasons: list[tuple[int, str]] = []
-    for word in query.words:
-        why, in_text = _explain(segment, words, title_end, text_at, word.phrases)
+    for alternatives in words:
+        reason, places = _explain(segment, document, alternatives)
+        in_text = [(start - text_at, end - text_at) for start, end in places if start >= text_at]
         spans += in_text
-        reasons.append((WHYS.index(why), why if in_text else f"title:{why}"))
+        reasons.append((reason, WHYS[reason] if in_text else f"title:{WHYS[reason]}"))
     source, (seq, page) = segment.source(document), segment.label(document)
-    snippet, highlights = _cut(segment, document, sorted(spans))
+    snippet, highlights = _cut(segment, document, sorted(set(spans)))
     return Hit(
         office=source.office,
         item=source.item,
@@ -45,49 +63,50 @@ def make_hit(segment: Segment, document: int, query: Query, score: int) -> Hit:
     )
 
 
+def _lattice(segment: Segment, phrase: Phrase) -> Lattice:
+    whys = tuple(
+        tuple((WHYS.index(c.why), resolve(segment, (c,)).mask) for c in cell.choices)
+        for cell in phrase.cells
+    )
+    return Lattice(phrase, tuple(asked(segment, cell) for cell in phrase.cells), whys, [])
+
+
 def _explain(
-    segment: Segment,
-    words: Array,
-    title_end: int,
-    text_at: int,
-    phrases: Sequence[Phrase],
-) -> tuple[str, list[tuple[int, int]]]:
-    """The cheapest reason why a word is here, and where it stands in the text for that reason."""
-    found: list[tuple[int, int, int]] = []  # reason, start, end
-    for phrase in phrases:
-        searched = words[:title_end] if phrase.titles_only else words
-        for cells in _lattices(segment, phrase):
-            for start in scan(searched, cells).tolist():
-                reason = _reason(segment, words, start, phrase)
-                found.append((reason, start, start + len(cells)))
-            if found:
-                break  # wrong characters only where nothing stands as asked
+    segment: Segment, document: int, alternatives: list[Lattice]
+) -> tuple[int, list[tuple[int, int]]]:
+    """The cheapest reason why a word is here, and where it stands for that reason."""
+    found: list[tuple[int, int, int]] = []
+    for lattice in alternatives:
+        found += _places(segment, document, lattice, [lattice.cells])
+    if not found:  # wrong characters only where nothing stands as asked
+        for lattice in alternatives:
+            if not lattice.near:
+                lattice.near.extend(
+                    wide
+                    for why in NEAR
+                    for wide in widened(segment, lattice.phrase, lattice.cells, why)
+                )
+            found += _places(segment, document, lattice, lattice.near)
     best = min(reason for reason, _, _ in found)
-    spans = {
-        (s - text_at, e - text_at) for reason, s, e in found if reason == best and s >= text_at
-    }
-    return WHYS[best], sorted(spans)
+    return best, [(start, end) for reason, start, end in found if reason == best]
 
 
-def _lattices(segment: Segment, phrase: Phrase) -> Iterator[Sequence[Codes]]:
-    cells = [asked(segment, cell) for cell in phrase.cells]
-    yield cells
-    for why in NEAR:
-        for at, cell in enumerate(phrase.cells):
-            wide = resolve(segment, (choice for choice in cell.choices if choice.why == why))
-            yield [*cells[:at], wide, *cells[at + 1 :]]
-
-
-def _reason(segment: Segment, words: Array, start: int, phrase: Phrase) -> int:
-    """The costliest of the cheapest reasons of the characters that stand there."""
-    worst = 0
-    for at, cell in enumerate(phrase.cells):
-        code = int(words[start + at])
-        for choice in cell.choices:
-            if resolve(segment, (choice,)).mask[code]:
-                worst = max(worst, WHYS.index(choice.why))
-                break
-    return worst
+def _places(
+    segment: Segment, document: int, lattice: Lattice, tried: Iterable[Sequence[Codes]]
+) -> list[tuple[int, int, int]]:
+    """Reason, start and end of every place of the phrase in a page."""
+    words = segment.words(document)
+    searched = words[: segment.fields(document)[0]] if lattice.phrase.titles_only else words
+    found = []
+    for cells in tried:
+        for start in scan(searched, cells).tolist():
+            codes = words[start : start + len(cells)].tolist()
+            reasons = [
+                next(reason for reason, mask in whys if mask[code])
+                for whys, code in zip(lattice.whys, codes, strict=True)
+            ]
+            found.append((max(reasons), start, start + len(cells)))
+    return found
 
 
 def _cut(
