@@ -33,6 +33,7 @@ class Hit:
     score: int
     file: str
     log_index: int
+    seq: int  # of the page in its item, from 1
     public: bool
 
 

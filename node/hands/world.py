@@ -1,0 +1,39 @@
+"""The world as one argument: everything a node may touch.
+
+``node/office`` gets a :class:`World` and touches nothing else, so ``simulations`` can hand it a
+pretend one.  The real one is opened from a home by :mod:`node.hands.open_world`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from node.hands.ingest.findings import Inspection
+from protocol.ids import BlobId
+from protocol.ports import (
+    BlobStore,
+    BlockingWork,
+    Clock,
+    KeyValueStore,
+    Rng,
+    SegmentStore,
+    Wire,
+)
+
+# What a stored blob under a file name turns out to be; never raises for bad content.
+Inspect = Callable[[BlobId, str], Awaitable[Inspection]]
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    clock: Clock
+    rng: Rng
+    wire: Wire
+    ledger: KeyValueStore
+    state: KeyValueStore
+    blobs: BlobStore
+    segments: SegmentStore
+    work: BlockingWork
+    inspect: Inspect
+    free_bytes: Callable[[], int]  # room left for files

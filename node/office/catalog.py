@@ -1,0 +1,118 @@
+"""What this node knows of items beyond the fold: the records and files it holds.
+
+Two tables of the derived store; they depend on what is stored here, so they are outside the
+digest of the fold: ``small`` (the bytes of manifests, reports and reasons, for quick reading) and
+``blob`` (file, item → kind).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import Final
+
+from ledger import views
+from ledger.views import ItemView
+from protocol.errors import Corrupt, FangzhiError, Missing
+from protocol.ids import BlobId
+from protocol.limits import CHUNK_BYTES, MANIFEST_BYTES_MAX
+from protocol.ports import BlobStore, KeyValueStore, Reader, Writer
+from protocol.records import Manifest, parse_manifest
+
+SMALL: Final = "small"
+BLOB: Final = "blob"
+SHARD: Final = "shard"  # kept by the indexer
+TABLES: Final = (SMALL, BLOB, SHARD)
+
+
+def find(reader: Reader, item: str) -> ItemView | None:
+    """The item, or None when the logs here do not know it."""
+    try:
+        return views.item(reader, item)
+    except Missing:
+        return None
+
+
+def every_item(reader: Reader, owner: str = "") -> Iterator[ItemView]:
+    """All items of an office, or of all offices, in order of id."""
+    last = ""
+    while page := views.items(reader, owner, start_after=last):
+        yield from page
+        last = page[-1].item
+
+
+def record(reader: Reader, manifest: BlobId) -> Manifest | None:
+    """The manifest, when this node holds it."""
+    row = read_small(reader, manifest)
+    return parse_manifest(row) if row else None
+
+
+def read_small(reader: Reader, blob: BlobId) -> bytes:
+    """A manifest, report or reason that this node holds; empty when it does not."""
+    return reader.get(SMALL, blob.raw) or b""
+
+
+def uses(reader: Reader, blob: BlobId) -> list[tuple[ItemView, str]]:
+    """The items a stored file belongs to, and as what."""
+    rows = [(key[32:].decode(), kind.decode()) for key, kind in reader.scan(BLOB, blob.raw)]
+    found = [(find(reader, item), kind) for item, kind in rows]
+    return [(view, kind) for view, kind in found if view is not None]
+
+
+def derived_blobs(view: ItemView) -> list[tuple[str, BlobId]]:
+    """(kind, file) of what the events of an item name, beside its manifest."""
+    named = [("report", view.report), ("pages", view.pages_blob), ("report", view.reason)]
+    return [(kind, blob) for kind, blob in named if blob is not None]
+
+
+async def read_whole(blobs: BlobStore, blob: BlobId, bytes_max: int) -> bytes:
+    """A small stored file, checked against its name.
+
+    Raises:
+        Missing: not stored here.
+        Corrupt: longer than ``bytes_max``, or not what was stored.
+    """
+    data = await blobs.read(blob, 0, bytes_max + 1)
+    if len(data) > bytes_max or BlobId.of(data) != blob:
+        raise Corrupt(f"file {blob.short}", "the stored content", "another")
+    return data
+
+
+async def note_blob(
+    state: KeyValueStore, blobs: BlobStore, item: str, kind: str, blob: BlobId
+) -> None:
+    """Record what a stored file is for, and the bytes of a small one for quick reading.
+
+    Raises:
+        Corrupt: a manifest that is not one of this item.
+    """
+    key = blob.raw + item.encode()
+    with state.read() as reader:
+        if reader.get(BLOB, key) is not None:
+            return
+    text = b""
+    if kind in ("manifest", "report"):
+        text = await read_whole(blobs, blob, MANIFEST_BYTES_MAX)
+    if kind == "manifest" and parse_manifest(text).item != item:
+        raise Corrupt(f"manifest of {item}", "its own item in it", "another item")
+
+    def job(writer: Writer) -> None:
+        writer.put(BLOB, key, kind.encode())
+        if text:
+            writer.put(SMALL, blob.raw, text)
+
+    await state.write(job)
+
+
+async def is_whole(blobs: BlobStore, blob: BlobId) -> bool:
+    """Whether every byte of a stored file is as it was stored."""
+    hasher, offset = sha256(), 0
+    try:
+        while chunk := await blobs.read(blob, offset, CHUNK_BYTES):
+            hasher.update(chunk)
+            offset += len(chunk)
+    except Missing:
+        return True  # deleted meanwhile
+    except FangzhiError:
+        return False
+    return hasher.digest() == blob.raw

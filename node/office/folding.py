@@ -1,0 +1,145 @@
+"""Folds the logs into state, as they grow, and tells who cares what changed.
+
+The provincial log goes first, because an event is judged by the roster its envelope names; a log
+whose next event names a roster we have not folded waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+
+from ledger import logbook, views
+from ledger.replay import Change, Fold
+from ledger.roster import Genesis, Roster, RosterRef
+from protocol.errors import Unavailable
+from protocol.ids import OfficeCode
+from protocol.ports import KeyValueStore, Writer
+
+EVENTS_PER_JOB_MAX = 256
+
+Listener = Callable[[frozenset[str], bool], None]  # (items, whether the roster changed)
+
+
+class Folding:
+    """Keeps the ``state`` store equal to the fold of the ``ledger`` store."""
+
+    def __init__(self, ledger: KeyValueStore, state: KeyValueStore, genesis: Genesis) -> None:
+        self._ledger = ledger
+        self._state = state
+        self._genesis = genesis
+        with state.read() as reader:
+            self._fold = Fold.load(genesis, reader)
+        self._grown: set[OfficeCode] = set()
+        self._wake = asyncio.Event()
+        self._turn = asyncio.Lock()
+        self._caught_up = asyncio.Condition()
+        self.listeners: list[Listener] = []
+
+    @property
+    def roster(self) -> Roster:
+        return self._fold.roster
+
+    def roster_ref(self) -> RosterRef:
+        """The provincial size that is folded, and the root there: what new events name."""
+        with self._state.read() as reader:
+            return self._fold.roster_ref(reader)
+
+    def grown(self, code: OfficeCode) -> None:
+        """The log of ``code`` has new entries."""
+        self._grown.add(code)
+        self._wake.set()
+
+    async def run(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            await self.advance()
+
+    async def advance(self) -> None:
+        """Fold everything that is ready now."""
+        async with self._turn:
+            await self._advance()
+        async with self._caught_up:
+            self._caught_up.notify_all()
+
+    async def _advance(self) -> None:
+        province = self._genesis.province
+        self._grown.add(province)
+        waiting: set[OfficeCode] = set()
+        while self._grown:
+            code = province if province in self._grown else min(self._grown)
+            self._grown.discard(code)
+            moved, blocked = await self._advance_log(code)
+            if blocked:
+                waiting.add(code)
+            if moved and code == province:
+                self._grown |= waiting
+                waiting.clear()
+        self._grown |= waiting  # tried again when anything grows
+
+    async def until(self, code: OfficeCode, size: int) -> None:
+        """Wait until ``size`` events of a log are folded; the caller sets the deadline."""
+        self.grown(code)
+        async with self._caught_up:
+            await self._caught_up.wait_for(lambda: self._cursor(code) >= size)
+
+    async def rebuild(self) -> None:
+        """Throw the folded rows away and fold every log again from its first event."""
+        async with self._turn:
+            await self._state.write(_clear)
+            with self._state.read() as reader:
+                self._fold = Fold.load(self._genesis, reader)
+        with self._ledger.read() as reader:
+            self._grown |= {OfficeCode(key.decode()) for key, _ in reader.scan("head")}
+        await self.advance()
+
+    async def _advance_log(self, code: OfficeCode) -> tuple[bool, bool]:
+        """(whether it moved, whether it waits for the roster)"""
+        moved = False
+        while True:
+            start = self._cursor(code)
+            with self._ledger.read() as reader:
+                end = min(logbook.head(reader, code).size, start + EVENTS_PER_JOB_MAX)
+                entries = logbook.entries(reader, code, start, end) if end > start else ()
+            if not entries:
+                return moved, False
+            try:
+                changes = await self._state.write(partial(self._apply, code, start, entries))
+            except Exception:
+                # the transaction is gone; the rosters in memory must not be ahead of it
+                with self._state.read() as reader:
+                    self._fold = Fold.load(self._genesis, reader)
+                raise
+            if not changes:
+                return moved, True
+            moved = True
+            self._publish(changes)
+
+    def _apply(
+        self, code: OfficeCode, start: int, entries: tuple[bytes, ...], writer: Writer
+    ) -> list[Change]:
+        changes: list[Change] = []
+        for index, entry in enumerate(entries, start):
+            try:
+                changes.append(self._fold.apply(writer, code, index, entry))
+            except Unavailable:  # names a roster that is not folded yet
+                break
+        return changes
+
+    def _publish(self, changes: list[Change]) -> None:
+        items = frozenset[str]().union(*(change.items for change in changes))
+        roster_changed = any(change.roster_changed for change in changes)
+        for listener in self.listeners:
+            listener(items, roster_changed)
+
+    def _cursor(self, code: OfficeCode) -> int:
+        with self._state.read() as reader:
+            return views.folded_size(reader, code)
+
+
+def _clear(writer: Writer) -> None:
+    for table in views.TABLES:
+        for key, _ in list(writer.scan(table)):
+            writer.delete(table, key)

@@ -1,0 +1,230 @@
+"""Joining: requests, admissions, invites, as files that people carry.
+
+A request says which keys and addresses an office will use, signed by its event key.  The province
+admits it by a roster event that its root keys sign, and answers with an invite: the genesis note,
+and the admissions of the province, the parent and the office itself, each with its inclusion proof
+under a provincial checkpoint.  docs/spec/membership.md.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from configs.offices import OfficeRow
+from ledger import logbook
+from ledger.checkpoint import open_checkpoint
+from ledger.events import MemberAdmit, parse_event
+from ledger.merkle import leaf_hash, verify_inclusion
+from ledger.roster import TIERS, Genesis, Roster, read_genesis, sign_change
+from ledger.tlogproof import TlogProof
+from node.hands.keys import OfficeKeys
+from protocol.errors import DecodeError, Missing, ProofError
+from protocol.ids import OfficeCode, parse_office
+from protocol.keys import Signer, verify
+from protocol.limits import OFFICES_PER_NODE_MAX, MiB
+from protocol.ports import Reader
+from protocol.records import decode_json, encode_json
+
+REQUEST_FORMAT = "fangzhi/request/1"
+INVITE_FORMAT = "fangzhi/invite/1"
+REQUEST_DOMAIN = b"fangzhi/request/v1\n"
+REQUEST_BYTES_MAX = 1 * MiB
+INVITE_BYTES_MAX = 4 * MiB
+
+
+@dataclass(frozen=True, slots=True)
+class JoinRequest:
+    """What the offices of one node ask to be admitted with."""
+
+    offices: tuple[tuple[OfficeCode, bytes, bytes, bytes], ...]  # code; log, witness, event keys
+    tls_pin: bytes
+    peer_address: str
+    web_url: str
+
+
+def write_request(
+    keys: Mapping[OfficeCode, OfficeKeys], tls_pin: bytes, peer_address: str, web_url: str
+) -> bytes:
+    """The request of a node, signed by the event key of each of its offices."""
+    fields: dict[str, Any] = {
+        "format": REQUEST_FORMAT,
+        "offices": [
+            {
+                "code": code,
+                "event_key": keys[code].event.public.hex(),
+                "log_key": keys[code].log.public.hex(),
+                "witness_key": keys[code].witness.public.hex(),
+            }
+            for code in sorted(keys)
+        ],
+        "peer_address": peer_address,
+        "tls_pin": tls_pin.hex(),
+        "web_url": web_url,
+    }
+    message = REQUEST_DOMAIN + encode_json(fields)
+    signatures = [keys[code].event.sign(message).hex() for code in sorted(keys)]
+    return encode_json({**fields, "signatures": signatures})
+
+
+def read_request(data: bytes) -> JoinRequest:
+    """
+    Raises:
+        DecodeError: not a request.
+        ProofError: not signed by the event key of every office in it.
+    """
+    fields = decode_json(data.strip(), bytes_max=REQUEST_BYTES_MAX, where="request to join")
+    if fields.get("format") != REQUEST_FORMAT:
+        raise DecodeError("request to join", REQUEST_FORMAT, repr(fields.get("format"))[:40])
+    try:
+        signatures = [bytes.fromhex(line) for line in fields.pop("signatures")]
+        request = JoinRequest(
+            tuple(
+                (
+                    parse_office(office["code"]),
+                    bytes.fromhex(office["log_key"]),
+                    bytes.fromhex(office["witness_key"]),
+                    bytes.fromhex(office["event_key"]),
+                )
+                for office in fields["offices"]
+            ),
+            bytes.fromhex(fields["tls_pin"]),
+            str(fields["peer_address"]),
+            str(fields["web_url"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise DecodeError("request to join", "its fields", repr(error)[:80]) from error
+    if not 0 < len(request.offices) == len(signatures) <= OFFICES_PER_NODE_MAX:
+        raise DecodeError("request to join", "a signature for each office", len(signatures))
+    message = REQUEST_DOMAIN + encode_json(fields)
+    for (code, _, _, event_key), signature in zip(request.offices, signatures, strict=True):
+        verify(event_key, message, signature, f"request of {code}")
+    return request
+
+
+def admissions(
+    genesis: Genesis,
+    roster: Roster,
+    request: JoinRequest,
+    table: Iterable[OfficeRow],
+    roots: Iterable[Signer],
+) -> tuple[MemberAdmit, ...]:
+    """The roster changes that admit a request, signed by ``roots``, parents before children.
+
+    Raises:
+        Missing: an office that is not in the table of offices.
+        ProofError: against a rule of membership, or too few root keys.
+    """
+    rows = {row.code: row for row in table}
+    signers = list(roots)
+    bodies: list[MemberAdmit] = []
+    for code, *_ in request.offices:
+        if code not in rows:
+            raise Missing(f"office {code}", "an office of the table of offices", "none")
+    for code, log_key, witness_key, event_key in sorted(
+        request.offices, key=lambda office: (TIERS.index(rows[office[0]].tier), office[0])
+    ):
+        row = rows[code]
+        body = MemberAdmit(
+            code=code,
+            name=row.name,
+            tier=row.tier,
+            parent=row.parent or "",
+            log_key=log_key,
+            witness_key=witness_key,
+            event_key=event_key,
+            tls_pin=request.tls_pin,
+            peer_address=request.peer_address,
+            web_url=request.web_url,
+            signatures=(),
+        )
+        for root in signers:
+            signed = sign_change(genesis, body, root)
+            assert isinstance(signed, MemberAdmit)
+            body = signed
+        roster = roster.apply(roster.size, body)  # refuses here what every node would refuse
+        bodies.append(body)
+    return tuple(bodies)
+
+
+def write_invite(
+    genesis: Genesis, genesis_note: bytes, reader: Reader, roster: Roster, codes: Iterable[str]
+) -> bytes:
+    """The invite for the node that hosts ``codes``, from the provincial log.
+
+    Raises:
+        Missing: an office of them has not been admitted.
+    """
+    wanted = {genesis.province}
+    for code in codes:
+        at = roster.member(code)
+        wanted.add(at.code)
+        while at.parent is not None:
+            at = roster.member(at.parent)
+            wanted.add(at.code)
+    head = logbook.head(reader, genesis.province)
+    note, size = head.note, head.size
+    found: dict[str, int] = {}
+    for index, entry in _entries(reader, genesis.province, size):
+        event = parse_event(entry)
+        if event.kind == "member.admit":
+            body = event.read_body()
+            assert isinstance(body, MemberAdmit)
+            found[body.code] = index
+    if wanted - set(found):
+        raise Missing("invite", "offices that are admitted", sorted(wanted - set(found)))
+    order = sorted(wanted, key=lambda code: (TIERS.index(roster.member(code).tier), code))
+    members = []
+    for code in order:
+        entry = logbook.entry(reader, genesis.province, found[code])
+        hashes = logbook.prove_inclusion(reader, genesis.province, found[code], size)
+        proof = TlogProof(found[code], tuple(hashes), note).format()
+        members.append({"entry": base64.b64encode(entry).decode(), "proof": proof.decode()})
+    return encode_json(
+        {"format": INVITE_FORMAT, "genesis": genesis_note.decode(), "members": members}
+    )
+
+
+def read_invite(data: bytes) -> tuple[bytes, Roster]:
+    """(genesis note, the part of the roster a newcomer needs), every step verified.
+
+    Raises:
+        DecodeError: not an invite.
+        ProofError: an admission that the root keys did not sign or that is not in the log.
+    """
+    fields = decode_json(data.strip(), bytes_max=INVITE_BYTES_MAX, where="invite")
+    if fields.get("format") != INVITE_FORMAT:
+        raise DecodeError("invite", INVITE_FORMAT, repr(fields.get("format"))[:40])
+    try:
+        note = str(fields["genesis"]).encode()
+        members = [
+            (base64.b64decode(member["entry"], validate=True), str(member["proof"]).encode())
+            for member in fields["members"]
+        ]
+    except (KeyError, TypeError, ValueError) as error:
+        raise DecodeError("invite", "its fields", repr(error)[:80]) from error
+    genesis = read_genesis(note)
+    roster = Roster(genesis)
+    for number, (entry, proof_text) in enumerate(members):
+        body = parse_event(entry).read_body()
+        if not isinstance(body, MemberAdmit):
+            raise DecodeError(f"invite.members[{number}]", "member.admit", "another event")
+        if not number and body.code != genesis.province:
+            raise ProofError("invite", f"the province {genesis.province} first", body.code)
+        roster = roster.apply(number, body)
+        proof = TlogProof.parse(proof_text)
+        province = roster.member(genesis.province)
+        checkpoint, _ = open_checkpoint(proof.checkpoint, (province.log_note_key(genesis),))
+        if checkpoint.origin != genesis.origin(genesis.province):
+            raise ProofError("invite", genesis.origin(genesis.province), checkpoint.origin)
+        verify_inclusion(
+            leaf_hash(entry), proof.index, checkpoint.size, checkpoint.root.raw, proof.hashes
+        )
+    return note, roster
+
+
+def _entries(reader: Reader, code: OfficeCode, size: int) -> Iterable[tuple[int, bytes]]:
+    for start in range(0, size, 256):
+        yield from enumerate(logbook.entries(reader, code, start, min(start + 256, size)), start)

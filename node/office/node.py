@@ -1,0 +1,287 @@
+"""The assembly of a node: every service, in one place, from a configuration and a world.
+
+Data flows down this page: logs grow (own appends, peers), the fold follows, and what changed wakes
+the custodian (files) and the indexer (text); faces ask ``reading``, ``searcher``, ``intake``,
+``desk`` and ``upkeep``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+
+from configs.offices import OfficeRow
+from ledger import logbook
+from ledger.roster import Genesis, Member, Roster, read_genesis
+from node.hands.config import NodeConfig
+from node.hands.keys import OfficeKeys
+from node.hands.world import World
+from node.office.custodian import Custodian
+from node.office.desk import Desk
+from node.office.folding import Folding
+from node.office.indexer import Indexer
+from node.office.intake import Intake
+from node.office.links import Handler, Links
+from node.office.membership import JoinRequest, admissions
+from node.office.notary import Notary
+from node.office.reading import Reading
+from node.office.replicator import Pace, Replicator
+from node.office.searcher import Searcher
+from node.office.sequencer import Sequencer
+from node.office.upkeep import Upkeep
+from node.office.witness import Witness
+from protocol.errors import Forbidden, Missing
+from protocol.handshake import Identity
+from protocol.ids import OfficeCode
+from protocol.keys import Signer, key_id
+from protocol.limits import MiB
+from search_shard.tables import Tables
+
+LEDGER_TABLES = (
+    "entry",
+    "tile",
+    "head",
+    "note",
+    "witness",
+    "witnessed",
+    "spool",
+    "evidence",
+    "report",
+)
+
+
+class Node:
+    """One node: the offices whose keys it has, and their services."""
+
+    def __init__(
+        self,
+        config: NodeConfig,
+        world: World,
+        genesis_note: bytes,
+        keys: Mapping[OfficeCode, OfficeKeys],
+        tables: Tables,
+        newcomer: Roster | None,
+    ) -> None:
+        """``newcomer`` is the part of the roster that came with the invite, if one did."""
+        self.config = config
+        self.world = world
+        self.genesis_note = genesis_note
+        self.genesis: Genesis = read_genesis(genesis_note)
+        self.keys = keys
+        self._newcomer = newcomer or Roster(self.genesis)
+        self.folding = Folding(world.ledger, world.state, self.genesis)
+        handlers: dict[str, Handler] = {}
+        self.links = Links(
+            world.wire,
+            world.rng,
+            me=Identity(self.genesis.id, {code: key.event for code, key in keys.items()}),
+            lookup=self._event_key,
+            where=self._where,
+            handlers=handlers,
+            roster_size=lambda: self.folding.roster.size,
+            redial_seconds_max=config.peer.redial_s_max,
+        )
+        self.sequencer = Sequencer(
+            world.ledger,
+            world.clock,
+            self.genesis,
+            keys,
+            self.folding.roster_ref,
+            self._appended,
+        )
+        self.replicator = Replicator(
+            world.ledger,
+            world.clock,
+            self.genesis,
+            keys,
+            self.links,
+            self.sequencer,
+            lambda: self.folding.roster,
+            self._grown,
+            Pace(config.ledger.gossip_ms / 1000, config.ledger.sync_s, config.peer.request_s_max),
+        )
+        self.indexer = Indexer(
+            world.state, world.blobs, world.segments, world.work, tables, keys, self._roster
+        )
+        self.custodian = Custodian(
+            world.state,
+            world.blobs,
+            keys,
+            self.links,
+            self.sequencer,
+            self._roster,
+            self.indexer.look_at,
+            config.peer.request_s_max,
+            config.store.scrub_days,
+        )
+        self.searcher = Searcher(
+            world.state,
+            world.work,
+            self.indexer,
+            tables,
+            keys,
+            self.links,
+            self._roster,
+            self._reachable,
+            config.search.deadline_ms / 1000,
+            config.search.hedge_ms / 1000,
+        )
+        self.intake = Intake(
+            world, keys, self.sequencer, config.store.reserve_mib * MiB, self.custodian.look_at
+        )
+        self.desk = Desk(world, keys, self.sequencer, self._roster)
+        self.reading = Reading(world, self.genesis, keys, self.links, self.custodian, self._roster)
+        self.notary = Notary(
+            world.ledger,
+            self.genesis,
+            keys,
+            self.sequencer,
+            self._roster,
+            config.ledger.anchor_s,
+        )
+        self.witness = Witness(world.ledger, world.clock, self.genesis, keys, self._roster)
+        self.upkeep = Upkeep(
+            world,
+            keys,
+            genesis_note,
+            self.folding,
+            self.indexer,
+            self.custodian,
+            self.replicator,
+            self.sequencer,
+            self._roster,
+        )
+        handlers.update(
+            {
+                "log.note": self.replicator.on_note,
+                "log.entries": self.replicator.on_entries,
+                "log.heads": self.replicator.on_heads,
+                "blob.read": self.custodian.on_read,
+                "search": self.searcher.on_search,
+            }
+        )
+        self.folding.listeners.append(self._folded)
+
+    async def run(self, ready: Callable[[], None]) -> None:
+        """Run every service until cancelled; ``ready`` is called when questions can be answered.
+
+        Raises:
+            Fatal: (in a group) a sync failed; the process must end.
+        """
+        stop_listening = None
+        if self.config.peer.listen:
+            stop_listening = await self.world.wire.listen(
+                self.config.peer.listen, self.links.accept
+            )
+        try:
+            with self.world.ledger.read() as reader:
+                logs = [OfficeCode(key.decode()) for key, _ in reader.scan("head")]
+            for code in logs:
+                self.folding.grown(code)
+            await self.folding.advance()
+            self._open_gates()
+            async with asyncio.TaskGroup() as group:
+                self.links.keep(self._parents())
+                for service in (
+                    self.links,
+                    self.folding,
+                    self.replicator,
+                    self.custodian,
+                    self.indexer,
+                    self.notary,
+                ):
+                    group.create_task(service.run())
+                group.create_task(self._expire())
+                for code in logs:
+                    self.replicator.changed(code)
+                ready()
+        finally:
+            if stop_listening is not None:
+                await stop_listening()
+
+    async def admit(
+        self, request: JoinRequest, table: Iterable[OfficeRow], roots: Iterable[Signer]
+    ) -> int:
+        """Admit the offices of a request (province); returns the provincial size after it.
+
+        Raises:
+            Forbidden: the province is not hosted here.
+            ProofError: against a rule of membership, or too few root keys.
+        """
+        province = self.genesis.province
+        if province not in self.keys:
+            raise Forbidden("admit", f"the provincial node {province}", sorted(self.keys))
+        bodies = admissions(self.genesis, self.folding.roster, request, table, roots)
+        refs = await self.sequencer.append(province, bodies)
+        if not refs:
+            return 0
+        size = refs[-1].index + 1
+        async with asyncio.timeout(self.config.peer.request_s_max):
+            await self.folding.until(province, size)
+        return size
+
+    def log_size(self, code: OfficeCode) -> int:
+        with self.world.ledger.read() as reader:
+            return logbook.head(reader, code).size
+
+    # what happens when something changes
+
+    def _appended(self, code: OfficeCode) -> None:
+        self.folding.grown(code)
+        self.replicator.changed(code)
+
+    def _grown(self, code: OfficeCode) -> None:
+        self.folding.grown(code)
+
+    def _folded(self, items: frozenset[str], roster_changed: bool) -> None:
+        for item in items:
+            self.indexer.look_at(item)
+        self.custodian.look_at(items)
+        if roster_changed:
+            self.links.review()
+            self.indexer.roster_changed()
+            self.links.keep(self._parents())
+            self._open_gates()
+
+    def _open_gates(self) -> None:
+        for code, gate in self.sequencer.gates.items():
+            # the founder writes the first entry of the province before there is a roster
+            if code == self.genesis.province and not self.log_size(code):
+                gate.is_open = True
+            gate.look(self.folding.roster)
+
+    async def _expire(self) -> None:
+        while True:
+            await self.intake.expire(self.config.store.upload_hours)
+            await asyncio.sleep(3600)
+
+    # who is who
+
+    def _roster(self) -> Roster:
+        return self.folding.roster
+
+    def _member(self, code: OfficeCode) -> Member | None:
+        """From the roster, or from the invite while our roster does not reach so far."""
+        return self.folding.roster.members.get(code) or self._newcomer.members.get(code)
+
+    def _event_key(self, office: OfficeCode, signer: bytes) -> bytes | None:
+        member = self._member(office)
+        if member is None:
+            raise Missing("roster", f"office {office}", "no such office")
+        valid = not member.revoked and key_id(member.event_key) == signer
+        return member.event_key if valid else None
+
+    def _where(self, office: OfficeCode) -> tuple[str, bytes] | None:
+        member = self._member(office)
+        if member is None or member.revoked or not member.peer_address:
+            return None
+        return member.peer_address, member.tls_pin
+
+    def _reachable(self, office: OfficeCode) -> bool:
+        return office in self.links.live() or self._where(office) is not None
+
+    def _parents(self) -> set[OfficeCode]:
+        members = [self._member(code) for code in self.keys]
+        return {m.parent for m in members if m is not None and m.parent is not None} - set(
+            self.keys
+        )

@@ -1,0 +1,359 @@
+"""Every log at every node: gossip of checkpoints, catching up, co-signing.
+
+The unit of gossip is the newest checkpoint note of a log with every cosignature known.  A note of
+a size we have is merged into ours; a longer one makes us fetch the missing entries from whoever
+told us, each part verified against the signed checkpoint before it is stored; then the offices
+hosted here that are witnesses of that log co-sign, and the joined note goes on to our other peers.
+Since joining is commutative and idempotent, lost, repeated or reordered gossip does no harm, and
+heads are compared now and then to heal what was lost.
+
+A note that contradicts the log we hold is kept beside ours as evidence, and its log is quarantined:
+we store nothing more of it and co-sign nothing more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from ledger import logbook
+from ledger.checkpoint import (
+    Checkpoint,
+    Cosigner,
+    cosign,
+    log_key,
+    merge_signatures,
+    open_checkpoint,
+    parse_checkpoint,
+)
+from ledger.note import Note, NoteKey, parse_note
+from ledger.roster import Genesis, Roster
+from node.hands.keys import OfficeKeys
+from node.office.links import Links, Peer
+from node.office.sequencer import Sequencer
+from protocol.canonical import encode
+from protocol.errors import FangzhiError, ForkError, ProofError, WireError
+from protocol.ids import BlobId, OfficeCode
+from protocol.limits import CHUNK_BYTES
+from protocol.messages import Ack, Advert, Entries, EntriesAsk, HeadLine, Heads, HeadsAsk
+from protocol.ports import Clock, KeyValueStore, Reader, Writer
+
+ENTRIES_ASKED_MAX = 256
+NO_NOTE = bytes(32)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often: seconds."""
+
+    gossip_s: float
+    sync_s: float
+    request_s: float
+
+
+class Replicator:
+    """Keeps the logs of this node and those of its peers equal."""
+
+    def __init__(
+        self,
+        store: KeyValueStore,
+        clock: Clock,
+        genesis: Genesis,
+        keys: Mapping[OfficeCode, OfficeKeys],
+        links: Links,
+        sequencer: Sequencer,
+        roster: Callable[[], Roster],
+        grown: Callable[[OfficeCode], None],
+        pace: Pace,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._genesis = genesis
+        self._keys = keys
+        self._links = links
+        self._sequencer = sequencer
+        self._roster = roster
+        self._grown = grown
+        self._pace = pace
+        self._dirty: set[OfficeCode] = set()
+        self._wake = asyncio.Event()
+        self._told: dict[str, dict[OfficeCode, bytes]] = {}  # peer -> code -> SHA-256 of note
+        self._longer: dict[OfficeCode, tuple[int, bytes, str]] = {}  # size, note, peer
+        self._catch_up = asyncio.Event()
+        self.quarantined: set[OfficeCode] = set()
+
+    # what peers ask
+
+    async def on_note(self, peer: Peer, ask: Advert) -> Ack:
+        """A peer tells its newest note of a log."""
+        known = self._roster().members.get(ask.office)
+        if known is None and ask.office != self._genesis.province:
+            return Ack()  # our roster is behind; comparing heads will bring it again
+        self._told.setdefault(peer.key, {})[ask.office] = BlobId.of(ask.note).raw
+        await self._learn(ask.office, ask.note, peer.key)
+        return Ack()
+
+    async def on_entries(self, _peer: Peer, ask: EntriesAsk) -> Entries:
+        with self._store.read() as reader:
+            size = logbook.head(reader, ask.office).size
+            if not ask.start <= ask.end <= ask.size <= size:
+                raise WireError("log.entries", f"start ≤ end ≤ size ≤ {size}", repr(ask))
+            end = min(ask.end, ask.start + ENTRIES_ASKED_MAX)
+            entries = logbook.entries(reader, ask.office, ask.start, end)
+            entries = _fitting(entries, CHUNK_BYTES)
+            end = ask.start + len(entries)
+            proof = logbook.prove_consistency(reader, ask.office, end, ask.size)
+        return Entries(entries, tuple(proof))
+
+    async def on_heads(self, _peer: Peer, _ask: HeadsAsk) -> Heads:
+        with self._store.read() as reader:
+            return Heads(tuple(self._head_line(reader, code) for code in self._known_codes()))
+
+    # long-lived tasks
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._gossip())
+            group.create_task(self._fill())
+            group.create_task(self._compare())
+
+    def changed(self, code: OfficeCode) -> None:
+        """The note of a log is new: tell the peers soon."""
+        self._dirty.add(code)
+        self._wake.set()
+
+    async def _gossip(self) -> None:
+        while True:
+            await self._wake.wait()
+            await asyncio.sleep(self._pace.gossip_s)
+            self._wake.clear()
+            dirty, self._dirty = sorted(self._dirty), set()
+            peers = self._links.peers()
+            for key in set(self._told) - {peer.key for peer in peers}:
+                del self._told[key]
+            await asyncio.gather(*(self._tell(peer.key, dirty) for peer in peers))
+
+    async def _tell(self, peer: str, codes: list[OfficeCode]) -> None:
+        told = self._told.setdefault(peer, {})
+        for code in codes:
+            with self._store.read() as reader:
+                note = reader.get("note", code.encode())
+                size = logbook.head(reader, code).size
+            if note is None or told.get(code) == BlobId.of(note).raw:
+                continue
+            try:
+                await self._ask(peer, "log.note", Advert(code, note, size))
+            except FangzhiError:
+                return  # comparing heads will make up for it
+            told[code] = BlobId.of(note).raw
+
+    async def _compare(self) -> None:
+        """Compare heads with every peer now and then, and with a new peer at once."""
+        seen: dict[str, float] = {}
+        loop = asyncio.get_running_loop()
+        while True:
+            peers = {peer.key for peer in self._links.peers()}
+            seen = {key: at for key, at in seen.items() if key in peers}
+            due = [k for k in sorted(peers) if loop.time() - seen.get(k, -1e9) >= self._pace.sync_s]
+            await asyncio.gather(*(self._compare_with(key) for key in due))
+            seen.update(dict.fromkeys(due, loop.time()))
+            await asyncio.sleep(min(self._pace.sync_s, self._pace.gossip_s))
+
+    async def _compare_with(self, peer: str) -> None:
+        try:
+            answer = await self._ask(peer, "log.heads", HeadsAsk())
+        except FangzhiError:
+            return
+        assert isinstance(answer, Heads)
+        theirs = {line.office: line for line in answer.heads}
+        behind = []
+        with self._store.read() as reader:
+            for code in self._known_codes():
+                ours = self._head_line(reader, code)
+                line = theirs.get(code, HeadLine(code, 0, NO_NOTE))
+                if code in self._keys:
+                    self._hear(code, peer, line.size, ours.size)
+                if ours.note not in (NO_NOTE, line.note) and ours.size >= line.size:
+                    behind.append(code)
+        told = self._told.setdefault(peer, {})
+        for code in behind:
+            told.pop(code, None)
+        await self._tell(peer, behind)
+        for code in self._keys:
+            if self._sequencer.gates[code].is_open:
+                await self._sequencer.drain(code)
+
+    def _hear(self, code: OfficeCode, peer: str, their_size: int, our_size: int) -> None:
+        gate, roster = self._sequencer.gates[code], self._roster()
+        for office in self._links.offices_of(peer):
+            gate.hear(roster, office, their_size, our_size)
+
+    async def _fill(self) -> None:
+        """Fetch what longer notes promise, one log after the other."""
+        while True:
+            await self._catch_up.wait()
+            self._catch_up.clear()
+            while self._longer:
+                code = min(self._longer, key=lambda c: (c != self._genesis.province, c))
+                _, note, peer = self._longer.pop(code)
+                try:
+                    await self._fetch(code, note, peer)
+                except (ProofError, WireError) as error:
+                    self._links.count(error.code)
+                except FangzhiError:
+                    pass  # gone, or busy: comparing heads will bring it again
+
+    # learning
+
+    async def _learn(self, code: OfficeCode, note: bytes, peer: str) -> None:
+        if code in self.quarantined:
+            return
+        checkpoint, _ = open_checkpoint(note, *self._note_keys(code))
+        if checkpoint.origin != self._genesis.origin(code):
+            raise ProofError(f"note of {code}", self._genesis.origin(code), checkpoint.origin)
+        with self._store.read() as reader:
+            head = logbook.head(reader, code)
+            agrees = (
+                checkpoint.size > head.size
+                or logbook.root_at(reader, code, checkpoint.size) == checkpoint.root
+            )
+        if not agrees:
+            await self._accuse(code, note)
+        if checkpoint.size > head.size:
+            if checkpoint.size > self._longer.get(code, (0, b"", ""))[0]:
+                self._longer[code] = (checkpoint.size, note, peer)
+                self._catch_up.set()
+        elif await self._store.write(lambda writer: self._merge(writer, code, note)):
+            self.changed(code)
+
+    async def _fetch(self, code: OfficeCode, note: bytes, peer: str) -> None:
+        checkpoint = parse_checkpoint(note)
+        while True:
+            with self._store.read() as reader:
+                start = logbook.head(reader, code).size
+            if start >= checkpoint.size:
+                break
+            ask = EntriesAsk(code, start, checkpoint.size, checkpoint.size)
+            answer = await self._ask(peer, "log.entries", ask)
+            assert isinstance(answer, Entries)
+            if not answer.entries:
+                raise WireError(f"log.entries {code}", "at least one entry", "none")
+            await self._store.write(partial(_extend, code, start, answer, checkpoint))
+            self._grown(code)
+        if await self._store.write(lambda writer: self._merge(writer, code, note)):
+            self.changed(code)
+
+    def _merge(self, writer: Writer, code: OfficeCode, note: bytes) -> bool:
+        """Join ``note`` into ours and co-sign; whether anything is new."""
+        ours = writer.get("note", code.encode())
+        merged = note
+        if ours is not None:
+            size, theirs = parse_checkpoint(ours).size, parse_checkpoint(note).size
+            if theirs < size:
+                return False
+            if theirs == size:
+                log_keys, cosigners = self._note_keys(code)
+                merged = merge_signatures(ours, note, (*log_keys, *cosigners))
+        merged = self._cosigned(writer, code, merged)
+        if merged == ours:
+            return False
+        writer.put("note", code.encode(), merged)
+        if self._is_witnessed(code, merged):
+            writer.put("witnessed", code.encode(), merged)
+        return True
+
+    def _is_witnessed(self, code: OfficeCode, note: bytes) -> bool:
+        """Whether the witness policy of the roster holds; every line of ``note`` is verified."""
+        roster = self._roster()
+        if code not in roster.members:
+            return False
+        needed, candidates = roster.witnesses(code)
+        names = {member.witness_name(self._genesis) for member in candidates}
+        return sum(line.name in names for line in parse_note(note).signatures) >= max(needed, 1)
+
+    def _cosigned(self, writer: Writer, code: OfficeCode, note: bytes) -> bytes:
+        """``note`` with the cosignatures of the witnesses hosted here.
+
+        The witness state is stored in the same transaction: a crash forgets both or neither, so a
+        witness never signs below what it has signed.
+        """
+        roster = self._roster()
+        if code in self._keys or code not in roster.members:
+            return note
+        here = [m for m in roster.witnesses(code)[1] if m.code in self._keys]
+        parsed = parse_note(note)
+        checkpoint = Checkpoint.parse(parsed.text)
+        state = writer.get("witness", code.encode())
+        if not here:
+            return note
+        if state is not None:
+            seen = parse_checkpoint(state)
+            if seen.size > checkpoint.size:
+                return note
+            if logbook.root_at(writer, code, seen.size) != seen.root:
+                raise ForkError(f"log {code}", "the tree we co-signed", "another one")
+        signed = {(line.name, line.key_id) for line in parsed.signatures}
+        now_s = self._clock.now() // 1000
+        for member in here:
+            cosigner = Cosigner(member.witness_name(self._genesis), self._keys[member.code].witness)
+            if (cosigner.name, cosigner.key.id) not in signed:
+                line = cosign(parsed.text, cosigner, now_s)
+                parsed = Note(parsed.text, (*parsed.signatures, line))
+        log_keys, cosigners = self._note_keys(code)
+        note = merge_signatures(parsed.format(), parsed.format(), (*log_keys, *cosigners))
+        writer.put("witness", code.encode(), note)
+        return note
+
+    async def _accuse(self, code: OfficeCode, note: bytes) -> None:
+        """Keep two contradicting notes and believe nothing more of this log."""
+        self.quarantined.add(code)
+
+        def job(writer: Writer) -> None:
+            ours = writer.get("note", code.encode()) or b""
+            writer.put("evidence", code.encode() + BlobId.of(note).raw[:8], encode((ours, note)))
+
+        await self._store.write(job)
+        raise ForkError(f"log {code}", "one history", "two signed ones; both notes are kept")
+
+    # small questions
+
+    def _note_keys(self, code: OfficeCode) -> tuple[tuple[NoteKey, ...], tuple[NoteKey, ...]]:
+        """The log's key, and the keys of every office that may witness it."""
+        roster = self._roster()
+        member = roster.members.get(code)
+        if member is None:  # the province, while we have nothing of its log
+            origin = self._genesis.origin(code)
+            return (log_key(origin, self._genesis.log_key),), ()
+        witnesses = roster.witnesses(code)[1]
+        return (
+            (member.log_note_key(self._genesis),),
+            tuple(witness.witness_note_key(self._genesis) for witness in witnesses),
+        )
+
+    def _known_codes(self) -> list[OfficeCode]:
+        return sorted({*self._roster().members, self._genesis.province, *self._keys})
+
+    def _head_line(self, reader: Reader, code: OfficeCode) -> HeadLine:
+        note = reader.get("note", code.encode())
+        size = logbook.head(reader, code).size
+        return HeadLine(code, size, NO_NOTE if note is None else BlobId.of(note).raw)
+
+    async def _ask(self, peer: str, method: str, body: object) -> object:
+        return await self._links.ask_peer(peer, method, body, self._pace.request_s)
+
+
+def _extend(
+    code: OfficeCode, start: int, got: Entries, checkpoint: Checkpoint, writer: Writer
+) -> None:
+    logbook.append_verified(writer, code, start, got.entries, checkpoint, proof=got.proof)
+
+
+def _fitting(entries: tuple[bytes, ...], bytes_max: int) -> tuple[bytes, ...]:
+    total = 0
+    for count, entry in enumerate(entries):
+        total += len(entry) + 5
+        if total > bytes_max and count:
+            return entries[:count]
+    return entries

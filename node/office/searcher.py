@@ -1,0 +1,221 @@
+"""Answers queries: from its own shards, and as coordinator from everybody's.
+
+The coordinator parses once, picks for every office's shard a live holder that answers for many
+shards at once, asks each holder once, asks elsewhere when one is silent, merges, and says what it
+did not reach.  What a hit may show is decided twice: by the holder, and by the coordinator's own
+view of the item, so a holder that has not heard of a withdrawal cannot leak it here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+
+from ledger import views
+from ledger.roster import Roster
+from ledger.views import ItemView
+from node.hands.keys import OfficeKeys
+from node.office.answers import Asker, Coverage, Hit, SearchAnswer, ShardSource
+from node.office.catalog import find
+from node.office.fanout import fan_out
+from node.office.indexer import Indexer
+from node.office.links import Links, Peer
+from protocol.canonical import Value
+from protocol.errors import DecodeError, FangzhiError
+from protocol.ids import OfficeCode
+from protocol.limits import HITS_MAX
+from protocol.messages import SearchAsk, SearchReply, ShardReply
+from protocol.placement import index_holders
+from protocol.ports import BlockingWork, KeyValueStore
+from protocol.shapes import from_value, to_value
+from search_shard.federate import Hit as ShardHit
+from search_shard.federate import ShardAnswer, is_near, merge
+from search_shard.query import Query, parse_query
+from search_shard.shard import Shard, search
+from search_shard.tables import Tables
+
+
+class Searcher:
+    """The ``search`` method, as a holder and as the coordinator."""
+
+    def __init__(
+        self,
+        state: KeyValueStore,
+        work: BlockingWork,
+        indexer: Indexer,
+        tables: Tables,
+        keys: Mapping[OfficeCode, OfficeKeys],
+        links: Links,
+        roster: Callable[[], Roster],
+        reachable: Callable[[OfficeCode], bool],
+        deadline_s: float,
+        hedge_s: float,
+    ) -> None:
+        self._state = state
+        self._work = work
+        self._indexer = indexer
+        self._tables = tables
+        self._keys = keys
+        self._links = links
+        self._roster = roster
+        self._reachable = reachable
+        self._deadline_s = deadline_s
+        self._hedge_s = hedge_s
+
+    async def on_search(self, _peer: Peer, ask: SearchAsk) -> SearchReply:
+        """Another coordinator asks for public hits of shards that stand here."""
+        query = from_value(Query, ask.query, "query")
+        seconds = min(ask.deadline_ms / 1000, self._deadline_s)
+        return SearchReply(await self._local(ask.offices, query, ask.limit, seconds, staff=()))
+
+    async def search(self, text: str, mode: str, limit: int, asker: Asker) -> SearchAnswer:
+        """
+        Raises:
+            Rejected: the query cannot be answered (empty, too long); says what to do.
+        """
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        query = parse_query(text, mode, self._tables)
+        limit = max(1, min(limit, HITS_MAX))
+        staff = tuple(self._keys) if asker.office else ()
+        replies, sources, missing = await self._ask_all(query, limit, staff, started)
+        answers = [self._believable(reply) for reply in replies]
+        merged = merge(answers, limit)
+        asked = len(sources) + len(missing)
+        return SearchAnswer(
+            query=text,
+            mode=mode,
+            total=merged.total,
+            total_is_exact=merged.total_is_exact and not missing,
+            hits=tuple(self._shown(hit) for hit in merged.hits),
+            coverage=Coverage(asked, len(sources), tuple(sorted(missing)), tuple(sources)),
+            took_ms=round((loop.time() - started) * 1000),
+        )
+
+    def holders(self, roster: Roster, office: OfficeCode) -> list[OfficeCode]:
+        """Offices whose nodes index an office's public text, the preferred first.
+
+        An always-on office comes before a county: it answers for many shards at once.
+        """
+        member = roster.member(office)
+        holders = index_holders(office, roster.cities(), member.parent)
+        return sorted(holders, key=lambda code: not roster.member(code).always_on)
+
+    async def _ask_all(
+        self, query: Query, limit: int, staff: tuple[OfficeCode, ...], started: float
+    ) -> tuple[list[ShardReply], list[ShardSource], list[OfficeCode]]:
+        """(replies, who gave them, shards that nobody answered for)"""
+        roster = self._roster()
+        offices = [member.code for member in roster.active()]
+        here = await self._local(offices, query, limit, self._deadline_s, staff)
+        me = min(self._keys)
+        answered = {reply.office for reply in here}
+        shards = {code: self.holders(roster, code) for code in offices if code not in answered}
+        live = frozenset(
+            code
+            for codes in shards.values()
+            for code in codes
+            if code not in self._keys and self._reachable(code)
+        )
+        left = started + self._deadline_s - asyncio.get_running_loop().time()
+        value = to_value(query)
+
+        async def ask(
+            holder: OfficeCode, offices: tuple[OfficeCode, ...], seconds: float
+        ) -> SearchReply | None:
+            question = SearchAsk(offices, value, limit, max(int(seconds * 1000), 0))
+            return await self._ask(holder, question, seconds)
+
+        there = await fan_out(shards, live, ask, left, self._hedge_s)
+        replies = [*here, *(answer.reply for answer in there)]
+        sources = [ShardSource(reply.office, me, reply.as_of_size) for reply in here]
+        sources += [ShardSource(a.reply.office, a.holder, a.reply.as_of_size) for a in there]
+        missing = set(shards) - {answer.reply.office for answer in there}
+        return replies, sorted(sources, key=lambda s: s.office), sorted(missing)
+
+    async def _ask(self, holder: OfficeCode, ask: SearchAsk, seconds: float) -> SearchReply | None:
+        try:
+            reply = await self._links.ask(holder, "search", ask, seconds)
+        except FangzhiError as error:
+            self._links.count(error.code)
+            return None
+        assert isinstance(reply, SearchReply)
+        return reply
+
+    async def _local(
+        self,
+        offices: Sequence[OfficeCode],
+        query: Query,
+        limit: int,
+        seconds: float,
+        staff: tuple[OfficeCode, ...],
+    ) -> tuple[ShardReply, ...]:
+        """Replies of the shards that are whole here, in a worker thread."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        jobs: list[tuple[OfficeCode, int, Shard]] = []
+        with self._state.read() as reader:
+            sizes = {office: views.folded_size(reader, office) for office in offices}
+        for office in offices:
+            shard = self._indexer.shard(office, office in staff)
+            if shard is not None:
+                jobs.append((office, sizes[office], shard))
+
+        def run() -> tuple[ShardReply, ...]:
+            replies = []
+            for office, size, shard in jobs:
+                answer = search(shard, query, limit, lambda: loop.time() > end)
+                hits = tuple(to_value(hit) for hit in answer.hits)
+                replies.append(
+                    ShardReply(office, size, answer.total, answer.total_is_exact, answer.near, hits)
+                )
+            return tuple(replies)
+
+        return await self._work.run(run)
+
+    def _believable(self, reply: ShardReply) -> ShardAnswer:
+        """The answer of a shard, less what our own view of its items says must not be shown."""
+        hits = []
+        total, near = reply.total, reply.near
+        with self._state.read() as reader:
+            for value in reply.hits:
+                hit = self._decoded(value)
+                view = find(reader, hit.item.partition("/")[0]) if hit else None
+                if hit and view and view.owner == reply.office and self._may_show(view):
+                    hits.append(hit)
+                else:
+                    total -= 1
+                    near -= hit is not None and is_near(hit)
+        near = max(near, 0)
+        return ShardAnswer(max(total, near), reply.total_is_exact, tuple(hits), near)
+
+    def _may_show(self, view: ItemView) -> bool:
+        return view.public or (view.owner in self._keys and view.withdrawn is None)
+
+    def _decoded(self, value: Value) -> ShardHit | None:
+        try:
+            return from_value(ShardHit, value, "hit")
+        except DecodeError as error:
+            self._links.count(error.code)
+            return None
+
+    def _shown(self, hit: ShardHit) -> Hit:
+        item = hit.item.partition("/")[0]
+        with self._state.read() as reader:
+            view = views.item(reader, item)
+        return Hit(
+            office=hit.office,
+            office_name=self._roster().member(hit.office).name,
+            item=item,
+            title=hit.title,
+            page=hit.page,
+            section=hit.section,
+            snippet=hit.snippet,
+            highlights=hit.highlights,
+            matched_by=hit.matched_by,
+            score=hit.score,
+            file=hit.file,
+            log_index=hit.log_index,
+            seq=hit.seq,
+            public=view.public,
+        )

@@ -1,0 +1,184 @@
+"""The office as its faces see it: the port :class:`node.faces.service.Service`, delegating.
+
+Who may change something is decided here: the unix socket and the administrator's token may; rights
+to see are decided in :mod:`node.office.reading`.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+from ledger import logbook, views
+from node.office.answers import (
+    PUBLIC,
+    Asker,
+    ItemAnswer,
+    ItemLine,
+    OfficeLine,
+    PageAnswer,
+    SearchAnswer,
+    StatusAnswer,
+)
+from node.office.node import Node
+from protocol.errors import AuthError, Forbidden, Missing
+from protocol.limits import HITS_MAX
+
+Json = dict[str, Any]
+Progress = Callable[[str, int, int], None]
+ReadRange = Callable[[int, int], AsyncIterator[bytes]]
+Operation = Callable[[Json, Progress], Awaitable[Json]]
+
+STAFF = Asker("administrator", "*")
+
+
+class OfficeService:
+    """One running node.  ``operations`` are the operator's commands that need more than a node
+    (a folder to write to); ``resident_bytes`` asks the operating system."""
+
+    def __init__(
+        self,
+        node: Node,
+        token: str,
+        version: str,
+        resident_bytes: Callable[[], int],
+        operations: dict[str, Operation],
+    ) -> None:
+        self._node = node
+        self._token = token
+        self._version = version
+        self._resident_bytes = resident_bytes
+        self._operations = operations
+
+    def asker_for(self, token: str | None) -> Asker:
+        """
+        Raises:
+            AuthError: not a token of this node.
+        """
+        if token is None:
+            return PUBLIC
+        if not hmac.compare_digest(token.encode(), self._token.encode()):
+            raise AuthError("token", "the token of this node (HOME/token)", "another")
+        return STAFF
+
+    async def search(self, query: str, mode: str, limit: int, asker: Asker) -> SearchAnswer:
+        return await self._node.searcher.search(query, mode, limit, asker)
+
+    def item(self, item: str, asker: Asker) -> ItemAnswer:
+        return self._node.reading.item(item, asker)
+
+    def items(self, office: str | None, asker: Asker, after: str, limit: int) -> list[ItemLine]:
+        return self._node.reading.items(office, asker, after, min(limit, HITS_MAX))
+
+    async def page(self, item: str, seq: int, asker: Asker) -> PageAnswer:
+        return await self._node.reading.page(item, seq, asker)
+
+    def offices(self) -> list[OfficeLine]:
+        return self._node.reading.offices()
+
+    def status(self) -> StatusAnswer:
+        node = self._node
+        gate: dict[str, str] = {}
+        logs: dict[str, tuple[int, int]] = {}
+        with node.world.ledger.read() as ledger, node.world.state.read() as state:
+            for code in sorted(node.keys):
+                size = logbook.head(ledger, code).size
+                door = node.sequencer.gates[code]
+                gate[code] = "open" if door.is_open else f"waiting: {door.why_shut(size)}"
+            for code in sorted({*node.folding.roster.members, *node.keys}):
+                size = logbook.head(ledger, code).size
+                logs[code] = (size, node.reading.witnessed(ledger, code)[0])
+            items: dict[str, int] = {}
+            for code in node.keys:
+                for word, count in views.counts(state, code).items():
+                    items[word] = items.get(word, 0) + count
+        blobs = [node.world.blobs.size(blob) or 0 for blob in node.world.blobs.scan()]
+        return StatusAnswer(
+            network=node.genesis.network,
+            offices=tuple(sorted(node.keys)),
+            version=self._version,
+            gate=gate,
+            logs=logs,
+            spooled=node.sequencer.spooled(),
+            items=items,
+            blobs=len(blobs),
+            blob_bytes=sum(blobs),
+            shards=tuple(node.indexer.offices),
+            links=tuple(sorted(",".join(peer.offices) for peer in node.links.peers())),
+            counters=self.counters(),
+            resident_bytes=self._resident_bytes(),
+            state_digest=node.upkeep.digest(),
+        )
+
+    def counters(self) -> dict[str, int]:
+        node = self._node
+        waiting = {
+            "waiting.files": node.custodian.incomplete,
+            "waiting.index": node.indexer.waiting,
+            "logs.quarantined": len(node.replicator.quarantined),
+        }
+        return {**node.links.counters, **waiting}
+
+    def genesis(self) -> bytes:
+        return self._node.genesis_note
+
+    async def open_file(self, sha256: str, asker: Asker) -> tuple[int, str, str, ReadRange]:
+        return await self._node.reading.open_file(sha256, asker)
+
+    def file_items(self, sha256: str, asker: Asker) -> list[tuple[str, int, str, str]]:
+        return self._node.reading.file_items(sha256, asker)
+
+    def manifest(self, sha256: str, asker: Asker) -> bytes:
+        return self._node.reading.manifest(sha256, asker)
+
+    def checkpoint(self, code: str) -> bytes:
+        return self._node.reading.checkpoint(code)
+
+    def tile(self, code: str, level: int, number: int, width: int) -> bytes:
+        return self._node.reading.tile(code, level, number, width)
+
+    def bundle(self, code: str, number: int, width: int) -> bytes:
+        return self._node.reading.bundle(code, number, width)
+
+    async def add_checkpoint(self, body: bytes) -> tuple[int, str, bytes]:
+        return await self._node.witness.add_checkpoint(body)
+
+    def cosigned_checkpoint(self, origin_hash: str) -> bytes:
+        return self._node.witness.cosigned(origin_hash)
+
+    async def begin_report(self, request: Json, asker: Asker) -> Json:
+        _staff(asker, "report")
+        return await self._node.intake.begin(request)
+
+    async def receive_file(
+        self, report: str, number: int, body: AsyncIterator[bytes], asker: Asker
+    ) -> Json:
+        _staff(asker, "report")
+        return await self._node.intake.receive(report, number, body)
+
+    async def submit_report(self, report: str, asker: Asker) -> Json:
+        _staff(asker, "report")
+        return await self._node.intake.submit(report)
+
+    async def review(self, item: str, verdict: str, reason: str, asker: Asker) -> Json:
+        _staff(asker, "review")
+        return await self._node.desk.review(item, verdict, reason)
+
+    async def withdraw(self, item: str, reason: str, asker: Asker) -> Json:
+        _staff(asker, "withdraw")
+        return await self._node.desk.withdraw(item, reason)
+
+    async def operate(
+        self, command: str, arguments: Json, asker: Asker, progress: Progress
+    ) -> Json:
+        _staff(asker, command)
+        operation = self._operations.get(command)
+        if operation is None:
+            raise Missing("operation", f"one of {sorted(self._operations)}", command[:40])
+        return await operation(arguments, progress)
+
+
+def _staff(asker: Asker, what: str) -> None:
+    if asker.role == "public":
+        raise Forbidden(what, "the home's socket or its token", "the public")

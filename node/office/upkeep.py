@@ -1,0 +1,169 @@
+"""What an operator asks of a node: export, rebuild, examine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ledger import logbook
+from ledger.replay import digest
+from ledger.roster import Roster
+from ledger.tiles import bundle_path, tile_path
+from node.hands.keys import OfficeKeys
+from node.hands.world import World
+from node.office.catalog import every_item, is_whole, read_small, uses
+from node.office.custodian import Custodian
+from node.office.folding import Folding
+from node.office.indexer import Indexer
+from node.office.replicator import Replicator
+from node.office.sequencer import Sequencer
+from protocol.ids import BlobId, OfficeCode
+from protocol.limits import TILE_WIDTH
+from protocol.ports import Reader
+
+Progress = Callable[[str, int, int], None]
+Sink = Callable[[str, bytes], None]  # relative path, content
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Ailment:
+    """One thing that is wrong at this node, and the cure."""
+
+    code: str
+    what: str
+    cure: str
+
+    def shown(self) -> Json:
+        return {"code": self.code, "what": self.what, "cure": self.cure}
+
+
+class Upkeep:
+    """Operations on the whole of a node."""
+
+    def __init__(
+        self,
+        world: World,
+        keys: Mapping[OfficeCode, OfficeKeys],
+        genesis_note: bytes,
+        folding: Folding,
+        indexer: Indexer,
+        custodian: Custodian,
+        replicator: Replicator,
+        sequencer: Sequencer,
+        roster: Callable[[], Roster],
+    ) -> None:
+        self._world = world
+        self._keys = keys
+        self._genesis_note = genesis_note
+        self._folding = folding
+        self._indexer = indexer
+        self._custodian = custodian
+        self._replicator = replicator
+        self._sequencer = sequencer
+        self._roster = roster
+
+    async def export(self, sink: Sink, progress: Progress) -> Json:
+        """Every log as static tiles, and the manifests of public items, as an audit needs them."""
+        return await self._world.work.run(self._export, sink, progress)
+
+    def _export(self, sink: Sink, progress: Progress) -> Json:
+        sink("genesis.note", self._genesis_note)
+        entries = manifests = 0
+        codes = sorted(self._roster().members)
+        for number, code in enumerate(codes):
+            progress("log", number, len(codes))
+            with self._world.ledger.read() as reader:
+                entries += export_log(reader, code, sink)
+        with self._world.state.read() as reader:
+            for view in every_item(reader):
+                text = read_small(reader, view.manifest)
+                if view.public and text:
+                    sink(f"manifest/{view.manifest.hex}", text)
+                    manifests += 1
+        progress("log", len(codes), len(codes))
+        return {"offices": len(codes), "entries": entries, "manifests": manifests}
+
+    async def rebuild(self) -> Json:
+        """Throw the derived state away and fold it again; the digests must be equal."""
+        before = self.digest()
+        await self._folding.rebuild()
+        await self._indexer.rebuild()
+        with self._world.state.read() as reader:
+            items = frozenset[str](view.item for view in every_item(reader))
+        self._custodian.look_at(items)
+        after = self.digest()
+        return {"before": before, "after": after, "equal": before == after, "items": len(items)}
+
+    def digest(self) -> str:
+        with self._world.state.read() as reader:
+            return digest(reader)
+
+    async def examine(self, repair: bool, progress: Progress) -> list[Ailment]:
+        """Check logs and files against their hashes, and whatever else tends to go wrong."""
+        found: list[Ailment] = []
+        codes = sorted({*self._roster().members, *self._keys})
+        for number, code in enumerate(codes):
+            progress("log", number, len(codes))
+            found += await self._world.work.run(self._examine_log, code)
+        blobs = list(self._world.blobs.scan())
+        for number, blob in enumerate(blobs):
+            progress("file", number, len(blobs))
+            if not await is_whole(self._world.blobs, blob):
+                found.append(self._damaged(blob))
+                if repair:
+                    await self._custodian.lost(blob)
+        found += self._missing()
+        for code, gate in sorted(self._sequencer.gates.items()):
+            if not gate.is_open:
+                with self._world.ledger.read() as reader:
+                    why = gate.why_shut(logbook.head(reader, code).size)
+                cure = "let this node reach its parent; what is reported meanwhile is kept (待登记)"
+                found.append(Ailment("gate.shut", f"{code} does not sign: {why}", cure))
+        for code in sorted(self._replicator.quarantined):
+            cure = "tell the province; both notes are in the evidence table and in an export"
+            found.append(Ailment("log.fork", f"{code} has signed two histories", cure))
+        return found
+
+    def _examine_log(self, code: OfficeCode) -> list[Ailment]:
+        cure = f"restore {code}'s log from a backup or let it refill from a mirror"
+        with self._world.ledger.read() as reader:
+            return [
+                Ailment(f.code, f"log {code}, {f.where}: {f.message}", cure)
+                for f in logbook.check_log(reader, code)
+            ]
+
+    def _damaged(self, blob: BlobId) -> Ailment:
+        with self._world.state.read() as reader:
+            used = [f"{view.item} of {view.owner} ({kind})" for view, kind in uses(reader, blob)]
+        what = f"file {blob.hex} is damaged; it belongs to {', '.join(used) or 'no item'}"
+        return Ailment("file.damaged", what, "fangzhi doctor HOME --repair (from another holder)")
+
+    def _missing(self) -> list[Ailment]:
+        if not self._custodian.incomplete:
+            return []
+        what = f"{self._custodian.incomplete} items have files that have not arrived"
+        return [Ailment("file.missing", what, "wait, or see which holders are off: /network")]
+
+
+def export_log(reader: Reader, code: OfficeCode, sink: Sink) -> int:
+    """One log as static files under ``log/<code>/``; how many entries it has."""
+    note = reader.get("note", code.encode())
+    if note is None:
+        return 0
+    size = logbook.head(reader, code).size
+    sink(f"log/{code}/checkpoint", note)
+    for number in range(-(-size // TILE_WIDTH)):
+        width = min(TILE_WIDTH, size - number * TILE_WIDTH)
+        sink(
+            f"log/{code}/{bundle_path(number, width)}", logbook.bundle(reader, code, number, width)
+        )
+    level, hashes = 0, size
+    while hashes:
+        for number in range(-(-hashes // TILE_WIDTH)):
+            width = min(TILE_WIDTH, hashes - number * TILE_WIDTH)
+            tile = logbook.tile_hashes(reader, code, level, number, width)
+            sink(f"log/{code}/{tile_path(level, number, width)}", tile)
+        level, hashes = level + 1, hashes // TILE_WIDTH
+    return size
