@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import tempfile
+import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -253,3 +256,34 @@ def test_what_a_crash_left_in_staging_is_removed_and_nothing_else(tmp_path: Path
     (tmp_path / "staging" / "upload").write_bytes(b"of somebody else")
     file_store(tmp_path)
     assert [path.name for path in (tmp_path / "staging").iterdir()] == ["upload"]
+
+
+def test_a_cancelled_put_does_not_close_the_file_under_a_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writing = threading.Event()
+    failed: list[BaseException] = []
+    real_write = os.write
+
+    def slow_write(descriptor: int, data: bytes) -> int:
+        writing.set()
+        time.sleep(0.05)
+        try:
+            return real_write(descriptor, data)
+        except OSError as error:
+            failed.append(error)
+            raise
+
+    async def story() -> None:
+        store = file_store(tmp_path)
+        monkeypatch.setattr("os.write", slow_write)
+        putting = asyncio.ensure_future(store.put(stream(b"x")))
+        await asyncio.to_thread(writing.wait)
+        putting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await putting
+
+    asyncio.run(story())
+    monkeypatch.undo()
+    assert failed == []
+    assert list((tmp_path / "staging").iterdir()) == []

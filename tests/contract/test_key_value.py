@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import tempfile
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -215,6 +217,48 @@ def test_a_job_may_write_while_it_scans(play: Play, reverse: bool) -> None:
         assert await store.write(halve) == expected
         assert pairs(store) == []
         assert len(pairs(store, "b")) == 10
+
+    play(story)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_scan_over_many_pages_finds_its_place_after_any_writes(play: Play, reverse: bool) -> None:
+    """Each step gives the next key as the table is now, whatever was written around the place."""
+    first = {(3 * number).to_bytes(2, "big"): bytes(number % 7 * 100) for number in range(300)}
+
+    def fill(writer: Writer) -> None:
+        for key, value in first.items():
+            writer.put("a", key, value)
+
+    def walk(writer: Writer, seed: int) -> None:
+        chance = random.Random(seed)
+        model = dict(writer.scan("a"))
+        steps = iter(writer.scan("a", reverse=reverse))
+        last: bytes | None = None
+        for _ in range(400):
+            ahead = [
+                key for key in model if last is None or (key < last if reverse else key > last)
+            ]
+            expected = (max if reverse else min)(ahead) if ahead else None
+            found = next(steps, None)
+            assert found == (None if expected is None else (expected, model[expected]))
+            if expected is None:
+                break
+            last = expected
+            for _ in range(chance.randrange(4)):
+                near = int.from_bytes(last, "big") + chance.randrange(-3, 4)
+                key = min(max(near, 0), 999).to_bytes(2, "big")
+                if chance.random() < 0.6:
+                    writer.delete("a", key)
+                    model.pop(key, None)
+                else:
+                    model[key] = bytes(chance.choice([0, 10, 900]))
+                    writer.put("a", key, model[key])
+
+    async def story(store: KeyValueStore) -> None:
+        await store.write(fill)
+        for seed in range(5):
+            await store.write(partial(walk, seed=seed))
 
     play(story)
 

@@ -129,7 +129,8 @@ def test_an_error_that_nobody_received_fails_the_run() -> None:
         loop = asyncio.get_running_loop()
         forgotten = loop.create_task(fail())
         del forgotten
-        loop.call_later(1, {}.__getitem__, "key")
+        empty: dict[str, int] = {}
+        loop.call_later(1, empty.__getitem__, "key")
         await asyncio.sleep(2)
 
     with pytest.raises(ExceptionGroup, match="nobody received") as caught:
