@@ -11,13 +11,18 @@ from typing import Any
 import pytest
 
 from node.office import links as links_module
-from node.office.link import ANSWERING_MAX
+from node.office.link import ANSWERING_MAX, SEND_SECONDS_MAX
 from node.office.links import Handler, Links, Peer
 from protocol.errors import AuthError, Fatal, Missing, Unavailable
-from protocol.handshake import Identity
+from protocol.handshake import Identity, Role
 from protocol.ids import NetworkId, OfficeCode
 from protocol.keys import SigningKey, key_id
-from protocol.limits import FRAME_BYTES_MAX, HELLO_SECONDS_MAX, REQUEST_SECONDS_MAX
+from protocol.limits import (
+    FRAME_BYTES_MAX,
+    HELLO_SECONDS_MAX,
+    REQUEST_SECONDS_MAX,
+    REQUESTS_IN_FLIGHT_MAX,
+)
 from protocol.messages import (
     Goodbye,
     Heads,
@@ -27,9 +32,10 @@ from protocol.messages import (
     decode_frame,
     encode_frame,
 )
+from protocol.session import Session, State
 from simulations.loop import run
 from simulations.trace import Trace
-from simulations.wire import SimNetwork, Weather
+from simulations.wire import FRAMES_UNDER_WAY_MAX, SimNetwork, Weather
 
 CITY, COUNTY, COUNTY2, OTHER = map(OfficeCode, ("320500", "320506", "320507", "320600"))
 STRANGER = OfficeCode("999999")
@@ -412,6 +418,43 @@ async def test_no_more_than_so_many_are_answered_at_once() -> None:
         answers = await asyncio.gather(*(ask(county, CITY, seconds=20) for _ in range(150)))
         assert answers == [Heads(())] * 150
         assert most == ANSWERING_MAX
+
+
+@in_pretend_time
+async def test_a_peer_that_asks_and_does_not_read_is_not_answered_into_memory() -> None:
+    answered = 0
+
+    async def work(_peer: Peer, _ask: object) -> Heads:
+        nonlocal answered
+        answered += 1
+        return Heads(())
+
+    async with place() as here:
+        await here.node(CITY, handlers={"log.heads": work})
+        connection = await here.net.wire("raw", b"").dial(*here.addresses[CITY])
+        session = Session(
+            Role.INITIATOR,
+            Identity(NETWORK, {COUNTY: key(COUNTY)}),
+            lookup=here.roster,
+            nonce=b"n" * 32,
+            binding=connection.binding,
+            now=0,
+            roster_size=0,
+        )
+        while session.state is not State.READY:
+            for frame in session.to_send():
+                await connection.send(frame)
+            session.receive(await connection.receive(), 0)
+        for _ in range(REQUESTS_IN_FLIGHT_MAX):
+            session.request("log.heads", HeadsAsk())
+        for frame in session.to_send():
+            await connection.send(frame)
+        await asyncio.sleep(10)
+        assert answered <= FRAMES_UNDER_WAY_MAX + 2 * ANSWERING_MAX
+        while not session.receive(await connection.receive(), 0):
+            pass
+        await asyncio.sleep(SEND_SECONDS_MAX + 10)
+        assert here.nodes[0].counters["link.lost"] == 1  # it took no frame for too long
 
 
 @in_pretend_time
