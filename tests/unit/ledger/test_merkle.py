@@ -194,6 +194,16 @@ def test_bounds() -> None:
             call()
 
 
+def test_no_hash_beyond_the_root() -> None:
+    """A longer proof does not become good by a root that was made to fit it."""
+    more, leaf = bytes(32), leaf_hash(ENTRIES[0])
+    with pytest.raises(ProofError, match="beyond"):
+        verify_inclusion(leaf, 0, 1, node_hash(more, leaf), [more])
+    proof = [*prove_consistency(3, 4, subtrees(ENTRIES)), more]
+    with pytest.raises(ProofError, match="beyond"):
+        verify_consistency(3, node_hash(more, ROOTS[3]), 4, node_hash(more, ROOTS[4]), proof)
+
+
 def test_node_hash_is_not_leaf_hash() -> None:
     left, right = ROOTS[1], ROOTS[2]
     assert node_hash(left, right) != leaf_hash(left + right)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from ledger.checkpoint import Checkpoint, Cosigner, cosign, log_key, sign_checkpoint
 from ledger.merkle import leaf_hash, perfect_root, prove_inclusion, root_of
+from ledger.note import Note, sign_note
 from ledger.policy import Policy, PolicyLog, PolicyWitness
 from ledger.tlogproof import TlogProof, verify_proof
 from protocol.errors import DecodeError, ProofError
@@ -73,6 +74,15 @@ def test_what_does_not_hold() -> None:
     ]:
         with pytest.raises(ProofError):
             verify_proof(wrong, of, POLICY)
+    text = CHECKPOINT.format()
+    by_another = Note(text, (sign_note(text, "b.example", stranger), cosign(text, WITNESS, 9)))
+    another = PolicyLog(log_key("b.example", stranger.public))
+    with pytest.raises(ProofError):  # a log of the policy, but not the one of this origin
+        verify_proof(
+            replace(good, checkpoint=by_another.format()),
+            leaf,
+            replace(POLICY, logs=(*POLICY.logs, another)),
+        )
     open_policy = replace(POLICY, quorum="none")
     assert verify_proof(unwitnessed, leaf, open_policy) == CHECKPOINT
 

@@ -144,11 +144,13 @@ def test_two_histories_are_refused_and_kept() -> None:
     for old, status in ((5, 422), (3, 409)):
         told = desk(5)
         before = dict(told.states)
-        answer = told.post(format_request(old, (), fork))
+        alien = Signature("alien.example", b"\0\0\0\0", b"x").format().encode()
+        answer = told.post(format_request(old, (), fork + alien))
         assert isinstance(answer, Refused)
         assert answer.status == status
         assert answer.evidence is not None
         views = [open_checkpoint(each, [LOG_KEY])[0] for each in answer.evidence]
+        assert answer.evidence[1] == fork  # with the log's line, without the alien's
         assert views[0].size == views[1].size
         assert views[0].root != views[1].root
         assert told.states == before
@@ -157,7 +159,11 @@ def test_two_histories_are_refused_and_kept() -> None:
 def test_no_evidence_from_a_stranger_or_a_mere_bad_proof() -> None:
     told = desk(5)
     forged = sign_checkpoint(replace(checkpoint(5), root=RootHash(bytes(32))), THIEF)
-    for body in (format_request(5, (), forged), format_request(5, (), note(9))):
+    for body in (
+        format_request(5, (), forged),
+        format_request(5, (), note(9)),
+        format_request(3, proof(3, 5), note(5)),
+    ):
         answer = told.post(body)
         assert isinstance(answer, Refused)
         assert answer.evidence is None
