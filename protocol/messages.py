@@ -12,7 +12,7 @@ from typing import Final, Union
 
 from protocol.canonical import Value, decode, encode_checked
 from protocol.errors import DecodeError, FangzhiError, WireError
-from protocol.ids import BlobId, NetworkId, OfficeCode, RootHash
+from protocol.ids import BlobId, NetworkId, OfficeCode
 from protocol.limits import FAULT_CHARS_MAX, FRAME_BYTES_MAX, METHOD_CHARS_MAX
 from protocol.shapes import from_value, to_value
 
@@ -200,18 +200,27 @@ class Ack:
 
 @dataclass(frozen=True, slots=True)
 class EntriesAsk:
-    """Entries ``start <= index < end`` of an office's log."""
+    """Entries ``start <= index < end`` of an office's log, ``end <= size``.
+
+    ``size`` is that of the checkpoint against which the asker will check what comes.
+    """
 
     office: OfficeCode
     start: int
     end: int
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
 class Entries:
-    """A prefix of what was asked: as many as fit a frame and the sender has."""
+    """A prefix of what was asked: as many as fit a frame and the sender has.
+
+    ``proof`` is the consistency proof from ``start + len(entries)`` to the asked ``size``, so each
+    part of a long log is verified before it is stored.
+    """
 
     entries: tuple[bytes, ...]
+    proof: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,14 +230,16 @@ class HeadsAsk:
 
 @dataclass(frozen=True, slots=True)
 class HeadLine:
+    """``note`` is the SHA-256 of the newest checkpoint note, all zero while there is none."""
+
     office: OfficeCode
     size: int
-    root: RootHash
+    note: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Heads:
-    """The stored size and root of every log that the sender has."""
+    """The stored size and the note of every log that the sender has."""
 
     heads: tuple[HeadLine, ...]
 
@@ -265,12 +276,16 @@ class SearchAsk:
 
 @dataclass(frozen=True, slots=True)
 class ShardReply:
-    """Hits of one shard, which had indexed the office's log up to ``as_of_size``."""
+    """Hits of one shard, which had folded the office's log up to ``as_of_size``.
+
+    ``near`` of the ``total`` pages match only with one wrong character.
+    """
 
     office: OfficeCode
     as_of_size: int
     total: int
     total_is_exact: bool
+    near: int
     hits: tuple[Value, ...]
 
 
