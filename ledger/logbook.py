@@ -255,7 +255,7 @@ def _grown(
     level, start, hashes = 0, size, [leaf_hash(value) for value in added]
     while hashes:
         number, width = divmod(start, TILE_WIDTH)
-        kept = stored(level, number)[: width * HASH_BYTES] if width else b""
+        kept = stored(level, number) if width else b""
         if len(kept) != width * HASH_BYTES:
             where = f"log {code}, tile {level}/{number}"
             raise Corrupt(where, f"{width} hashes", len(kept) // HASH_BYTES)

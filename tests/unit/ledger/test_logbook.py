@@ -305,6 +305,12 @@ def test_check_names_what_is_missing_or_too_much() -> None:
     ]
 
 
+def test_a_gap_at_the_start_of_a_tile_is_one_finding() -> None:
+    tables = store(600)
+    tables.run(lambda writer: writer.delete(ENTRY, entry_key(CODE, 256)))
+    assert findings(tables) == [("log.entry.missing", "entries 256 to 256")]
+
+
 def test_check_reads_the_note() -> None:
     tables = store(5)
     tables.run(lambda w: logbook.set_note(w, CODE, sign_checkpoint(checkpoint(5), KEY)))
@@ -315,9 +321,10 @@ def test_check_reads_the_note() -> None:
 
 def test_a_damaged_log_is_not_appended_to() -> None:
     tables = store(5)
-    damage(tables, TILE, tile_key(CODE, 0, 0), lambda value: value[:-32])
-    with pytest.raises(Corrupt):
-        tables.run(lambda writer: logbook.append(writer, CODE, [b"x"]))
+    for change in (lambda value: value[:-32], lambda value: value + bytes(64)):
+        damage(tables, TILE, tile_key(CODE, 0, 0), change)
+        with pytest.raises(Corrupt):
+            tables.run(lambda writer: logbook.append(writer, CODE, [b"x"]))
     damage(tables, HEAD, CODE.encode(), lambda value: value[:-1])
     with pytest.raises(Corrupt):
         read(tables, lambda r: logbook.head(r, CODE))
