@@ -324,6 +324,8 @@ class FakeService:
         return b"\0\1x" * width
 
     async def add_checkpoint(self, body: bytes) -> tuple[int, str, bytes]:
+        if not body:
+            return 400, "text/plain; charset=utf-8", b"no request\n"
         if body == b"stale":
             return 409, "text/x.tlog.size", b"7\n"
         return 200, "text/plain; charset=utf-8", b"-- signature\n"
@@ -346,9 +348,9 @@ class FakeService:
         return {"sha256": hashlib.sha256(self.received[report, number]).hexdigest()}
 
     async def submit_report(self, report: str, asker: Asker) -> Json:
-        if report != "r1":
+        if report not in ("r1", "r2"):
             raise Missing("report", "a report that was begun", report)
-        if not self.received:
+        if report == "r2":
             found = Finding("P001", "error", "a.pdf", "没有收到文件。", "The file did not arrive.")
             raise Rejected("report", "every file", (found,))
         return {

@@ -13,13 +13,14 @@ from node.faces.asking import (
     integer,
     item_in,
     json_body,
+    known_item,
     search_request,
     service_of,
     sha256_in,
 )
 from node.faces.service import Json
 from node.office.answers import SearchAnswer
-from protocol.ids import parse_item, parse_office
+from protocol.ids import parse_office
 
 ITEMS_SHOWN: Final = 50
 ITEMS_MAX: Final = 200
@@ -44,8 +45,8 @@ async def search(request: web.Request) -> web.Response:
 async def items(request: web.Request) -> web.Response:
     """GET /api/v1/items?office=&after=&limit=; ``next`` is the ``after`` of the next part."""
     fields = request.query
-    office = parse_office(fields["office"]) if fields.get("office") else None
-    after = parse_item(fields["after"]) if fields.get("after") else ""
+    office = parse_office(fields["office"]) if "office" in fields else None
+    after = known_item(fields["after"]) if "after" in fields else ""
     limit = integer(fields.get("limit", str(ITEMS_SHOWN)), "limit", 1, ITEMS_MAX)
     lines = service_of(request).items(office, asker_of(request), after, limit)
     more = lines[-1].item if len(lines) == limit else None

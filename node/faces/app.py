@@ -5,6 +5,7 @@ The same application serves the public listener and, with every right, the node'
 
 from __future__ import annotations
 
+import asyncio
 from http import HTTPStatus
 from typing import Final
 
@@ -47,7 +48,7 @@ _HEADERS: Final = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
 
-_BEGUN: Final = "fangzhi.begun"
+_BEGUN: Final = web.RequestKey("begun", bool)
 
 _log = structlog.get_logger("fangzhi.web")
 
@@ -88,7 +89,7 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
 
 @web.middleware
 async def _answer_always(request: web.Request, handler: Handler) -> web.StreamResponse:
-    started = request.loop.time()
+    started = asyncio.get_running_loop().time()
     try:
         response = await handler(request)
     except FangzhiError as error:
@@ -106,7 +107,7 @@ async def _answer_always(request: web.Request, handler: Handler) -> web.StreamRe
         )
     resource = request.match_info.route.resource
     route = resource.canonical if resource else "none"
-    request.app[METRICS].count(route, response.status, request.loop.time() - started)
+    request.app[METRICS].count(route, response.status, asyncio.get_running_loop().time() - started)
     return response
 
 

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from node.faces.service import Json, Service
 from node.office.answers import Asker
-from protocol.errors import AuthError, DecodeError, Forbidden
+from protocol.errors import AuthError, DecodeError, Forbidden, Missing
 from protocol.ids import BlobId, parse_item, parse_office
 from protocol.limits import HITS_MAX, QUERY_CHARS_MAX
 
@@ -45,7 +45,7 @@ def asker_of(request: web.Request) -> Asker:
     """
     face = request.app[FACE]
     if face.trusted:
-        return Asker("administrator")
+        return Asker("administrator", "*")
     header = request.headers.get("Authorization")
     if header is None:
         return face.service.asker_for(None)
@@ -82,7 +82,18 @@ def administrator_of(request: web.Request) -> Asker:
 
 
 def item_in(request: web.Request) -> str:
-    return parse_item(request.match_info["item"])
+    return known_item(request.match_info["item"])
+
+
+def known_item(text: str) -> str:
+    """
+    Raises:
+        Missing: not an item id; a mistyped one names nothing.
+    """
+    try:
+        return parse_item(text)
+    except DecodeError as error:
+        raise Missing(error.where, error.expected, error.got) from error
 
 
 def office_in(request: web.Request) -> str:
@@ -128,7 +139,7 @@ async def json_body(request: web.Request, members: Iterable[str] | None = None) 
     if request.content_type != "application/json":
         raise DecodeError("Content-Type", "application/json", request.content_type)
     try:
-        value = json.loads(await request.read())
+        value = json.loads(await request.read(), parse_float=_number, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
         raise DecodeError("body", "JSON in UTF-8", str(error)[:80]) from error
     if not isinstance(value, dict):
@@ -136,6 +147,15 @@ async def json_body(request: web.Request, members: Iterable[str] | None = None) 
     if members is not None and (strange := sorted(set(value) - set(members))):
         raise DecodeError("body", f"no members but {', '.join(members)}", strange[0][:40])
     return value
+
+
+def _number(text: str) -> int | float:
+    number = float(text)
+    return int(number) if number.is_integer() else number  # JSON does not tell 10.0 from 10
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text} is not JSON")
 
 
 def text_field(fields: Json, name: str, chars_max: int) -> str:

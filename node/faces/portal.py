@@ -23,6 +23,7 @@ from node.faces.asking import (
     asker_of,
     integer,
     item_in,
+    known_item,
     office_in,
     search_request,
     service_of,
@@ -30,7 +31,6 @@ from node.faces.asking import (
 from node.faces.wording import LANGUAGES, Wording, phrases, tools
 from node.office.answers import ItemLine, OfficeLine, SearchAnswer
 from protocol.errors import FangzhiError, Missing
-from protocol.ids import parse_item
 from protocol.limits import HITS_MAX, QUERY_CHARS_MAX
 
 TEMPLATES: Final = web.AppKey("templates", jinja2.Environment)
@@ -151,7 +151,7 @@ async def office(request: web.Request) -> web.Response:
     named = {line.code: line for line in offices}
     if code not in named:
         raise Missing("office", "a code of the roster", code)
-    after = parse_item(request.query["after"]) if request.query.get("after") else ""
+    after = known_item(request.query["after"]) if request.query.get("after") else ""
     items = service.items(code, asker_of(request), after, WINDOW_ITEMS)
     values = {
         "office": named[code],

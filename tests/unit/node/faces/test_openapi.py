@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import fields
+from typing import Any
+
+import pytest
+
+from node.faces.app import make_web_app
+from node.faces.openapi import document
+from node.office import answers
+from tests.fake_service import FakeService
+
+SPEC: dict[str, Any] = json.loads(document())
+METHODS = {"get", "post", "put", "delete", "patch"}
+PORTAL = re.compile(r"/|/search|/o/.*|/items/.*|/network|/static/.*")
+
+
+def described() -> set[tuple[str, str]]:
+    return {
+        (method, path) for path, methods in SPEC["paths"].items() for method in METHODS & {*methods}
+    }
+
+
+def served() -> set[tuple[str, str]]:
+    app = make_web_app(FakeService(), trusted=False, shown_url="")
+    return {
+        (route.method.lower(), route.resource.canonical)
+        for route in app.router.routes()
+        if route.resource is not None
+        and route.method.lower() in METHODS
+        and not PORTAL.fullmatch(route.resource.canonical)
+    }
+
+
+def test_the_document_tells_of_every_route_and_of_no_other() -> None:
+    assert described() == served()
+
+
+def test_every_parameter_of_a_path_is_described() -> None:
+    for method, path in described():
+        named = {
+            parameter["name"]
+            for parameter in SPEC["paths"][path][method].get("parameters", [])
+            if parameter["in"] == "path"
+        }
+        assert named == set(re.findall(r"{(\w+)}", path)), (method, path)
+
+
+def test_every_change_needs_a_token_and_no_reading_does() -> None:
+    questions = {("post", "/api/v1/search"), ("post", "/witness/add-checkpoint")}
+    for method, path in described():
+        needs = "security" in SPEC["paths"][path][method]
+        assert needs == (method != "get" and (method, path) not in questions), (method, path)
+
+
+@pytest.mark.parametrize(
+    ("schema", "cls"),
+    [
+        ("Hit", answers.Hit),
+        ("ShardSource", answers.ShardSource),
+        ("Coverage", answers.Coverage),
+        ("SearchAnswer", answers.SearchAnswer),
+        ("ItemLine", answers.ItemLine),
+        ("FileLine", answers.FileLine),
+        ("EventLine", answers.EventLine),
+        ("Finding", answers.Finding),
+        ("Item", answers.ItemAnswer),
+        ("Page", answers.PageAnswer),
+        ("OfficeLine", answers.OfficeLine),
+        ("Status", answers.StatusAnswer),
+    ],
+)
+def test_schemas_have_the_members_that_answers_have(schema: str, cls: Any) -> None:
+    described_as = SPEC["components"]["schemas"][schema]
+    names = [field.name for field in fields(cls)]
+    assert list(described_as["properties"]) == names
+    assert described_as["required"] == names
+
+
+def test_no_reference_dangles() -> None:
+    references = set(re.findall(r'"#/components/(\w+)/(\w+)"', document().decode()))
+    for kind, name in references:
+        assert name in SPEC["components"][kind]
+    schemas = {name for kind, name in references if kind == "schemas"}
+    assert schemas == set(SPEC["components"]["schemas"])
