@@ -276,16 +276,12 @@ class SearchAsk:
 
 @dataclass(frozen=True, slots=True)
 class ShardReply:
-    """Hits of one shard, which had folded the office's log up to ``as_of_size``.
-
-    ``near`` of the ``total`` pages match only with one wrong character.
-    """
+    """Hits of one shard, which had folded the office's log up to ``as_of_size``."""
 
     office: OfficeCode
     as_of_size: int
     total: int
     total_is_exact: bool
-    near: int
     hits: tuple[Value, ...]
 
 

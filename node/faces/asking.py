@@ -51,7 +51,12 @@ def asker_of(request: web.Request) -> Asker:
         return face.service.asker_for(None)
     scheme, _, token = header.partition(" ")
     token = token.strip()
-    if scheme.lower() != "bearer" or not token or len(token) > TOKEN_CHARS_MAX:
+    if (
+        scheme.lower() != "bearer"
+        or not token
+        or not token.isascii()
+        or len(token) > TOKEN_CHARS_MAX
+    ):
         raise AuthError("Authorization", "Bearer and a token", scheme[:20])
     return face.service.asker_for(token)
 

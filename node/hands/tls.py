@@ -84,3 +84,20 @@ def load_tls(folder: Path) -> Tls:
     except (OSError, ValueError) as error:
         raise ConfigError(str(folder), "tls.crt and its key tls.pem", error) from error
     return Tls(hashlib.sha256(certificate.public_bytes(Encoding.DER)).digest(), context)
+
+
+def web_context(certificate: str, private_key: str) -> ssl.SSLContext | None:
+    """TLS for the web listener from two PEM files; None (plain HTTP) when there are none.
+
+    Raises:
+        ConfigError: a file is missing or unreadable, or they do not match.
+    """
+    if not certificate:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(certificate, private_key)
+    except (OSError, ValueError) as error:
+        raise ConfigError("node.toml [web]", "a certificate and its key in PEM", error) from error
+    return context

@@ -24,8 +24,8 @@ from protocol.placement import index_holders
 from protocol.ports import BlobStore, BlockingWork, KeyValueStore, SegmentStore, Writer
 from protocol.records import parse_pages
 from protocol.shapes import pack, unpack
-from search_shard.build import build_segment, merge_segments
-from search_shard.segment import Page, Segment
+from search_shard.layout import Page
+from search_shard.segment import Segment, build_segment, merge_segments
 from search_shard.shard import Shard
 from search_shard.tables import Tables
 

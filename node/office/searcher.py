@@ -28,10 +28,12 @@ from protocol.messages import SearchAsk, SearchReply, ShardReply
 from protocol.placement import index_holders
 from protocol.ports import BlockingWork, KeyValueStore
 from protocol.shapes import from_value, to_value
-from search_shard.federate import Hit as ShardHit
-from search_shard.federate import ShardAnswer, is_near, merge
+from search_shard.federate import merge
 from search_shard.query import Query, parse_query
-from search_shard.shard import Shard, search
+from search_shard.rank import Hit as ShardHit
+from search_shard.rank import ShardAnswer
+from search_shard.search import search
+from search_shard.shard import Shard
 from search_shard.tables import Tables
 
 
@@ -166,9 +168,7 @@ class Searcher:
             for office, size, shard in jobs:
                 answer = search(shard, query, limit, lambda: loop.time() > end)
                 hits = tuple(to_value(hit) for hit in answer.hits)
-                replies.append(
-                    ShardReply(office, size, answer.total, answer.total_is_exact, answer.near, hits)
-                )
+                replies.append(ShardReply(office, size, answer.total, answer.total_is_exact, hits))
             return tuple(replies)
 
         return await self._work.run(run)
@@ -176,7 +176,7 @@ class Searcher:
     def _believable(self, reply: ShardReply) -> ShardAnswer:
         """The answer of a shard, less what our own view of its items says must not be shown."""
         hits = []
-        total, near = reply.total, reply.near
+        total = reply.total
         with self._state.read() as reader:
             for value in reply.hits:
                 hit = self._decoded(value)
@@ -185,9 +185,7 @@ class Searcher:
                     hits.append(hit)
                 else:
                     total -= 1
-                    near -= hit is not None and is_near(hit)
-        near = max(near, 0)
-        return ShardAnswer(max(total, near), reply.total_is_exact, tuple(hits), near)
+        return ShardAnswer(max(total, 0), reply.total_is_exact, tuple(hits))
 
     def _may_show(self, view: ItemView) -> bool:
         return view.public or (view.owner in self._keys and view.withdrawn is None)

@@ -61,13 +61,13 @@ class FileBlobStore:
 
     def size(self, blob: BlobId) -> int | None:
         try:
-            return self._path(blob).stat().st_size
+            return self.path(blob).stat().st_size
         except FileNotFoundError:
             return None
 
     async def delete(self, blob: BlobId) -> None:
         if self.size(blob) is not None:
-            await self._work.run(remove_file, self._path(blob))
+            await self._work.run(remove_file, self.path(blob))
 
     def scan(self) -> Iterator[BlobId]:
         for shelf in sorted(os.listdir(self._root)):
@@ -83,7 +83,7 @@ class FileBlobStore:
         """
         await self._work.run(self._verify, blob)
 
-    def _path(self, blob: BlobId) -> Path:
+    def path(self, blob: BlobId) -> Path:
         return self._root / blob.hex[:2] / blob.hex[2:]
 
     # Below: in worker threads.
@@ -92,7 +92,7 @@ class FileBlobStore:
         blob = upload.digest()
         if expect is not None and blob != expect:
             raise Corrupt(_WHERE, f"content {expect}", blob)
-        final = self._path(blob)
+        final = self.path(blob)
         make_directory(final.parent)
         if final.exists():
             sync_directory(final.parent)  # whoever stored it may not have come to this yet
@@ -126,7 +126,7 @@ class FileBlobStore:
 
     def _open(self, blob: BlobId) -> int:
         try:
-            return os.open(self._path(blob), os.O_RDONLY)
+            return os.open(self.path(blob), os.O_RDONLY)
         except FileNotFoundError as error:
             raise Missing(_WHERE, f"blob {blob}", "nothing") from error
 

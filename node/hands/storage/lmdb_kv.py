@@ -110,6 +110,17 @@ class LmdbStore:
         value: T = await future
         return value
 
+    def copy(self, folder: Path) -> None:
+        """Write the environment as of now into an empty folder, without its free pages.
+
+        Raises:
+            Full: no room there.
+        """
+        try:
+            self._env.copy(str(folder), compact=True)
+        except lmdb.Error as error:
+            raise Full(str(folder), "room for a copy of the ledger", error) from error
+
     async def close(self) -> None:
         """Finish the jobs that wait, then close.  Closing twice does nothing."""
         if self._closing:

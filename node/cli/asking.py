@@ -1,0 +1,90 @@
+"""``status``, ``search``, ``fetch``: questions to a node."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from node.cli.client import Client
+from node.cli.reaching import console, progress_bar, reach
+from node.hands.storage.durable import StagedFile
+from protocol.errors import Corrupt, Missing
+from protocol.records import clean_path
+
+Json = dict[str, Any]
+
+
+async def status(arguments: argparse.Namespace) -> tuple[int, Json]:
+    async with reach(arguments.home, arguments.token) as client:
+        answer: Json = await client.get("/api/v1/status")
+    if not arguments.json:
+        table = Table("office", "entries", "witnessed", "signs", title=answer["network"])
+        for code, (size, witnessed) in sorted(answer["logs"].items()):
+            table.add_row(code, str(size), str(witnessed), answer["gate"].get(code, ""))
+        console.print(table)
+        for name in ("spooled", "items", "blobs", "blob_bytes", "links", "resident_bytes"):
+            console.print(f"{name}: {answer[name]}", highlight=False)
+    return 0, answer
+
+
+async def search(arguments: argparse.Namespace) -> tuple[int, Json]:
+    body = {"q": arguments.query, "mode": arguments.mode, "limit": arguments.limit}
+    async with reach(arguments.node, arguments.token) as client:
+        answer: Json = await client.post("/api/v1/search", body)
+    if not arguments.json:
+        for hit in answer["hits"]:
+            print(f"《{hit['title']}》 {hit['office_name']} {hit['section']} 第{hit['page']}页")
+            print(f"    {hit['snippet']}  [{hit['matched_by']}]")
+        at_least = "" if answer["total_is_exact"] else "至少 "
+        coverage = answer["coverage"]
+        console.print(
+            f"{at_least}{answer['total']} 页；{coverage['answered']}/{coverage['asked']} 个分库作答"
+            + (f"，缺 {'、'.join(coverage['missing'])}" if coverage["missing"] else "")
+            + f"；{answer['took_ms']} ms",
+            highlight=False,
+        )
+    return 0, answer
+
+
+async def fetch(arguments: argparse.Namespace) -> tuple[int, Json]:
+    """A file by its hash, or every file of an item; every byte is checked before it is kept."""
+    async with reach(arguments.node, arguments.token) as client:
+        if re.fullmatch(r"[0-9a-f]{64}", arguments.what):
+            path = Path(arguments.output or arguments.what)
+            files = [(arguments.what, path)]
+        else:
+            item = await client.get(f"/api/v1/items/{arguments.what}")
+            if not item["files"]:
+                raise Missing(f"item {arguments.what}", "files this asker may have", "none")
+            folder = Path(arguments.output or arguments.what)
+            names = [(file["sha256"], file["path"]) for file in item["files"]]
+            files = [(sha, folder / name) for sha, name in names if clean_path(name)]
+        for sha, path in files:
+            await _fetch_one(client, sha, path)
+            print(path, file=sys.stderr)
+    return 0, {"files": [{"sha256": sha, "path": str(path)} for sha, path in files]}
+
+
+async def _fetch_one(client: Client, sha: str, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staged = StagedFile(path.with_name(path.name + ".part"), mode=0o644)
+    hasher = sha256()
+    try:
+        with progress_bar() as bar:
+            task = bar.add_task(escape(path.name), total=None)
+            async for chunk in client.read_bytes(f"/api/v1/files/{sha}"):
+                hasher.update(chunk)
+                staged.write(chunk)
+                bar.update(task, advance=len(chunk))
+        if hasher.hexdigest() != sha:
+            raise Corrupt(f"file {sha[:8]}", "its own content", "another (ask another node)")
+        staged.commit(path)
+    finally:
+        staged.discard()

@@ -1,0 +1,224 @@
+"""``fangzhi``: reads the arguments, runs the command, prints what came of it.
+
+Exit status: 0 good, 1 the thing checked does not hold, 2 wrong use, 3 could not reach or read.
+With ``--json`` one JSON object goes to standard output and nothing else; everything for people
+goes to standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+from node.hands.processor import prefer_fast_sort
+from protocol.errors import FangzhiError
+
+Json = dict[str, Any]
+
+# command: the module and the coroutine function that run it
+COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    "demo": ("node.demo.show", "demo"),
+    "init": ("node.cli.joining", "init"),
+    "admit": ("node.cli.joining", "admit"),
+    "join": ("node.cli.joining", "join"),
+    "serve": ("node.cli.running", "serve_command"),
+    "status": ("node.cli.asking", "status"),
+    "add": ("node.cli.reporting", "add"),
+    "review": ("node.cli.reporting", "review"),
+    "withdraw": ("node.cli.reporting", "withdraw"),
+    "search": ("node.cli.asking", "search"),
+    "fetch": ("node.cli.asking", "fetch"),
+    "verify": ("node.cli.proving", "verify"),
+    "audit": ("node.cli.proving", "audit"),
+    "export": ("node.cli.proving", "export"),
+    "rebuild": ("node.cli.upkeep", "rebuild"),
+    "backup": ("node.cli.upkeep", "backup"),
+    "restore": ("node.cli.upkeep", "restore"),
+    "doctor": ("node.cli.upkeep", "doctor"),
+}
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Every command and option; the README's overview is this, and a test compares them."""
+    parser = argparse.ArgumentParser(
+        prog="fangzhi", description="方志联邦档案节点 · a federated archive of chronicle offices"
+    )
+    parser.add_argument("--version", action="version", version=version("fangzhi"))
+    sub = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, words: str, *, home: str = "", token: bool = False) -> Any:
+        one = sub.add_parser(name, help=words, description=words)
+        if home:
+            one.add_argument("home", metavar=home, help="the folder of a node, or its address")
+        if token:
+            one.add_argument("--token", metavar="FILE", help="file with the token of a URL's node")
+        one.add_argument("--json", action="store_true", help="print one JSON object")
+        return one
+
+    one = command("demo", "found a network on this machine and show it · 演示")
+    one.add_argument("--offices", choices=("7", "all"), default="7")
+    one.add_argument("--corpus", metavar="FILE", help="pages to report, JSON Lines, .xz allowed")
+    one.add_argument("--home", metavar="DIR", help="keep the homes here")
+    one.add_argument("--once", action="store_true", help="end when everything was shown")
+
+    one = command("init", "make a home with keys · 初始化", home="HOME")
+    one.add_argument("--office", action="append", required=True, metavar="CODE", help="repeatable")
+    how = one.add_mutually_exclusive_group(required=True)
+    how.add_argument("--found", metavar="NETWORK", help="found a network of this name (province)")
+    how.add_argument("--request", metavar="FILE", help="write the request to join here")
+    one.add_argument("--peer-listen", default="", metavar="HOST:PORT")
+    one.add_argument(
+        "--peer-address", default="", metavar="HOST:PORT", help="if others dial another"
+    )
+    one.add_argument("--web-listen", default="127.0.0.1:8320", metavar="HOST:PORT")
+    one.add_argument("--web-url", default="", metavar="URL")
+
+    one = command(
+        "admit", "admit requests, write an invite for each (province) · 准入", home="HOME"
+    )
+    what = one.add_mutually_exclusive_group(required=True)
+    what.add_argument("--request", metavar="FILE")
+    what.add_argument("--table", metavar="CSV", help="a column 'request' with files, one a row")
+    one.add_argument("--invite", required=True, metavar="PATH", help="a file; a folder for --table")
+
+    one = command("join", "join the network of an invite · 加入", home="HOME")
+    one.add_argument("--invite", required=True, metavar="FILE")
+
+    command("serve", "run one node · 运行", home="HOME")
+    command("status", "how a node is · 状态", home="HOME|URL", token=True)
+
+    one = command("add", "report files, folders or bags · 报送", home="HOME|URL", token=True)
+    one.add_argument("paths", nargs="+", metavar="PATH", help="each is one package")
+    one.add_argument("--office", default="", metavar="CODE", help="if the node hosts several")
+    one.add_argument("--title", default="", help="题名")
+    one.add_argument("--kind", default="", help="志书类型")
+    one.add_argument("--rights", choices=("open", "office", "sealed"), default="")
+    one.add_argument("--item", default="", metavar="ITEM", help="a new revision of this item")
+
+    one = command("review", "pass or return items · 审核", home="HOME|URL", token=True)
+    one.add_argument("items", nargs="+", metavar="ITEM")
+    verdict = one.add_mutually_exclusive_group(required=True)
+    verdict.add_argument("--pass", dest="passed", action="store_true", help="审核通过")
+    verdict.add_argument("--return", dest="reason", metavar="REASON", help="退回返工")
+
+    one = command("withdraw", "take an item down · 下架", home="HOME|URL", token=True)
+    one.add_argument("item", metavar="ITEM")
+    one.add_argument("--reason", required=True)
+
+    one = command("search", "ask the whole network · 检索", token=True)
+    one.add_argument("query", metavar="QUERY")
+    _node_option(one)
+    one.add_argument("--mode", choices=("auto", "exact", "pinyin"), default="auto")
+    one.add_argument("--limit", type=int, default=20, metavar="N")
+
+    one = command("fetch", "get a file, or all files of an item · 调取", token=True)
+    one.add_argument("what", metavar="HASH|ITEM")
+    _node_option(one)
+    one.add_argument("-o", "--output", default="", metavar="PATH")
+
+    one = command("verify", "who reported this file, when, witnessed by whom · 验证")
+    one.add_argument("file", metavar="FILE")
+    source = one.add_mutually_exclusive_group(required=True)
+    source.add_argument("--node", metavar="URL")
+    source.add_argument("--log", metavar="DIR", help="a folder made by export")
+    one.add_argument("--genesis", required=True, metavar="FILE")
+
+    one = command(
+        "export", "write logs as static tiles for an audit · 导出", home="HOME|URL", token=True
+    )
+    one.add_argument("folder", metavar="DIR")
+    one = command(
+        "audit", "check a whole network, trusting the genesis note only · 审计", home="URL|DIR"
+    )
+    one.add_argument("--genesis", required=True, metavar="FILE")
+    one.add_argument("--report", metavar="FILE.html")
+
+    command("rebuild", "throw derived state away and fold it again · 重建", home="HOME")
+    one = command("backup", "copy a home · 备份", home="HOME")
+    one.add_argument("folder", metavar="DIR")
+    one = command("restore", "make a home from a backup · 恢复")
+    one.add_argument("folder", metavar="DIR")
+    one.add_argument("home", metavar="HOME")
+    one = command("doctor", "what is wrong, and the cure · 体检", home="HOME")
+    one.add_argument("--repair", action="store_true", help="fetch damaged files again")
+    return parser
+
+
+def _node_option(one: argparse.ArgumentParser) -> None:
+    one.add_argument(
+        "--node", default="http://127.0.0.1:8320", metavar="URL", help="or the folder of a home"
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; the exit status."""
+    prefer_fast_sort()
+    parsed = make_parser().parse_args(arguments)
+    module, name = COMMANDS[parsed.command]
+    run: Callable[[argparse.Namespace], Awaitable[tuple[int, Json]]]
+    run = getattr(importlib.import_module(module), name)
+    try:
+        status, result = _run_loop(run, parsed)
+    except FangzhiError as error:
+        status, result = _failed(error)
+    except BaseExceptionGroup as group:
+        known = group.subgroup(FangzhiError)
+        if known is None:
+            raise
+        status, result = _failed(_first(known))
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return 141
+    if parsed.json:
+        print(json.dumps(result, ensure_ascii=False))
+    return status
+
+
+def _run_loop(
+    run: Callable[[argparse.Namespace], Awaitable[tuple[int, Json]]], parsed: argparse.Namespace
+) -> tuple[int, Json]:
+    async def command() -> tuple[int, Json]:
+        return await run(parsed)
+
+    if parsed.command == "serve" and sys.platform != "win32":
+        import uvloop  # noqa: PLC0415 (half a second of start-up that only serving needs)
+
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(command())
+    return asyncio.run(command())
+
+
+def _failed(error: FangzhiError) -> tuple[int, Json]:
+    from node.faces.problem import exit_status, problem_document  # noqa: PLC0415 (loads aiohttp)
+
+    print(f"fangzhi: {error}", file=sys.stderr)
+    if isinstance(error.got, tuple):
+        for finding in error.got:
+            print(f"  {finding}", file=sys.stderr)
+    return exit_status(error), {"problem": problem_document(error)}
+
+
+def _first(group: BaseExceptionGroup[FangzhiError]) -> FangzhiError:
+    first = group.exceptions[0]
+    return first if isinstance(first, FangzhiError) else _first(first)
+
+
+def say(text: str) -> None:
+    """A line for people."""
+    print(text, file=sys.stderr)
+
+
+def absolute(path: str) -> str:
+    return str(Path(path).absolute())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,50 @@
+"""Reaches the node a command is about: a home's socket, a stopped home's own node, or a URL."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from node.cli.client import Client, is_url, token_of
+from protocol.errors import ConfigError
+
+console = Console(stderr=True)
+
+
+@asynccontextmanager
+async def reach(target: str, token: str | None = None) -> AsyncIterator[Client]:
+    """A client of the node at ``target``, a HOME or a URL.
+
+    Raises:
+        ConfigError: neither.
+        Locked: the home is in use by a process that does not answer.
+    """
+    if is_url(target):
+        async with Client(target, None, token_of(token)) as client:
+            yield client
+        return
+    root = Path(target)
+    if not root.exists():
+        raise ConfigError(target, "the folder of a node, or http(s)://…", "nothing there")
+    from node.cli.running import with_socket  # noqa: PLC0415 (loads the whole node)
+
+    async with with_socket(root) as socket, Client("http://node", socket, None) as client:
+        yield client
+
+
+def progress_bar() -> Progress:
+    """Bars on standard error; nothing where that is no terminal."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not sys.stderr.isatty(),
+        transient=True,
+    )

@@ -1,0 +1,241 @@
+"""Runs the node of a home: stores, services, faces, signals.
+
+``serve`` listens to peers and the web; a command on a home whose node is down runs the same node
+with only its socket, for as long as the command takes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import resource
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+from aiohttp import web
+
+from ledger.views import TABLES as FOLDED
+from node.cli.operations import operations
+from node.faces.app import make_runner, make_web_app
+from node.hands.config import NodeConfig, WebConfig, parse, parse_address
+from node.hands.keys import load_office_keys
+from node.hands.open_world import open_world
+from node.hands.storage.home import Home
+from node.hands.tables import cached_tables
+from node.hands.tls import web_context
+from node.hands.world import World
+from node.office.catalog import TABLES as CATALOG
+from node.office.membership import read_invite
+from node.office.node import LEDGER_TABLES, Node
+from node.office.service import OfficeService
+from protocol.errors import ConfigError, Unavailable
+
+GATE_SECONDS_MAX: Final = 3.0  # how long a command on a stopped node waits for its parent
+STOP_SECONDS_MAX: Final = 5.0
+
+log = structlog.get_logger("fangzhi")
+
+
+def set_up_logging(level: str) -> None:
+    """Structured lines on standard error, one JSON object each, from ``level`` on."""
+    levels = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.dict_tracebacks,
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(levels[level]),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+    )
+
+
+def read_config(home: Home) -> NodeConfig:
+    try:
+        return parse(home.config.read_text("utf-8"))
+    except FileNotFoundError:
+        return NodeConfig()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(str(home.config), "a readable UTF-8 file", error) from error
+
+
+async def serve_command(arguments: argparse.Namespace) -> tuple[int, dict[str, object]]:
+    await serve(Path(arguments.home))
+    return 0, {}
+
+
+async def serve(root: Path) -> None:
+    """Run the node of a home until SIGTERM or SIGINT.
+
+    Raises:
+        Locked: another process has the home.
+        ConfigError: the home is not complete; says what to do.
+        Unavailable: an address is in use.
+        Fatal: a sync failed.
+    """
+    home = Home.open(root)
+    config = read_config(home)
+    set_up_logging(config.log.level)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with running(home, config):
+        say = f"fangzhi: {root} serves at {_shown_url(config)}"
+        print(say, file=sys.stderr, flush=True)
+        await stop.wait()
+
+
+@asynccontextmanager
+async def with_socket(root: Path) -> AsyncIterator[Path]:
+    """The socket of a home's node; when the node is down it runs, without listeners, meanwhile.
+
+    Raises:
+        Locked: a process has the home but does not answer on its socket.
+    """
+    home = Home.open(root)
+    if await _answers(home.socket):
+        yield home.socket
+        return
+    config = read_config(home)
+    set_up_logging(config.log.level)
+    quiet = replace(config, peer=replace(config.peer, listen=""), web=WebConfig(listen=""))
+    async with running(home, quiet) as node:
+        end = asyncio.get_running_loop().time() + GATE_SECONDS_MAX
+        gates = node.sequencer.gates.values()
+        while not all(gate.is_open for gate in gates):
+            if asyncio.get_running_loop().time() > end:
+                break  # then what is reported waits in the spool (待登记)
+            await asyncio.sleep(0.05)
+        yield home.socket
+
+
+@asynccontextmanager
+async def running(home: Home, config: NodeConfig) -> AsyncIterator[Node]:
+    """The node of a home, up; it is stopped when the context ends."""
+    with home.lock():
+        async with AsyncExitStack() as closing:
+            world = await closing.enter_async_context(
+                open_world(home, config, LEDGER_TABLES, (*FOLDED, *CATALOG))
+            )
+            node = _assemble(home, config, world)
+            service = OfficeService(
+                node,
+                home.token.read_text("ascii").strip(),
+                version("fangzhi"),
+                _resident_bytes,
+                operations(home, node),
+            )
+            ready = asyncio.Event()
+            task = asyncio.ensure_future(node.run(ready.set))
+            closing.push_async_callback(_stop, node, task)
+            await _until(ready, task)
+            await _listen(closing, home, config, service)
+            user = asyncio.current_task()
+            assert user is not None
+
+            def died(_: asyncio.Future[None]) -> None:
+                user.cancel()  # a node that lost a service would mislead: everything ends
+
+            task.add_done_callback(died)
+            try:
+                yield node
+            except asyncio.CancelledError:
+                if task.done():
+                    user.uncancel()
+                    task.result()
+                raise
+            finally:
+                task.remove_done_callback(died)
+
+
+def _assemble(home: Home, config: NodeConfig, world: World) -> Node:
+    keys = load_office_keys(home.keys)
+    if not keys:
+        raise ConfigError(str(home.keys), "keys of an office (fangzhi init HOME)", "none")
+    if not home.genesis.exists():
+        expected = "a genesis note (fangzhi join HOME --invite FILE)"
+        raise ConfigError(str(home.genesis), expected, "not joined to a network yet")
+    invite = home.root / "invite.json"
+    newcomer = read_invite(invite.read_bytes())[1] if invite.exists() else None
+    return Node(config, world, home.genesis.read_bytes(), keys, cached_tables(home), newcomer)
+
+
+async def _listen(
+    closing: AsyncExitStack, home: Home, config: NodeConfig, service: OfficeService
+) -> None:
+    url = _shown_url(config)
+    own = make_runner(make_web_app(service, trusted=True, shown_url=url))
+    await own.setup()
+    closing.push_async_callback(own.cleanup)
+    home.socket.unlink(missing_ok=True)
+    before = os.umask(0o177)
+    try:
+        await web.UnixSite(own, str(home.socket)).start()
+    finally:
+        os.umask(before)
+    closing.callback(home.socket.unlink, missing_ok=True)
+    if not config.web.listen:
+        return
+    public = make_runner(make_web_app(service, trusted=False, shown_url=url))
+    await public.setup()
+    closing.push_async_callback(public.cleanup)
+    host, port = parse_address(config.web.listen, "[web] listen")
+    site = web.TCPSite(
+        public, host, port, ssl_context=web_context(config.web.certificate, config.web.private_key)
+    )
+    try:
+        await site.start()
+    except OSError as error:
+        expected = "a free address (change [web] listen in node.toml)"
+        raise Unavailable(config.web.listen, expected, error.strerror) from error
+
+
+async def _stop(node: Node, task: asyncio.Future[None]) -> None:
+    if task.done():
+        return
+    async with asyncio.timeout(STOP_SECONDS_MAX):
+        await node.links.stop()
+    task.cancel()
+    await asyncio.wait([task], timeout=STOP_SECONDS_MAX)
+
+
+async def _until(ready: asyncio.Event, task: asyncio.Future[None]) -> None:
+    waiting = asyncio.ensure_future(ready.wait())
+    first: set[asyncio.Future[Any]] = {waiting, task}
+    await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if task.done():
+        task.result()
+
+
+async def _answers(path: Path) -> bool:
+    try:
+        _, writer = await asyncio.open_unix_connection(str(path))
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+def _shown_url(config: NodeConfig) -> str:
+    scheme = "https" if config.web.certificate else "http"
+    return config.web.url or f"{scheme}://{config.web.listen}"
+
+
+def _resident_bytes() -> int:
+    try:
+        pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+        return pages * resource.getpagesize()
+    except OSError:  # not Linux: the largest it has been
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -1,0 +1,63 @@
+"""``rebuild``, ``backup``, ``restore``, ``doctor``: an operator's care for a home."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from rich.progress import Progress, TaskID
+
+from node.cli.reaching import console, progress_bar, reach
+from node.hands.backup import restore_home
+
+Json = dict[str, Any]
+
+
+async def rebuild(arguments: argparse.Namespace) -> tuple[int, Json]:
+    async with reach(arguments.home) as client:
+        result = await client.operate("rebuild", {}, lambda *_: None)
+    console.print(f"digest {result['after']} equal: {result['equal']}", highlight=False)
+    return (0 if result["equal"] else 1), result
+
+
+async def backup(arguments: argparse.Namespace) -> tuple[int, Json]:
+    folder = str(Path(arguments.folder).absolute())
+    with progress_bar() as bar:
+        async with reach(arguments.home) as client:
+            result = await client.operate("backup", {"folder": folder}, shown(bar))
+    console.print(f"{result['files']} files and the ledger in {folder}: keep it secret")
+    return 0, result
+
+
+async def restore(arguments: argparse.Namespace) -> tuple[int, Json]:
+    with progress_bar() as bar:
+        result = restore_home(Path(arguments.folder), Path(arguments.home), shown(bar))
+    console.print(f"next: fangzhi serve {arguments.home}; it signs again when a peer confirms")
+    return 0, result
+
+
+async def doctor(arguments: argparse.Namespace) -> tuple[int, Json]:
+    """Exit status 1 when something is wrong."""
+    with progress_bar() as bar:
+        async with reach(arguments.home) as client:
+            result = await client.operate("doctor", {"repair": arguments.repair}, shown(bar))
+    for ailment in result["ailments"]:
+        console.print(f"[red]{ailment['code']}[/] ", end="")
+        console.print(ailment["what"], markup=False, highlight=False)
+        console.print(f"    → {ailment['cure']}", markup=False, highlight=False)
+    if not result["ailments"]:
+        console.print("[green]well · 一切正常[/]")
+    return (1 if result["ailments"] else 0), result
+
+
+def shown(bar: Progress) -> Any:
+    """A callback that shows progress as one bar for each kind of step."""
+    tasks: dict[str, TaskID] = {}
+
+    def note(what: str, done: int, total: int) -> None:
+        if what not in tasks:
+            tasks[what] = bar.add_task(what)
+        bar.update(tasks[what], completed=done, total=max(total, 1))
+
+    return note
