@@ -29,6 +29,9 @@ _POINTS_PER_INCH: Final = 72
 _PICTURE_PIXELS_MIN: Final = 8  # along either side
 _FONTS_SHOWN: Final = 5
 _FONT_TAG = re.compile(r"^[A-Z]{6}\+")
+# A sound document without pages does not open and leaves the last error as it was.
+_NO_NEW_ERROR: Final = pdfium.FPDF_ERR_FILE
+_CANNOT_OPEN: Final = {pdfium.FPDF_ERR_PASSWORD: "Q104", _NO_NEW_ERROR: "Q103"}
 _OBJECT_TYPES: Final = (pdfium.FPDF_PAGEOBJ_IMAGE, pdfium.FPDF_PAGEOBJ_TEXT)
 
 
@@ -51,11 +54,12 @@ def inspect_pdf(path: str, name: str) -> Inspection:
     """
     with open(path, "rb") as file:
         found = [] if _has_end_mark(file) else [finding("Q102", name)]
+    pdfium.FPDF_LoadDocument(b"", None)  # no such file: sets _NO_NEW_ERROR
     try:
         document = PdfDocument(path)
     except PdfiumError as error:
-        locked = error.err_code == pdfium.FPDF_ERR_PASSWORD
-        return _result([*found, finding("Q104" if locked else "Q101", name)], None, 0)
+        code = _CANNOT_OPEN.get(error.err_code, "Q101")
+        return _result([*found, finding(code, name)], None, 0)
     with document:
         count = len(document)
         if pdfium.FPDF_GetSecurityHandlerRevision(document) >= 0:
