@@ -16,12 +16,14 @@ from ledger.events import (
     VersionUpload,
     sign_event,
 )
-from ledger.merkle import CompactRange, leaf_hash
+from ledger.merkle import CompactRange, leaf_hash, perfect_root
 from ledger.note import ED25519, Note, NoteKey, parse_note
 from ledger.replay import Change, Fold, digest
 from ledger.roster import Genesis, sign_change, write_genesis
+from ledger.tiles import bundles_of, encode_bundle, tiles_of
 from ledger.views import TABLES
 from node.hands.storage.memory_kv import MemoryStore
+from protocol.errors import Missing
 from protocol.ids import (
     BlobId,
     EventRef,
@@ -201,6 +203,51 @@ class State:
         return str(self.read(digest))
 
 
+class Export:
+    """The logs of a network as they are served: a LogSource whose bytes a test may spoil."""
+
+    def __init__(self, network: Network) -> None:
+        self.bytes: dict[tuple[object, ...], bytes] = {}
+        for code, log in network.logs.items():
+            others = [each for each in (PROVINCE, CITY, CITY2) if each != code]
+            self.bytes["checkpoint", code] = network.checkpoint(code, others)
+            for bundle in bundles_of(len(log)):
+                start = bundle.number * 256
+                data = encode_bundle(log[start : start + bundle.width])
+                self.bytes["bundle", code, bundle.number, bundle.width] = data
+            levels = [list(map(leaf_hash, log))]
+            while len(levels[-1]) >= 256:
+                row = levels[-1]
+                full = range(0, len(row) - len(row) % 256, 256)
+                levels.append([perfect_root(b"".join(row[at : at + 256])) for at in full])
+            for tile in tiles_of(len(log)):
+                start = tile.number * 256
+                hashes = levels[tile.level][start : start + tile.width]
+                self.bytes["tile", code, tile.level, tile.number, tile.width] = b"".join(hashes)
+
+    def offices(self) -> list[str]:
+        return sorted({str(name[1]) for name in self.bytes})
+
+    def checkpoint(self, code: str) -> bytes:
+        return self._get("checkpoint", code)
+
+    def tile(self, code: str, level: int, number: int, width: int) -> bytes:
+        return self._get("tile", code, level, number, width)
+
+    def bundle(self, code: str, number: int, width: int) -> bytes:
+        return self._get("bundle", code, number, width)
+
+    def _get(self, *name: object) -> bytes:
+        if name not in self.bytes:
+            raise Missing("export", "a file", name)
+        return self.bytes[name]
+
+    def flip(self, name: tuple[object, ...], position: int, bit: int = 0) -> None:
+        data = bytearray(self.bytes[name])
+        data[position] ^= 1 << bit
+        self.bytes[name] = bytes(data)
+
+
 @pytest.fixture(scope="session")
 def founded() -> Callable[[], Network]:
     """Makes networks of five admitted offices of three tiers."""
@@ -215,3 +262,8 @@ def network(founded: Callable[[], Network]) -> Network:
 @pytest.fixture(scope="session")
 def state_of() -> type[State]:
     return State
+
+
+@pytest.fixture(scope="session")
+def export_of() -> type[Export]:
+    return Export

@@ -1,0 +1,56 @@
+"""Every code that the fold and the audit give, in words.  A code never changes its meaning."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# code -> (中文, English)
+WORDS: Final[dict[str, tuple[str, str]]] = {
+    "genesis": ("创始文书不成立", "the genesis note does not hold"),
+    "log.missing": ("日志缺失", "the log, or a part of it, is not served"),
+    "log.stranger": ("名册中没有这个机构", "no roster has an office of this log"),
+    "log.unchecked": (
+        "省级日志不完整，无从核对",
+        "cannot be checked without all of the provincial log",
+    ),
+    "log.root": ("条目与检查点的根不符", "the entries do not lead to the checkpoint's root"),
+    "checkpoint.decode": ("检查点格式不对", "the checkpoint is not well formed"),
+    "checkpoint.origin": ("检查点属于另一日志", "the checkpoint is of another log"),
+    "checkpoint.signature": (
+        "检查点没有本机构有效签名",
+        "no good signature of the office's log key",
+    ),
+    "checkpoint.cosignature": ("见证签名无效", "a witness's signature does not hold"),
+    "checkpoint.stranger": ("签名者不在名册", "a signature by somebody no roster knows"),
+    "bundle.decode": ("条目包损坏", "the bundle of entries is damaged from here on"),
+    "entry.hash": ("条目被改动", "the entry is not the one that the log's root covers"),
+    "entry.lost": ("条目原文已失", "the bytes of the entry are lost"),
+    "tile.hash": ("散列片被改动", "the tile is not what the entries give"),
+    "event.decode": ("不是合格的事件", "not a well-formed event"),
+    "event.network": ("属于另一网络", "an event of another network"),
+    "event.origin": ("属于另一机构", "an event of another office"),
+    "event.chain": (
+        "所记前一检查点与日志不符",
+        "the checkpoint it names is not one of this log before it",
+    ),
+    "event.roster": ("所依名册与省级日志不符", "the roster it names is not the provincial log's"),
+    "event.signer": ("签名者当时无权", "signed by a key that did not count"),
+    "event.signature": ("事件签名无效", "the signature does not hold"),
+    "event.void": ("在注销截断之后", "beyond the point where a revocation cut the log"),
+    "item.id": ("资源编号不对", "not an item id"),
+    "item.reference": ("所指上报事件不存在", "the upload that it names is not in the logs"),
+    "member.place": ("成员变动只能在省级日志", "a change of members outside the provincial log"),
+    "member.refused": (
+        "成员变动不合规则或根签名不足",
+        "against a rule, or too few root signatures",
+    ),
+    "upload.office": ("只能由资源所属机构上报", "not reported by the office of the item"),
+    "upload.rights": ("权利类别不存在", "no such rights class"),
+    "upload.supersedes": ("所替代的版本不是当前版本", "does not supersede the current revision"),
+    "text.office": ("只能由资源所属机构著录文本", "text by another office than the item's"),
+    "review.office": ("不是该机构的上级审核者", "reviewed by an office that is not its reviewer"),
+    "withdraw.office": ("无权下架", "withdrawn by an office without the right"),
+    "anchor.office": ("只能锚定下级日志", "anchors a log that is not below it"),
+    "anchor.root": ("锚定的根与下级日志不符", "the log had another root at the recorded size"),
+    "anchor.beyond": ("下级日志比锚定的短", "the log is shorter than what was recorded of it"),
+}

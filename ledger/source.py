@@ -1,0 +1,153 @@
+"""Where does an auditor read logs from?  A folder, a URL, a store; nothing it gives is believed."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Protocol
+
+from ledger.checkpoint import log_key
+from ledger.merkle import (
+    HASH_BYTES,
+    leaf_hash,
+    perfect_root,
+    prove_inclusion,
+    range_root,
+    verify_inclusion,
+)
+from ledger.note import ED25519, Note, NoteKey, cosignature_time
+from ledger.roster import RosterHistory
+from ledger.tiles import TILE_LEVEL_MAX, decode_bundle, tile_count
+from protocol.errors import Missing, ProofError
+from protocol.ids import EventRef, LeafHash, OfficeCode
+from protocol.limits import TILE_WIDTH
+
+_TILES_KEPT = 64
+
+
+class LogSource(Protocol):
+    """Logs as they are served.  Every method may raise Missing (not there) or Unavailable."""
+
+    def offices(self) -> list[str]: ...
+
+    def checkpoint(self, code: str) -> bytes: ...
+
+    def tile(self, code: str, level: int, number: int, width: int) -> bytes: ...
+
+    def bundle(self, code: str, number: int, width: int) -> bytes: ...
+
+
+Signers = dict[tuple[str, bytes], tuple[OfficeCode, NoteKey]]
+
+
+def note_signers(history: RosterHistory) -> Signers:
+    """Log and witness keys of every roster, by (name, key id): a note may be older than a change of
+    keys."""
+    genesis = history.newest.genesis
+    members = {member for roster in history for member in roster.members.values()}
+    first = (genesis.province, log_key(genesis.origin(genesis.province), genesis.log_key))
+    keys = [first] + [
+        (member.code, key)
+        for member in sorted(members, key=lambda member: member.code)
+        for key in (member.log_note_key(genesis), member.witness_note_key(genesis))
+    ]
+    return {(key.name, key.id): (code, key) for code, key in keys}
+
+
+def verify_checkpoint(
+    signers: Signers, code: OfficeCode, note: Note, report: Callable[[str, str], None]
+) -> dict[OfficeCode, int]:
+    """POSIX seconds of every good co-signature, by the office of the witness.
+
+    A co-signature that fails, or that nobody in the rosters could have made, is given to
+    ``report`` (code, name of the signer) and left out.
+
+    Raises:
+        ProofError: no log key of the office signed the note, or one did so badly.
+    """
+    signed = False
+    times: dict[OfficeCode, int] = {}
+    for line in note.signatures:
+        office, key = signers.get((line.name, line.key_id), (None, None))
+        if office is None or key is None or (key.type == ED25519 and office != code):
+            report("checkpoint.stranger", line.name)
+        elif key.type == ED25519:
+            key.verify(note.text, line.signature)
+            signed = True
+        else:
+            try:
+                key.verify(note.text, line.signature)
+                times[office] = cosignature_time(line.signature)
+            except ProofError:
+                report("checkpoint.cosignature", line.name)
+    if not signed:
+        raise ProofError(f"checkpoint of {code}", "a signature of its log key", "none")
+    return times
+
+
+class LogReader:
+    """Entries and proofs of one log of a source, at one size and root that the caller trusts."""
+
+    def __init__(self, source: LogSource, code: OfficeCode, size: int, root: bytes) -> None:
+        self._source = source
+        self.code = code
+        self.size = size
+        self.root = root
+        self._tiles: OrderedDict[tuple[int, int], bytes] = OrderedDict()
+        self._bundle: tuple[int, tuple[bytes, ...]] = (-1, ())
+
+    def entry(self, index: int) -> bytes:
+        """The entry at ``index``, not proven.
+
+        Raises:
+            Missing: the log has no such entry, or the source does not give it.
+            DecodeError: what it gives is no bundle.
+        """
+        if not 0 <= index < self.size:
+            raise Missing(f"log {self.code}", f"an index below {self.size}", index)
+        number, at = divmod(index, TILE_WIDTH)
+        if self._bundle[0] != number:
+            width = min(TILE_WIDTH, self.size - number * TILE_WIDTH)
+            data = self._source.bundle(self.code, number, width)
+            self._bundle = (number, decode_bundle(data, width))
+        return self._bundle[1][at]
+
+    def prove(self, index: int) -> tuple[bytes, tuple[bytes, ...]]:
+        """The entry at ``index`` and the audit path by which it stands in the log.
+
+        Raises:
+            ProofError: what the source gives does not lead to the root.
+            Missing: a part of it is not there.
+        """
+        entry = self.entry(index)
+        path = prove_inclusion(index, self.size, self._subtree)
+        verify_inclusion(leaf_hash(entry), index, self.size, self.root, path)
+        return entry, path
+
+    def ref(self, index: int) -> EventRef:
+        return EventRef(self.code, index, LeafHash(leaf_hash(self.entry(index))))
+
+    def root_at(self, size: int) -> bytes:
+        """The root of the first ``size`` entries, as far as the tiles tell."""
+        return range_root(0, size, self._subtree)
+
+    def _subtree(self, level: int, index: int) -> bytes:
+        tile_level, height = divmod(level, 8)
+        first = index << height
+        number, at = divmod(first, TILE_WIDTH)
+        hashes = self._tile(tile_level, number)
+        return perfect_root(hashes[at * HASH_BYTES : (at + (1 << height)) * HASH_BYTES])
+
+    def _tile(self, level: int, number: int) -> bytes:
+        hashes = self._tiles.get((level, number))
+        if hashes is None:
+            full, partial = tile_count(self.size, min(level, TILE_LEVEL_MAX))
+            width = TILE_WIDTH if number < full else partial
+            hashes = self._source.tile(self.code, level, number, width)
+            if len(hashes) != width * HASH_BYTES:
+                where = f"tile {level}/{number} of {self.code}"
+                raise ProofError(where, f"{width} hashes", f"{len(hashes)} bytes")
+            self._tiles[level, number] = hashes
+            if len(self._tiles) > _TILES_KEPT:
+                self._tiles.popitem(last=False)
+        return hashes
