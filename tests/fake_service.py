@@ -136,6 +136,7 @@ class FakeService:
         self.received: dict[tuple[str, int], bytes] = {}
         self.calls: list[tuple[Any, ...]] = []
         self.offices_answering = True
+        self.hostile_shown = True
         self.cancelled = False
 
     def asker_for(self, token: str | None) -> Asker:
@@ -169,7 +170,7 @@ class FakeService:
             page="37",
             section="卷二 自然环境 · 第三章 水系",
             snippet=PAGES[1].replace("\n", "")[2:82],
-            highlights=((2, 4), (72, 74)),
+            highlights=((2, 4),),
             matched_by="exact",
             score=1830,
             file=OPEN_SHA,
@@ -199,7 +200,8 @@ class FakeService:
             highlights=(),
         )
         hidden = replace(hit, item=HIDDEN, title=TITLES[HIDDEN][0], public=False)
-        return [hit, second, third] + ([] if asker.role == "public" else [hidden])
+        shown = [hit, second, third] if self.hostile_shown else [hit, third]
+        return shown + ([] if asker.role == "public" else [hidden])
 
     def _seen(self, item: str, asker: Asker) -> ItemLine:
         if item not in TITLES:
@@ -238,7 +240,9 @@ class FakeService:
     def items(self, office: str | None, asker: Asker, after: str, limit: int) -> list[ItemLine]:
         if office not in (None, "320582"):
             return []
-        seen = [line(item) for item in TITLES if item != HIDDEN or asker.role != "public"]
+        unseen = {HIDDEN} if asker.role == "public" else set()
+        unseen |= set() if self.hostile_shown else {STRANGE}
+        seen = [line(item) for item in TITLES if item not in unseen]
         start = [shown.item for shown in seen].index(after) + 1 if after else 0
         return seen[start : start + limit]
 
@@ -280,7 +284,7 @@ class FakeService:
         )
 
     def counters(self) -> dict[str, int]:
-        return {"refused.wire.auth": 2, "refused.wire-auth": 1, "search.asked": 7}
+        return {"refused.wire.auth": 2, "refused.wire-auth": 1, "waiting.files": 4}
 
     def genesis(self) -> bytes:
         return GENESIS

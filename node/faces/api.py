@@ -23,7 +23,7 @@ from node.office.answers import SearchAnswer
 from protocol.ids import parse_office
 
 ITEMS_SHOWN: Final = 50
-ITEMS_MAX: Final = 200
+ITEMS_MAX: Final = 100
 MANIFEST_CACHING: Final = "no-cache"  # a withdrawn item's manifest must go at once
 
 

@@ -6,6 +6,7 @@ The same application serves the public listener and, with every right, the node'
 from __future__ import annotations
 
 import asyncio
+from functools import cache
 from http import HTTPStatus
 from typing import Final
 
@@ -60,7 +61,9 @@ def make_web_app(service: Service, *, trusted: bool, shown_url: str) -> web.Appl
     under which people reach this node, shown in words on how to verify.
     """
     app = web.Application(middlewares=[_answer_always], client_max_size=JSON_BODY_BYTES_MAX)
-    app[FACE] = Face(service, trusted, shown_url.rstrip("/"))
+    app[FACE] = Face(
+        service, trusted, shown_url.rstrip("/"), cache(lambda: service.status().network)
+    )
     app[METRICS] = Metrics(service)
     app[portal.TEMPLATES] = portal.make_templates()
     for room in (api, changes, downloads, logs, metrics, openapi, portal):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,6 +28,7 @@ class Face:
     service: Service
     trusted: bool
     shown_url: str
+    network: Callable[[], str]  # its name, asked of the node once
 
 
 FACE: Final = web.AppKey("face", Face)

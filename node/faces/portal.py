@@ -90,7 +90,7 @@ async def home(request: web.Request) -> web.Response:
     service = service_of(request)
     offices = service.offices()
     values = {
-        "network": service.status().network,
+        "network": request.app[FACE].network(),
         "provinces": tree(offices),
         "items": service.items(None, asker_of(request), "", HOME_ITEMS),
     }
