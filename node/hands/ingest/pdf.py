@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,11 +21,12 @@ from pypdfium2 import PdfDocument, PdfiumError
 from node.hands.ingest.findings import Finding, Inspection, finding
 from node.hands.ingest.formats import PDF
 from node.hands.ingest.text import settle
-from protocol.limits import PAGES_PER_ITEM_MAX
+from protocol.limits import PAGES_PER_ITEM_MAX, MiB
 from protocol.records import PageText
 
 DPI_MIN: Final = 300
 _TAIL_BYTES: Final = 1024  # readers look for %%EOF that far from the end
+_MENDED_BYTES_MAX: Final = 64 * MiB  # PDFium searches all of a file without an end, for minutes
 _POINTS_PER_INCH: Final = 72
 _PICTURE_PIXELS_MIN: Final = 8  # along either side
 _FONTS_SHOWN: Final = 5
@@ -53,7 +55,10 @@ def inspect_pdf(path: str, name: str) -> Inspection:
         OSError: the file cannot be read.
     """
     with open(path, "rb") as file:
-        found = [] if _has_end_mark(file) else [finding("Q102", name)]
+        size = file.seek(0, os.SEEK_END)
+        found = [] if _has_end_mark(file, size) else [finding("Q102", name)]
+    if found and size > _MENDED_BYTES_MAX:
+        return _result(found, None, 0)
     pdfium.FPDF_LoadDocument(b"", None)  # no such file: sets _NO_NEW_ERROR
     try:
         document = PdfDocument(path)
@@ -156,8 +161,7 @@ def _judge(seen: _Seen, name: str, count: int) -> Iterator[Finding]:
         yield finding("Q109", name, seen.silent)
 
 
-def _has_end_mark(file: BinaryIO) -> bool:
-    size = file.seek(0, 2)
+def _has_end_mark(file: BinaryIO, size: int) -> bool:
     file.seek(max(0, size - _TAIL_BYTES))
     return b"%%EOF" in file.read(_TAIL_BYTES)
 
