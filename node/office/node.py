@@ -69,6 +69,7 @@ class Node:
         self.genesis: Genesis = read_genesis(genesis_note)
         self.keys = keys
         self._newcomer = newcomer or Roster(self.genesis)
+        self._roster_news = asyncio.Event()
         self.folding = Folding(world.ledger, world.state, self.genesis)
         handlers: dict[str, Handler] = {}
         self.links = Links(
@@ -192,6 +193,7 @@ class Node:
                 ):
                     group.create_task(service.run())
                 group.create_task(self._expire())
+                group.create_task(self._spread_roster())
                 for code in logs:
                     self.replicator.changed(code)
                 ready()
@@ -242,6 +244,13 @@ class Node:
             self.indexer.roster_changed()
             self.links.keep(self._parents())
             self._open_gates()
+            self._roster_news.set()
+
+    async def _spread_roster(self) -> None:
+        while True:
+            await self._roster_news.wait()
+            self._roster_news.clear()
+            await self.replicator.roster_changed()
 
     def _open_gates(self) -> None:
         for code, gate in self.sequencer.gates.items():

@@ -82,6 +82,7 @@ class Replicator:
         self._told: dict[str, dict[OfficeCode, bytes]] = {}  # peer -> code -> SHA-256 of note
         self._longer: dict[OfficeCode, tuple[int, bytes, str]] = {}  # size, note, peer
         self._catch_up = asyncio.Event()
+        self._compared: dict[str, float] = {}  # peer -> when
         self.quarantined: set[OfficeCode] = set()
 
     # what peers ask
@@ -124,6 +125,15 @@ class Replicator:
         self._dirty.add(code)
         self._wake.set()
 
+    async def roster_changed(self) -> None:
+        """Who witnesses what may be another now: look again at every note, and at every peer."""
+        for code in self._known_codes():
+            with self._store.read() as reader:
+                note = reader.get("note", code.encode())
+            if note is not None and await self._store.write(partial(self._merge_in, code, note)):
+                self.changed(code)
+        self._compared.clear()
+
     async def _gossip(self) -> None:
         while True:
             await self._wake.wait()
@@ -151,14 +161,14 @@ class Replicator:
 
     async def _compare(self) -> None:
         """Compare heads with every peer now and then, and with a new peer at once."""
-        seen: dict[str, float] = {}
         loop = asyncio.get_running_loop()
         while True:
             peers = {peer.key for peer in self._links.peers()}
-            seen = {key: at for key, at in seen.items() if key in peers}
-            due = [k for k in sorted(peers) if loop.time() - seen.get(k, -1e9) >= self._pace.sync_s]
+            recent = loop.time() - self._pace.sync_s
+            self._compared = {k: at for k, at in self._compared.items() if k in peers}
+            due = [key for key in sorted(peers) if self._compared.get(key, recent) <= recent]
+            self._compared.update(dict.fromkeys(due, loop.time()))
             await asyncio.gather(*(self._compare_with(key) for key in due))
-            seen.update(dict.fromkeys(due, loop.time()))
             await asyncio.sleep(min(self._pace.sync_s, self._pace.gossip_s))
 
     async def _compare_with(self, peer: str) -> None:
@@ -225,7 +235,7 @@ class Replicator:
             if checkpoint.size > self._longer.get(code, (0, b"", ""))[0]:
                 self._longer[code] = (checkpoint.size, note, peer)
                 self._catch_up.set()
-        elif await self._store.write(lambda writer: self._merge(writer, code, note)):
+        elif await self._store.write(partial(self._merge_in, code, note)):
             self.changed(code)
 
     async def _fetch(self, code: OfficeCode, note: bytes, peer: str) -> None:
@@ -242,10 +252,10 @@ class Replicator:
                 raise WireError(f"log.entries {code}", "at least one entry", "none")
             await self._store.write(partial(_extend, code, start, answer, checkpoint))
             self._grown(code)
-        if await self._store.write(lambda writer: self._merge(writer, code, note)):
+        if await self._store.write(partial(self._merge_in, code, note)):
             self.changed(code)
 
-    def _merge(self, writer: Writer, code: OfficeCode, note: bytes) -> bool:
+    def _merge_in(self, code: OfficeCode, note: bytes, writer: Writer) -> bool:
         """Join ``note`` into ours and co-sign; whether anything is new."""
         ours = writer.get("note", code.encode())
         merged = note
@@ -257,11 +267,11 @@ class Replicator:
                 log_keys, cosigners = self._note_keys(code)
                 merged = merge_signatures(ours, note, (*log_keys, *cosigners))
         merged = self._cosigned(writer, code, merged)
+        if self._is_witnessed(code, merged):
+            writer.put("witnessed", code.encode(), merged)
         if merged == ours:
             return False
         writer.put("note", code.encode(), merged)
-        if self._is_witnessed(code, merged):
-            writer.put("witnessed", code.encode(), merged)
         return True
 
     def _is_witnessed(self, code: OfficeCode, note: bytes) -> bool:
