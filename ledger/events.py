@@ -255,13 +255,17 @@ def parse_event(entry: bytes) -> Event:
     Raises:
         DecodeError: not canonical, too long, another version or a body of a wrong shape.
     """
+    return parse_whole(entry)[0]
+
+
+def parse_whole(entry: bytes) -> tuple[Event, object | None]:
+    """:func:`parse_event` together with what :meth:`Event.read_body` gives."""
     event = unpack(Event, entry, bytes_max=EVENT_BYTES_MAX, where="event")
     if event.version != VERSION:
         raise DecodeError("event version", str(VERSION), event.version)
     if len(event.signer) != 16 or len(event.signature) != 64:
         raise DecodeError("event signer and signature", "16 and 64 bytes", "other lengths")
-    event.read_body()
-    return event
+    return event, event.read_body()
 
 
 def verify_event(event: Event, public: bytes) -> None:

@@ -33,13 +33,14 @@ from ledger.events import (
     VersionUpload,
     VersionWithdraw,
     parse_event,
+    parse_whole,
     verify_entry,
 )
 from ledger.lifecycle import view_of
 from ledger.merkle import EMPTY_ROOT, HASH_BYTES, CompactRange, leaf_hash
 from ledger.roster import Genesis, Roster, RosterHistory, RosterRef
 from ledger.views import TABLES, AnchorView, Fact, ItemView, facts, folded_size, item, number
-from protocol.errors import DecodeError, Missing, ProofError, Unavailable
+from protocol.errors import DecodeError, ProofError, Unavailable
 from protocol.ids import (
     EventRef,
     ItemId,
@@ -150,8 +151,7 @@ class Fold:
         items: frozenset[ItemId] = frozenset()
         finding = ""
         try:
-            event = _parse(entry)
-            body = event.read_body()
+            event, body = _parse(entry)
             self._check_place(code, event)
             _check_chain(cursor, event)
             chain = (cursor.roster_size, event.last_size, event.last_root.raw)
@@ -259,7 +259,8 @@ class Fold:
             if key[20:26] == body.code.encode() and int.from_bytes(key[26:], "big") >= body.log_size
         }
         for item_id in sorted(cut):
-            self._recompute(writer, item_id)
+            before = item(writer, item_id) if writer.get("item", item_id.encode()) else None
+            _put_view(writer, item_id, before, self._view(item_id, facts(writer, item_id)))
         return frozenset(cut)
 
     def _take_anchor(self, writer: Writer, index: int, event: Event, body: Anchor) -> None:
@@ -276,7 +277,8 @@ class Fold:
         self, writer: Writer, index: int, entry: bytes, event: Event, body: Any
     ) -> frozenset[ItemId]:
         item_id = _item(body.item)
-        self._check_rights(writer, item_id, event, body)
+        known = facts(writer, item_id)
+        self._check_rights(item_id, known, event, body)
         fact = Fact(
             ref=EventRef(event.origin, index, LeafHash(leaf_hash(entry))),
             kind=event.kind,
@@ -288,15 +290,16 @@ class Fold:
         writer.put("fact", (item_id + event.origin).encode() + number(index), pack(fact))
         if isinstance(body, VersionUpload):
             writer.put("by_manifest", body.manifest.raw + item_id.encode(), _THERE)
-        self._recompute(writer, item_id)
+        before, after = self._view(item_id, known), self._view(item_id, [*known, fact])
+        _put_view(writer, item_id, before, after)
         return frozenset({item_id})
 
-    def _check_rights(self, writer: Writer, item_id: ItemId, event: Event, body: object) -> None:
+    def _check_rights(self, item_id: ItemId, known: list[Fact], event: Event, body: object) -> None:
         """Whether this office may say this about this item, under the roster it names."""
         owner, roster = item_birth_office(item_id), self.roster_at(event.roster_size)
         match body:
             case VersionUpload():
-                _check_upload(writer, item_id, event, body)
+                _check_upload(item_id, known, event, body)
             case TextDerive() if event.origin != owner:
                 raise _Broken("text.office")
             case VersionWithdraw() if event.origin != owner and not roster.is_above(
@@ -307,18 +310,19 @@ class Fold:
                 if owner not in roster.members or roster.reviewer_of(owner) != event.origin:
                     raise _Broken("review.office")
 
-    def _recompute(self, writer: Writer, item_id: ItemId) -> None:
+    def _view(self, item_id: ItemId, known: list[Fact]) -> ItemView | None:
+        """What follows from the facts that no revocation has cut off."""
         valid = [
             fact
-            for fact in facts(writer, item_id)
+            for fact in sorted(known, key=lambda fact: fact.ref)
             if not self.roster.is_void(fact.ref.origin, fact.ref.index, fact.roster_size)
         ]
-        _put_view(writer, item_id, view_of(item_id, valid))
+        return view_of(item_id, valid)
 
 
-def _parse(entry: bytes) -> Event:
+def _parse(entry: bytes) -> tuple[Event, object | None]:
     try:
-        return parse_event(entry)
+        return parse_whole(entry)
     except DecodeError as error:
         raise _Broken("event.decode") from error
 
@@ -348,27 +352,27 @@ def _item(text: str) -> ItemId:
     return item_id
 
 
-def _check_upload(writer: Writer, item_id: ItemId, event: Event, body: VersionUpload) -> None:
+def _check_upload(item_id: ItemId, known: list[Fact], event: Event, body: VersionUpload) -> None:
     if event.origin != item_birth_office(item_id):
         raise _Broken("upload.office")
     if body.rights not in RIGHTS_CLASSES:
         raise _Broken("upload.rights")
-    before = [fact for fact in facts(writer, item_id) if fact.kind == event.kind]
+    before = [fact for fact in known if fact.kind == event.kind]
     current = before[-1].read_body() if before else None
     if body.supersedes != (current.manifest if isinstance(current, VersionUpload) else None):
         raise _Broken("upload.supersedes")
 
 
-def _put_view(writer: Writer, item_id: ItemId, view: ItemView | None) -> None:
+def _put_view(
+    writer: Writer, item_id: ItemId, before: ItemView | None, view: ItemView | None
+) -> None:
     """Replace the view and what is counted and listed from it."""
-    try:
-        before: ItemView | None = item(writer, item_id)
-    except Missing:
-        before = None
     key = item_id.encode()
-    for each, step in ((before, -1), (view, 1)):
-        for word in () if each is None else (each.status, "public")[: 1 + each.public]:
-            _count(writer, key[:6] + word.encode(), step)
+    gone, come = _counted(before), _counted(view)
+    for word in gone - come:
+        _count(writer, key[:6] + word.encode(), -1)
+    for word in come - gone:
+        _count(writer, key[:6] + word.encode(), 1)
     if view is None:
         writer.delete("item", key)
     else:
@@ -377,6 +381,13 @@ def _put_view(writer: Writer, item_id: ItemId, view: ItemView | None) -> None:
         writer.put("public", key, _THERE)
     else:
         writer.delete("public", key)
+
+
+def _counted(view: ItemView | None) -> set[str]:
+    """Under which words an item counts."""
+    if view is None:
+        return set()
+    return {view.status, "public"} if view.public else {view.status}
 
 
 def _count(writer: Writer, key: bytes, step: int) -> None:

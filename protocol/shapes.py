@@ -28,10 +28,18 @@ def to_value(thing: object) -> Value:
     if isinstance(thing, Digest):
         return thing.raw
     if isinstance(thing, tuple):
-        return tuple(to_value(member) for member in thing)
-    if is_dataclass(thing):
-        return tuple(to_value(getattr(thing, field.name)) for field in fields(thing))
-    return cast(Value, thing)
+        return tuple([to_value(member) for member in thing])
+    kind: type = type(thing)
+    names = _field_names(kind)
+    if names is None:
+        return cast(Value, thing)
+    return tuple([to_value(getattr(thing, name)) for name in names])
+
+
+@cache
+def _field_names(kind: type) -> tuple[str, ...] | None:
+    """Of a dataclass; None for anything else."""
+    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else None
 
 
 def from_value(cls: type[T], value: Value, where: str) -> T:
@@ -130,11 +138,14 @@ def _record(kind: type) -> _Reader:
             shape = f"an array of {len(names)} ({', '.join(names)})"
             got = f"{len(value)} members" if type(value) is tuple else type(value).__name__
             raise DecodeError(where, shape, got)
-        return kind(
-            *(
-                reader(member, f"{where}.{name}")
-                for reader, member, name in zip(readers, value, names, strict=True)
+        try:
+            return kind(
+                *[
+                    read_field(member, name)
+                    for read_field, member, name in zip(readers, value, names, strict=True)
+                ]
             )
-        )
+        except DecodeError as error:  # the path is put together only when something is wrong
+            raise DecodeError(f"{where}.{error.where}", error.expected, error.got) from error
 
     return read
