@@ -18,7 +18,6 @@ _CHARACTERS_MAX = 65_535  # and so is a code, one of which is the boundary
 _SORT_PAIRS = 8_000_000  # sorted at a time: 64 MB, so that memory does not follow the text
 _REPLACEMENT = 0xFFFD
 _HEAD_CHARS_MAX = 65_000  # of a title or heading that is searchable
-_CODE_POINTS = 0x110000
 
 
 def build_segment(pages: Sequence[Page], tables: Tables) -> bytes:
@@ -64,7 +63,7 @@ def _code_points(pages: Sequence[Page]) -> tuple[Array, Array]:
 
 def _number_characters(points: Array, tables: Tables) -> tuple[Array, int, Array]:
     """Characters by code, how many codes are skipped ones, and code point → code."""
-    counts = np.bincount(points, minlength=_CODE_POINTS)
+    counts = np.bincount(points, minlength=_REPLACEMENT + 1)
     distinct = np.flatnonzero(counts).astype(np.uint32)
     replaced = distinct[:0]
     if len(distinct) > _CHARACTERS_MAX:
@@ -76,7 +75,7 @@ def _number_characters(points: Array, tables: Tables) -> tuple[Array, int, Array
     read = distinct[~skipped]
     read = read[np.argsort(tables.keys(read), kind="stable")]
     characters = np.concatenate([[0], distinct[skipped], read]).astype(np.uint32)
-    code_of = np.zeros(_CODE_POINTS, dtype=np.uint16)
+    code_of = np.zeros(len(counts), dtype=np.uint16)
     code_of[characters[1:]] = np.arange(1, len(characters), dtype=np.uint16)
     code_of[replaced] = code_of[_REPLACEMENT]
     return characters, int(skipped.sum()), code_of

@@ -130,16 +130,14 @@ def pair_list(segment: Segment, first: Codes, second: Codes | None, deadline: De
             if deadline():
                 raise Late
             chosen.append(start + np.flatnonzero(second.mask[arrays["seconds"][start:end]]))
+    if not chosen and len(slices) == 1:
+        return _count_slice(segment, *slices[0])
+    parts = [np.arange(*edges) for edges in slices]
     if chosen:
         lists = np.concatenate(chosen)
         starts = arrays["list_at"][lists].astype(np.int64)
-        at = ragged(starts, arrays["list_at"][lists + 1] - starts)
-        at = np.concatenate([at, *(np.arange(*edges) for edges in slices)])
-    elif len(slices) == 1:
-        return _count(segment, np.arange(*slices[0]))
-    else:
-        at = np.concatenate([np.arange(*edges) for edges in slices])
-    return _count(segment, at)
+        parts.append(ragged(starts, arrays["list_at"][lists + 1] - starts))
+    return _count(segment, np.concatenate(parts))
 
 
 def scan(words: Array, cells: Sequence[Codes]) -> Array:
@@ -191,16 +189,30 @@ def _test(words: Array, codes: Codes) -> Array:
     return inside
 
 
+def _count_slice(segment: Segment, start: int, end: int) -> Found:
+    """Documents of the postings ``start`` .. ``end``, with how often the pairs occur in each."""
+    often_at = segment.arrays["often_at"]
+    low, high = np.searchsorted(often_at, np.array([start, end], dtype=np.uint32))
+    counts = np.ones(end - start, dtype=np.int64)
+    counts[often_at[low:high].astype(np.int64) - start] = segment.arrays["often"][low:high]
+    return _sum(segment.arrays["lists"][start:end], counts)
+
+
 def _count(segment: Segment, at: Array) -> Found:
-    """Documents of the postings ``at``, with how often the pairs occur in each."""
-    arrays = segment.arrays
-    documents = arrays["lists"][at]
+    """The same of the postings ``at``."""
+    often_at = segment.arrays["often_at"]
+    place = np.searchsorted(often_at, at.astype(np.uint32))
+    inside = np.flatnonzero(place < len(often_at))
+    hit = inside[often_at[place[inside]] == at[inside]]
     counts = np.ones(len(at), dtype=np.int64)
-    often = arrays["often_at"]
-    place = np.searchsorted(often, at.astype(np.uint32))
-    inside = np.flatnonzero(place < len(often))
-    hit = inside[often[place[inside]] == at[inside]]
-    counts[hit] = arrays["often"][place[hit]]
+    counts[hit] = segment.arrays["often"][place[hit]]
+    return _sum(segment.arrays["lists"][at], counts)
+
+
+def _sum(documents: Array, counts: Array) -> Found:
+    """Each document once; documents of a single list are rising and distinct already."""
+    if len(documents) < 2 or bool((documents[1:] > documents[:-1]).all()):
+        return Found(documents.astype(np.int64), counts)
     sums = np.bincount(documents, weights=counts)
     present = np.flatnonzero(sums)
     return Found(present, sums[present].astype(np.int64))
