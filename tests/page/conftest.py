@@ -53,7 +53,9 @@ def portal(service: FakeService) -> Iterator[str]:
     thread.join(10)
 
 
-@pytest.fixture(scope="session")
+# Playwright's own event loop runs on this thread while the browser is up, and other tests' loops
+# cannot; so it ends with the module.
+@pytest.fixture(scope="module")
 def browser(browser_path: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path, args=list(QUIET))
