@@ -56,11 +56,11 @@ def resolve(segment: Segment, choices: Iterable[Choice]) -> Codes:
     for choice in choices:
         if choice.chars:
             points = np.array([ord(character) for character in choice.chars], dtype=np.uint32)
-            for key in segment.tables.keys(points).tolist():
-                if choice.why == "exact":
-                    ranges.append(segment.codes_of_key(key, 1))
-                else:
-                    ranges.append(segment.codes_of_key(key >> shift << shift, 1 << shift))
+            keys = segment.tables.keys(points)
+            if choice.why == "exact":
+                ranges += segment.codes_of_keys(keys, 1)
+            else:
+                ranges += segment.codes_of_keys(keys >> FOLD_SHIFT << FOLD_SHIFT, 1 << shift)
         for syllable in choice.syllables:
             number = segment.tables.syllable_number(syllable)
             if number is not None:

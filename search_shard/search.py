@@ -180,7 +180,8 @@ def _best(shard: Shard, query: Query, found: Sequence[Scored], limit: int) -> li
             source, (seq, _) = segment.source(document), segment.label(document)
             score = int(scores[at])
             ranked.append((-score, source.office, source.item, seq, number, document))
-    prepared = {at: prepare(shard.segments[at], query) for *_, at, _ in ranked}
+    numbers = {number for *_, number, _ in ranked}
+    prepared = {number: prepare(shard.segments[number], query) for number in numbers}
     return [
         make_hit(shard.segments[number], document, prepared[number], -negative)
         for negative, _, _, _, number, document in heapq.nsmallest(limit, ranked)

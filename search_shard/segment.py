@@ -71,20 +71,20 @@ class Segment:
     def nbytes(self) -> int:
         return sum(block.nbytes for block in self.arrays.values())
 
-    def codes_of_key(self, key: int, span: int) -> tuple[int, int]:
-        """Half-open range of codes whose order is in ``key`` .. ``key + span``."""
-        bounds = np.array([key, key + span], dtype=np.uint64)
-        low, high = np.searchsorted(self.keys, bounds)
-        return int(low) + self.skipped + 1, int(high) + self.skipped + 1
+    def codes_of_keys(self, keys: Array, span: int) -> list[tuple[int, int]]:
+        """Half-open ranges of codes whose order is in key .. key + span; empty ones left out."""
+        lows = (self.keys.searchsorted(keys) + (self.skipped + 1)).tolist()
+        highs = (self.keys.searchsorted(keys + np.uint64(span)) + (self.skipped + 1)).tolist()
+        return [pair for pair in zip(lows, highs, strict=True) if pair[0] < pair[1]]
 
     def codes_of_syllable(self, syllable: int) -> list[tuple[int, int]]:
         """Ranges of codes read so: the home range, then one for each guest."""
         bounds = np.array([syllable << 16, (syllable + 1) << 16], dtype=np.uint64)
         low, high = np.searchsorted(self.guests, bounds)
         guests = (self.guests[low:high] & np.uint64(0xFFFF)).tolist()
-        shift = int(SYLLABLE_SHIFT)
-        home = self.codes_of_key(syllable << shift, 1 << shift)
-        return [home, *((code, code + 1) for code in guests)]
+        key = np.array([syllable], dtype=np.uint64) << SYLLABLE_SHIFT
+        home = self.codes_of_keys(key, 1 << int(SYLLABLE_SHIFT))
+        return [*home, *((code, code + 1) for code in guests)]
 
     def source(self, document: int) -> Source:
         number = int(self.arrays["source_of"][document])

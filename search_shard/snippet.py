@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +27,7 @@ class Lattice:
     whys: tuple[
         tuple[tuple[int, Array], ...], ...
     ]  # for each cell: reason, its codes; cheapest first
-    near: list[list[Codes]]  # with one cell widened; filled when first needed
+    near: list[tuple[int, list[Codes]]]  # with one cell widened; filled when first needed
 
 
 def prepare(segment: Segment, query: Query) -> list[list[Lattice]]:
@@ -65,7 +65,11 @@ def make_hit(segment: Segment, document: int, words: list[list[Lattice]], score:
 
 def _lattice(segment: Segment, phrase: Phrase) -> Lattice:
     whys = tuple(
-        tuple((WHYS.index(c.why), resolve(segment, (c,)).mask) for c in cell.choices)
+        tuple(
+            (WHYS.index(choice.why), resolve(segment, (choice,)).mask)
+            for choice in cell.choices
+            if choice.why not in NEAR
+        )
         for cell in phrase.cells
     )
     return Lattice(phrase, tuple(asked(segment, cell) for cell in phrase.cells), whys, [])
@@ -77,36 +81,41 @@ def _explain(
     """The cheapest reason why a word is here, and where it stands for that reason."""
     found: list[tuple[int, int, int]] = []
     for lattice in alternatives:
-        found += _places(segment, document, lattice, [lattice.cells])
+        found += [
+            (_reason(lattice, codes), start, end)
+            for start, end, codes in _places(segment, document, lattice, lattice.cells)
+        ]
     if not found:  # wrong characters only where nothing stands as asked
         for lattice in alternatives:
             if not lattice.near:
                 lattice.near.extend(
-                    wide
+                    (WHYS.index(why), wide)
                     for why in NEAR
                     for wide in widened(segment, lattice.phrase, lattice.cells, why)
                 )
-            found += _places(segment, document, lattice, lattice.near)
+            for reason, wide in lattice.near:
+                places = _places(segment, document, lattice, wide)
+                found += [(reason, start, end) for start, end, _ in places]
     best = min(reason for reason, _, _ in found)
     return best, [(start, end) for reason, start, end in found if reason == best]
 
 
 def _places(
-    segment: Segment, document: int, lattice: Lattice, tried: Iterable[Sequence[Codes]]
-) -> list[tuple[int, int, int]]:
-    """Reason, start and end of every place of the phrase in a page."""
+    segment: Segment, document: int, lattice: Lattice, cells: Sequence[Codes]
+) -> list[tuple[int, int, list[int]]]:
+    """Start, end and codes of every place of ``cells`` in a page."""
     words = segment.words(document)
     searched = words[: segment.fields(document)[0]] if lattice.phrase.titles_only else words
-    found = []
-    for cells in tried:
-        for start in scan(searched, cells).tolist():
-            codes = words[start : start + len(cells)].tolist()
-            reasons = [
-                next(reason for reason, mask in whys if mask[code])
-                for whys, code in zip(lattice.whys, codes, strict=True)
-            ]
-            found.append((max(reasons), start, start + len(cells)))
-    return found
+    ends = ((start, start + len(cells)) for start in scan(searched, cells).tolist())
+    return [(start, end, words[start:end].tolist()) for start, end in ends]
+
+
+def _reason(lattice: Lattice, codes: Sequence[int]) -> int:
+    """The costliest of the cheapest reasons of the characters that stand there."""
+    return max(
+        next(reason for reason, mask in whys if mask[code])
+        for whys, code in zip(lattice.whys, codes, strict=True)
+    )
 
 
 def _cut(

@@ -6,6 +6,7 @@ Derived once from packages (slow, tens of megabytes), kept as bytes, opened in m
 from __future__ import annotations
 
 import unicodedata
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
@@ -83,7 +84,7 @@ class Tables:
         return home << SYLLABLE_SHIFT | self._fold(points).astype(np.uint64) << FOLD_SHIFT | wide
 
     def syllable_number(self, syllable: str) -> int | None:
-        at = int(np.searchsorted(np.array(self.syllables), syllable)) if syllable else 0
+        at = bisect_left(self.syllables, syllable)
         known = at < len(self.syllables) and self.syllables[at] == syllable
         return at if known else None
 
