@@ -184,7 +184,7 @@ class FakeService:
             title=HOSTILE,
             snippet=f"{HOSTILE}，沿运河而西。",
             highlights=((0, 8), (len(HOSTILE) + 2, len(HOSTILE) + 4)),
-            matched_by="homophone",
+            matched_by="sound",
             page="卷三-4a",
             seq=1,
         )
@@ -192,7 +192,7 @@ class FakeService:
             hit,
             item=YEARBOOK,
             title=TITLES[YEARBOOK][0],
-            matched_by="title",
+            matched_by="title:pinyin",
             seq=0,
             page="",
             section="",

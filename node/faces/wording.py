@@ -57,6 +57,12 @@ class Wording:
         columns = phrases().get(f"{table}.{value}")
         return columns[LANGUAGES.index(self.language)] if columns else value
 
+    def why(self, matched_by: str) -> str:
+        """Why a hit matched; ``title:`` stands before a reason found in a title or heading."""
+        reason = matched_by.removeprefix("title:")
+        why = self.name_of("matched", reason)
+        return self.say("matched.in_title", why=why) if matched_by != reason else why
+
     def office(self, code: str, name: str) -> str:
         """The name of an office; in English where our table has one for that very name."""
         row = office_table().get(code)

@@ -123,6 +123,7 @@ async def test_hits_say_where_why_and_mark_the_words(client: ClientSession) -> N
     text = await response.text()
     assert "<mark>运河</mark>" in text
     assert "匹配：同音字" in text
+    assert "匹配：题名中拼音" in text
     assert f'href="/items/{BOOK}/pages/2"' in text
     assert f'href="/items/{YEARBOOK}"' in text  # a hit on a title has no page
     assert "109/109 个分库作答" in text

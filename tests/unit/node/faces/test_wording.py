@@ -11,6 +11,7 @@ from ledger.events import KINDS
 from node.faces import wording
 from node.faces.wording import Wording, byte_size, item_path, marked, moment, phrases
 from protocol.records import FILE_ROLES, RECORD_ELEMENTS
+from search_shard.query import WHYS
 
 FACES = Path(wording.__file__).parent
 TEMPLATES = {path.name: path.read_text(encoding="utf-8") for path in FACES.glob("templates/*.html")}
@@ -43,6 +44,8 @@ def test_closed_sets_have_a_phrase_for_each_value() -> None:
         assert f"record.{element}" in phrases()
     for role in FILE_ROLES:
         assert f"role.{role}" in phrases()
+    for why in WHYS:
+        assert f"matched.{why}" in phrases()
     about_items = {kind for kind in KINDS if kind.split(".")[0] not in ("member", "anchor")}
     assert {key.removeprefix("event.") for key in phrases() if key.startswith("event.")} == (
         about_items
