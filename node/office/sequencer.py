@@ -72,9 +72,15 @@ class Sequencer:
         return refs
 
     async def drain(self, code: OfficeCode) -> int:
-        """Sign what was spooled for an office whose gate is open; returns how many events."""
+        """Sign what was spooled for an office whose gate is open; returns how many events.
+
+        A log that is still empty gets its first checkpoint, so that others can tell a log without
+        events from one that is kept from them.
+        """
 
         def job(writer: Writer) -> int:
+            if writer.get("note", code.encode()) is None:
+                self._sign_head(writer, code, logbook.head(writer, code))
             drafts = list(writer.scan("spool", code.encode()))[:BATCH_EVENTS_MAX]
             if drafts:
                 self._append(writer, code, tuple(_draft_body(value) for _, value in drafts))
@@ -82,9 +88,12 @@ class Sequencer:
                 writer.delete("spool", key)
             return len(drafts)
 
+        with self._store.read() as reader:
+            idle = next(reader.scan("spool", code.encode()), None) is None
+            if idle and reader.get("note", code.encode()) is not None:
+                return 0
         count = await self._store.write(job)
-        if count:
-            self._appended(code)
+        self._appended(code)
         return count
 
     def spooled(self) -> int:
@@ -107,15 +116,17 @@ class Sequencer:
         )
         now = self._clock.now()
         entries = [sign_event(context, body, now, keys.event).encoded() for body in bodies]
-        new_head = logbook.append(writer, code, entries)
-        checkpoint = Checkpoint(self._genesis.origin(code), new_head.size, new_head.root)
-        note = sign_checkpoint(checkpoint, keys.log)
-        logbook.set_note(writer, code, note)
-        writer.put("note", code.encode(), note)
+        self._sign_head(writer, code, logbook.append(writer, code, entries))
         return tuple(
             EventRef(code, head.size + i, LeafHash(leaf_hash(entry)))
             for i, entry in enumerate(entries)
         )
+
+    def _sign_head(self, writer: Writer, code: OfficeCode, head: logbook.Head) -> None:
+        checkpoint = Checkpoint(self._genesis.origin(code), head.size, head.root)
+        note = sign_checkpoint(checkpoint, self._keys[code].log)
+        logbook.set_note(writer, code, note)
+        writer.put("note", code.encode(), note)
 
 
 def _spool(writer: Writer, code: OfficeCode, bodies: tuple[object, ...]) -> None:

@@ -72,9 +72,9 @@ class Upkeep:
         sink("genesis.note", self._genesis_note)
         entries = manifests = 0
         codes = sorted(self._roster().members)
-        for number, code in enumerate(codes):
-            progress("log", number, len(codes))
-            with self._world.ledger.read() as reader:
+        with self._world.ledger.read() as reader:  # one moment: events of one log name others'
+            for number, code in enumerate(codes):
+                progress("log", number, len(codes))
                 entries += export_log(reader, code, sink)
         with self._world.state.read() as reader:
             for view in every_item(reader):
