@@ -24,7 +24,7 @@ def test_every_phrase_is_there_in_both_languages() -> None:
         assert all(column.strip() == column != "" for column in columns), key
         blanks = [set(re.findall(r"{(\w+)}", column)) for column in columns]
         assert blanks[0] == blanks[1], f"{key} fills in other things in another language"
-        assert not re.search(r"[\u4e00-\u9fff]", re.sub(r"运河|姑苏", "", columns[1])), key
+        assert not re.search(r"[\u4e00-\u9fff]", re.sub(r"运河", "", columns[1])), key
 
 
 def test_templates_say_only_phrases_that_exist_and_all_of_them() -> None:
