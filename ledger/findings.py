@@ -6,7 +6,6 @@ from typing import Final
 
 # code -> (中文, English)
 WORDS: Final[dict[str, tuple[str, str]]] = {
-    "genesis": ("创始文书不成立", "the genesis note does not hold"),
     "log.missing": ("日志缺失", "the log, or a part of it, is not served"),
     "log.stranger": ("名册中没有这个机构", "no roster has an office of this log"),
     "log.unchecked": (

@@ -19,19 +19,13 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Final
 
+from ledger.authority import ITEM_BODIES, Broken, check_authority, item_named
 from ledger.events import (
-    RIGHTS_CLASSES,
     Anchor,
     Event,
-    HoldLose,
-    HoldTake,
     MemberAdmit,
     MemberRevoke,
-    ReviewAccept,
-    ReviewReturn,
-    TextDerive,
     VersionUpload,
-    VersionWithdraw,
     parse_event,
     parse_whole,
     verify_entry,
@@ -47,23 +41,12 @@ from protocol.ids import (
     LeafHash,
     OfficeCode,
     RootHash,
-    item_birth_office,
-    parse_item,
 )
 from protocol.keys import key_id
 from protocol.ports import Reader, Writer
 from protocol.shapes import pack
 
 _THERE: Final = b"\x01"
-_ITEM_BODIES: Final = (
-    VersionUpload,
-    VersionWithdraw,
-    TextDerive,
-    ReviewAccept,
-    ReviewReturn,
-    HoldTake,
-    HoldLose,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +84,6 @@ class Cursor:
         )
         hashes = tuple(row[at : at + HASH_BYTES] for at in range(56, len(row), HASH_BYTES))
         return cls(CompactRange(size, hashes), roster_size, last_size, row[24:56])
-
-
-class _Broken(Exception):
-    """A rule is broken; the argument is the finding's code."""
 
 
 class Fold:
@@ -159,7 +138,7 @@ class Fold:
             self._check_signature(entry, event, body)
             chain = (event.roster_size, *chain[1:])
             items = self._take(writer, index, entry, event, body)
-        except _Broken as broken:
+        except Broken as broken:
             finding = str(broken)
             writer.put("finding", code.encode() + number(index), finding.encode())
         self._advance(writer, code, Cursor(cursor.tree.push(leaf_hash(entry)), *chain))
@@ -187,31 +166,31 @@ class Fold:
 
     def _check_place(self, code: OfficeCode, event: Event) -> None:
         if event.network != self.genesis.id:
-            raise _Broken("event.network")
+            raise Broken("event.network")
         if event.origin != code:
-            raise _Broken("event.origin")
+            raise Broken("event.origin")
 
     def _check_roster(self, writer: Writer, cursor: Cursor, event: Event) -> None:
         """The roster it names is of the provincial log, and not older than its predecessor's."""
         if event.roster_size > folded_size(writer, self.genesis.province):
             if event.origin == self.genesis.province:  # its own future
-                raise _Broken("event.roster")
+                raise Broken("event.roster")
             expected = f"the provincial log folded to {event.roster_size}"
             raise Unavailable(f"fold of {event.origin}", expected, "less")
         root = _province_root(writer, event.roster_size)
         if event.roster_root.raw != root or event.roster_size < cursor.roster_size:
-            raise _Broken("event.roster")
+            raise Broken("event.roster")
 
     def _check_signature(self, entry: bytes, event: Event, body: object | None) -> None:
         public = self.roster_at(event.roster_size).event_key(event.origin, event.signer)
         if public is None:
             public = self._admits_itself(event, body)
         if public is None:
-            raise _Broken("event.signer")
+            raise Broken("event.signer")
         try:
             verify_entry(entry, event, public)
         except ProofError as error:
-            raise _Broken("event.signature") from error
+            raise Broken("event.signature") from error
 
     def _admits_itself(self, event: Event, body: object | None) -> bytes | None:
         """The province's admission of itself is signed by the key it admits: the root keys inside
@@ -232,7 +211,7 @@ class Fold:
             return self._take_member(writer, index, entry, event, body)
         if isinstance(body, Anchor):
             self._take_anchor(writer, index, event, body)
-        elif isinstance(body, _ITEM_BODIES):
+        elif isinstance(body, ITEM_BODIES):
             return self._take_fact(writer, index, entry, event, body)
         return frozenset()
 
@@ -245,11 +224,11 @@ class Fold:
         body: MemberAdmit | MemberRevoke,
     ) -> frozenset[ItemId]:
         if event.origin != self.genesis.province:
-            raise _Broken("member.place")
+            raise Broken("member.place")
         try:
             self.history.apply(index, body)
         except (ProofError, DecodeError) as error:
-            raise _Broken("member.refused") from error
+            raise Broken("member.refused") from error
         writer.put("member", number(index), entry)
         if isinstance(body, MemberAdmit):
             return frozenset()
@@ -266,7 +245,7 @@ class Fold:
     def _take_anchor(self, writer: Writer, index: int, event: Event, body: Anchor) -> None:
         roster = self.roster_at(event.roster_size)
         if not all(roster.is_above(event.origin, line.code) for line in body.heads):
-            raise _Broken("anchor.office")
+            raise Broken("anchor.office")
         for line in body.heads:
             row = AnchorView(
                 event.origin, index, event.time, event.roster_size, line.size, line.root
@@ -276,9 +255,9 @@ class Fold:
     def _take_fact(
         self, writer: Writer, index: int, entry: bytes, event: Event, body: Any
     ) -> frozenset[ItemId]:
-        item_id = _item(body.item)
+        item_id = item_named(body)
         known = facts(writer, item_id)
-        self._check_rights(item_id, known, event, body)
+        check_authority(self.roster_at(event.roster_size), item_id, known, event, body)
         fact = Fact(
             ref=EventRef(event.origin, index, LeafHash(leaf_hash(entry))),
             kind=event.kind,
@@ -294,22 +273,6 @@ class Fold:
         _put_view(writer, item_id, before, after)
         return frozenset({item_id})
 
-    def _check_rights(self, item_id: ItemId, known: list[Fact], event: Event, body: object) -> None:
-        """Whether this office may say this about this item, under the roster it names."""
-        owner, roster = item_birth_office(item_id), self.roster_at(event.roster_size)
-        match body:
-            case VersionUpload():
-                _check_upload(item_id, known, event, body)
-            case TextDerive() if event.origin != owner:
-                raise _Broken("text.office")
-            case VersionWithdraw() if event.origin != owner and not roster.is_above(
-                event.origin, owner
-            ):
-                raise _Broken("withdraw.office")
-            case ReviewAccept() | ReviewReturn():
-                if owner not in roster.members or roster.reviewer_of(owner) != event.origin:
-                    raise _Broken("review.office")
-
     def _view(self, item_id: ItemId, known: list[Fact]) -> ItemView | None:
         """What follows from the facts that no revocation has cut off."""
         valid = [
@@ -324,7 +287,7 @@ def _parse(entry: bytes) -> tuple[Event, object | None]:
     try:
         return parse_whole(entry)
     except DecodeError as error:
-        raise _Broken("event.decode") from error
+        raise Broken("event.decode") from error
 
 
 def _check_chain(cursor: Cursor, event: Event) -> None:
@@ -334,33 +297,12 @@ def _check_chain(cursor: Cursor, event: Event) -> None:
     else:
         held = (event.last_size, event.last_root.raw) == (cursor.last_size, cursor.last_root)
     if not held:
-        raise _Broken("event.chain")
+        raise Broken("event.chain")
 
 
 def _province_root(reader: Reader, size: int) -> bytes | None:
     """The root of the provincial log at a folded size."""
     return reader.get("root", number(size)) if size else EMPTY_ROOT
-
-
-def _item(text: str) -> ItemId:
-    try:
-        item_id = parse_item(text)
-    except DecodeError as error:
-        raise _Broken("item.id") from error
-    if item_id != text:  # upper case: two spellings of one key
-        raise _Broken("item.id")
-    return item_id
-
-
-def _check_upload(item_id: ItemId, known: list[Fact], event: Event, body: VersionUpload) -> None:
-    if event.origin != item_birth_office(item_id):
-        raise _Broken("upload.office")
-    if body.rights not in RIGHTS_CLASSES:
-        raise _Broken("upload.rights")
-    before = [fact for fact in known if fact.kind == event.kind]
-    current = before[-1].read_body() if before else None
-    if body.supersedes != (current.manifest if isinstance(current, VersionUpload) else None):
-        raise _Broken("upload.supersedes")
 
 
 def _put_view(

@@ -13,13 +13,14 @@ from ledger.merkle import (
     perfect_root,
     prove_inclusion,
     range_root,
+    root_of,
     verify_inclusion,
 )
 from ledger.note import ED25519, Note, NoteKey, cosignature_time
 from ledger.roster import RosterHistory
 from ledger.tiles import TILE_LEVEL_MAX, decode_bundle, tile_count
 from protocol.errors import Missing, ProofError
-from protocol.ids import EventRef, LeafHash, OfficeCode
+from protocol.ids import OfficeCode
 from protocol.limits import TILE_WIDTH
 
 _TILES_KEPT = 64
@@ -124,8 +125,15 @@ class LogReader:
         verify_inclusion(leaf_hash(entry), index, self.size, self.root, path)
         return entry, path
 
-    def ref(self, index: int) -> EventRef:
-        return EventRef(self.code, index, LeafHash(leaf_hash(self.entry(index))))
+    def check_whole(self) -> None:
+        """Check that all entries together lead to the root.
+
+        Raises:
+            ProofError, DecodeError, Missing: they do not.
+        """
+        root = root_of(leaf_hash(self.entry(index)) for index in range(self.size))
+        if root != self.root:
+            raise ProofError(f"log {self.code}", f"root {self.root.hex()[:16]}", root.hex()[:16])
 
     def root_at(self, size: int) -> bytes:
         """The root of the first ``size`` entries, as far as the tiles tell."""

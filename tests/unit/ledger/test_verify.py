@@ -1,0 +1,228 @@
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+from ledger.checkpoint import log_key
+from ledger.events import Anchor, AnchorLine, HoldTake, ReviewAccept, VersionUpload, VersionWithdraw
+from ledger.merkle import leaf_hash
+from ledger.policy import Policy, PolicyGroup, PolicyLog, PolicyWitness
+from ledger.tiles import encode_bundle
+from ledger.tlogproof import TlogProof, verify_proof
+from ledger.verify import verify_file
+from protocol.errors import Missing, ProofError
+from protocol.ids import BlobId, LeafHash, RootHash
+from protocol.records import FileEntry, Manifest
+
+PROVINCE, CITY, CITY2, COUNTY, COUNTY2 = "320000", "320500", "320600", "320581", "320681"
+CONTENT = "苏州府志".encode()
+FILE = BlobId.of(CONTENT)
+REASON = BlobId.of(b"reason")
+
+
+def manifest_of(item, office=COUNTY, rights="open", salt="0" * 32, file=FILE):
+    entry = FileEntry("卷一.pdf", len(CONTENT), file, "application/pdf", "print_pdf")
+    return Manifest(salt, item, office, rights, {"title": "苏州府志"}, (entry,)).encoded()
+
+
+class Told:
+    """A network in which the county reported CONTENT, the city passed it, the province holds it."""
+
+    def __init__(self, network):
+        self.network = network
+        self.blobs = {}
+        for _ in range(3):
+            network.append(COUNTY, network.upload(COUNTY, network.mint(COUNTY)))
+        self.item = network.mint(COUNTY)
+        self.manifest = self.put(manifest_of(self.item))
+        body = VersionUpload(self.item, self.manifest, "open", 1, len(CONTENT), None, None)
+        self.upload = network.append(COUNTY, body)
+        self.accept = network.append(CITY, ReviewAccept(self.item, self.manifest, self.upload))
+        self.hold = network.append(PROVINCE, HoldTake(self.item, self.manifest, 1, len(CONTENT)))
+        tree = network.tree(COUNTY)
+        line = AnchorLine(COUNTY, tree.size, RootHash(tree.root()))
+        self.anchor = network.append(CITY, Anchor((line,)))
+        network.append(CITY2, network.upload(CITY2, network.mint(CITY2)))
+        network.append(COUNTY2, network.upload(COUNTY2, network.mint(COUNTY2)))
+
+    def put(self, data):
+        self.blobs[BlobId.of(data)] = data
+        return BlobId.of(data)
+
+    def manifests(self, blob):
+        if blob not in self.blobs:
+            raise Missing("blob", "a blob", blob.short)
+        return self.blobs[blob]
+
+    def verify(self, source, hint=None, file=FILE, size=12):
+        return verify_file(file, size, source, self.manifests, hint, self.network.genesis_note)
+
+
+@pytest.fixture
+def told(network):
+    return Told(network)
+
+
+@pytest.fixture
+def export(told, export_of):
+    return export_of(told.network)
+
+
+def places(*refs):
+    return [(ref.origin, ref.index) for ref in refs]
+
+
+@pytest.mark.parametrize("hinted", [False, True])
+def test_the_whole_chain(told, export, hinted):
+    hint = places(told.upload, told.accept, told.hold, told.anchor) if hinted else None
+    chain = told.verify(export, hint)
+    assert (chain.office, chain.index, chain.item) == (COUNTY, 3, told.item)
+    assert (chain.title, chain.path, chain.office_name) == ("苏州府志", "卷一.pdf", "office 320581")
+    assert (chain.status, chain.public, chain.holders) == ("accepted", True, (PROVINCE,))
+    assert [code for code, _ in chain.witnesses] == [PROVINCE, CITY, CITY2]
+    assert chain.witnessed
+    assert [(step.office, step.index) for step in chain.anchors] == places(told.anchor)
+    assert [step.kind for step in chain.events] == ["hold.take", "review.accept", "version.upload"]
+    assert chain.complete == (not hinted)
+    assert chain.unsearched == ()
+
+
+def test_the_tlog_proof_stands_on_its_own(told, export):
+    chain = told.verify(export)
+    network = told.network
+    codes = (PROVINCE, CITY, CITY2)
+    policy = Policy(
+        logs=(
+            PolicyLog(log_key(network.genesis.origin(COUNTY), network.key(COUNTY, "log").public)),
+        ),
+        witnesses=tuple(PolicyWitness(code, told_key(network, code)) for code in codes),
+        groups=(PolicyGroup("quorum", 2, codes),),
+        quorum="quorum",
+    )
+    leaf = LeafHash(leaf_hash(chain.entry))
+    assert verify_proof(TlogProof.parse(chain.tlog_proof), leaf, policy).size == chain.log_size
+
+
+def told_key(network, code):
+    from ledger.roster import Roster
+
+    roster = Roster(network.genesis)
+    for index, each in enumerate((PROVINCE, CITY, CITY2)):
+        roster = roster.apply(index, network.with_roots(network.admit_body(each)))
+    return roster.member(code).witness_note_key(network.genesis)
+
+
+def test_a_file_nobody_recorded_is_missing(told, export):
+    with pytest.raises(Missing):
+        told.verify(export, file=BlobId.of(b"another"))
+    with pytest.raises(Missing):
+        told.verify(export, size=1)
+    with pytest.raises(Missing):
+        told.verify(export, hint=places(told.accept))
+    told.blobs.clear()
+    with pytest.raises(Missing):
+        told.verify(export)
+
+
+def test_a_withdrawn_item_says_so(told, export_of):
+    told.network.append(CITY, VersionWithdraw(told.item, told.upload, REASON))
+    chain = told.verify(export_of(told.network))
+    assert (chain.status, chain.public) == ("withdrawn", False)
+
+
+def test_an_older_revision_says_so(told, export_of):
+    newer = told.put(manifest_of(told.item, salt="1" * 32, file=BlobId.of(b"other")))
+    body = VersionUpload(told.item, newer, "open", 1, len(CONTENT), told.manifest, None)
+    told.network.append(COUNTY, body)
+    chain = told.verify(export_of(told.network))
+    assert (chain.status, chain.public, chain.holders) == ("superseded", False, ())
+
+
+def test_a_bad_event_of_another_office_does_not_stop_the_chain(told, export_of):
+    network = told.network
+    network.append(COUNTY2, ReviewAccept(told.item, told.manifest, told.upload))
+    event = network.sign(COUNTY2, VersionWithdraw(told.item, told.upload, REASON))
+    network.append_raw(COUNTY2, event.encoded()[:-1] + b"\0")
+    network.append_raw(COUNTY2, b"no event " + told.item.encode())
+    chain = told.verify(export_of(network))
+    assert chain.status == "accepted"
+    assert len(chain.events) == 3
+
+
+def test_a_log_that_is_not_whole_makes_the_search_incomplete(told, export):
+    export.flip(("bundle", CITY2, 0, 1), 40)
+    chain = told.verify(export)
+    assert (chain.status, chain.complete, chain.unsearched) == ("accepted", False, (CITY2,))
+    for name in [each for each in export.bytes if each[1] == CITY2]:
+        del export.bytes[name]
+    assert told.verify(export).unsearched == (CITY2,)
+
+
+def refused(told, source, hint=None):
+    with pytest.raises(ProofError) as caught:
+        told.verify(source, hint)
+    return str(caught.value.where).split(":")[0]
+
+
+def test_step_1_names_a_genesis_of_others(told, export):
+    told.network.genesis_note = told.network.genesis_note.replace(b"threshold 2", b"threshold 1")
+    assert refused(told, export) == "step 1 genesis"
+
+
+@pytest.mark.parametrize("kind", ["bundle", "checkpoint"])
+def test_step_2_names_a_damaged_provincial_log(told, export, kind):
+    name = next(each for each in export.bytes if each[:2] == (kind, PROVINCE))
+    export.flip(name, 30)
+    assert refused(told, export) == "step 2 roster"
+
+
+def test_step_3_names_a_manifest_that_is_not_the_blob(told, export):
+    told.blobs[told.manifest] = manifest_of(told.item, salt="2" * 32)
+    assert refused(told, export) == "step 3 manifest"
+
+
+@pytest.mark.parametrize("changes", [{"office": CITY}, {"rights": "sealed"}])
+def test_step_3_names_a_manifest_that_says_otherwise(told, export_of, changes):
+    item = told.network.mint(COUNTY)
+    told.blobs.clear()
+    manifest = told.put(manifest_of(item, **changes))
+    body = VersionUpload(item, manifest, "open", 1, len(CONTENT), None, None)
+    told.network.append(COUNTY, body)
+    assert refused(told, export_of(told.network)) == "step 3 manifest"
+
+
+def test_step_5_names_an_upload_of_another_history(told, export):
+    forked = copy.copy(told.network)
+    forked.logs = {code: list(log) for code, log in told.network.logs.items()}
+    forked.logs[COUNTY].pop()
+    body = VersionUpload(told.item, told.manifest, "open", 1, len(CONTENT), None, None)
+    forked.append(COUNTY, body)  # genuine, but not what the checkpoint covers
+    export.bytes["bundle", COUNTY, 0, 4] = encode_bundle(forked.logs[COUNTY])
+    assert refused(told, export) == "step 5 inclusion"
+
+
+def test_step_4_names_a_signature_that_does_not_count(told, export_of):
+    network = told.network
+    item = network.mint(COUNTY)
+    told.blobs.clear()
+    manifest = told.put(manifest_of(item))
+    body = VersionUpload(item, manifest, "open", 1, len(CONTENT), None, None)
+    entry = network.sign(COUNTY, body).encoded()
+    network.append_raw(COUNTY, entry[:-1] + bytes([entry[-1] ^ 1]))
+    assert refused(told, export_of(network)) == "step 4 event"
+
+
+def test_step_7_names_an_anchor_of_another_history(told, export_of):
+    line = AnchorLine(COUNTY, 4, RootHash(bytes(32)))
+    told.network.append(PROVINCE, Anchor((line,)))
+    assert refused(told, export_of(told.network)) == "step 7 anchors"
+
+
+def test_step_8_names_an_upload_against_the_rules(told, export_of):
+    item = told.network.mint(COUNTY2)
+    told.blobs.clear()
+    manifest = told.put(manifest_of(item))
+    body = VersionUpload(item, manifest, "open", 1, len(CONTENT), None, None)
+    told.network.append(COUNTY, body)
+    assert refused(told, export_of(told.network)) == "step 8 state"
