@@ -41,6 +41,11 @@ from protocol.errors import ConfigError, Unavailable
 GATE_SECONDS_MAX: Final = 3.0  # how long a command on a stopped node waits for its parent
 STOP_SECONDS_MAX: Final = 5.0
 
+# Without the variables of the frames: they hold keys, tokens and what clerks wrote.
+TRACEBACKS: Final = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+)
+
 log = structlog.get_logger("fangzhi")
 
 
@@ -52,7 +57,7 @@ def set_up_logging(level: str) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.dict_tracebacks,
+            TRACEBACKS,
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(levels[level]),

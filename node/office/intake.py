@@ -20,7 +20,7 @@ from node.hands.ingest.findings import Finding, Inspection, finding
 from node.hands.ingest.package import check_package
 from node.hands.keys import OfficeKeys
 from node.hands.world import World
-from node.office.catalog import BLOB, find, note_blob
+from node.office.catalog import BLOB, find, note_blob, uses
 from node.office.sequencer import Sequencer
 from protocol.errors import DecodeError, Forbidden, Full, Missing, Rejected
 from protocol.ids import BlobId, EventRef, ItemId, OfficeCode, RootHash, mint_item, parse_item
@@ -179,12 +179,22 @@ class Intake:
             findings += inspection.findings
             if blob.hex in seen:
                 findings.append(finding("Q010", path, other=seen[blob.hex]))
+            elif other := self._reported_in(blob, draft):
+                findings.append(finding("Q011", path, item=other))
             seen.setdefault(blob.hex, path)
             role, media = inspection.role_guess, inspection.media_type
             entries.append(FileEntry(path, file["size"], blob, media, role))
             shown_by = "" if role == "text" else blob.hex
             pages += [replace(page, file=shown_by) for page in inspection.pages or ()]
         return findings, entries, pages
+
+    def _reported_in(self, blob: BlobId, draft: Json) -> str:
+        """Another item of the same office that has this file, "" if none."""
+        with self._world.state.read() as reader:
+            for view, kind in uses(reader, blob):
+                if kind == "files" and view.owner == draft["office"] and view.item != draft["item"]:
+                    return view.item
+        return ""
 
     async def _store(
         self,
