@@ -280,7 +280,6 @@ class FakeService:
             links=("320000", "320100"),
             counters={"refused.wire.auth": 2},
             resident_bytes=98_000_000,
-            state_digest=hashlib.sha256(b"state").hexdigest(),
         )
 
     def counters(self) -> dict[str, int]:

@@ -61,7 +61,10 @@ def operations(home: Home, node: Node) -> dict[str, Callable[[Json, Progress], A
 
     async def doctor(arguments: Json, progress: Progress) -> Json:
         ailments = await node.upkeep.examine(bool(arguments.get("repair")), progress)
-        return {"ailments": [ailment.shown() for ailment in ailments]}
+        return {
+            "ailments": [ailment.shown() for ailment in ailments],
+            "state_digest": await node.world.work.run(node.upkeep.digest),
+        }
 
     return {
         "admit": admit,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
 import resource
 import signal
@@ -51,6 +52,8 @@ log = structlog.get_logger("fangzhi")
 
 def set_up_logging(level: str) -> None:
     """Structured lines on standard error, one JSON object each, from ``level`` on."""
+    # a traceback for every request line that cannot be parsed would be an attacker's log
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     levels = {"debug": 10, "info": 20, "warning": 30, "error": 40}
     structlog.configure(
         processors=[

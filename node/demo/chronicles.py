@@ -62,7 +62,7 @@ def make_chronicle(
     """
     if kind not in KINDS or defect not in ("", *DEFECTS):
         raise ValueError(f"{kind} {defect}: kinds are {KINDS}, defects {DEFECTS}")
-    random = Random(f"{row.code}/{kind}/{seed}")  # noqa: S311 -- texts that can be made again
+    random = Random(f"{row.code}/{kind}/{seed}")
     writer = Writer(row, random)
     title = writer.title(kind)
     pages, phrases = writer.pages(random.randint(8, 20))

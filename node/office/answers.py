@@ -172,4 +172,3 @@ class StatusAnswer:
     links: tuple[str, ...]
     counters: dict[str, int]
     resident_bytes: int
-    state_digest: str

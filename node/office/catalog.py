@@ -8,6 +8,7 @@ digest of the fold: ``small`` (the bytes of manifests, reports and reasons, for 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
@@ -18,11 +19,19 @@ from protocol.ids import BlobId
 from protocol.limits import CHUNK_BYTES, MANIFEST_BYTES_MAX
 from protocol.ports import BlobStore, KeyValueStore, Reader, Writer
 from protocol.records import Manifest, parse_manifest
+from protocol.shapes import pack, unpack
 
 SMALL: Final = "small"
 BLOB: Final = "blob"
 SHARD: Final = "shard"  # kept by the indexer
 TABLES: Final = (SMALL, BLOB, SHARD)
+_TALLY: Final = b"tally"
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    files: int
+    file_bytes: int
 
 
 def find(reader: Reader, item: str) -> ItemView | None:
@@ -96,12 +105,26 @@ async def note_blob(
     if kind == "manifest" and parse_manifest(text).item != item:
         raise Corrupt(f"manifest of {item}", "its own item in it", "another item")
 
+    size = blobs.size(blob) or 0
+
     def job(writer: Writer) -> None:
+        if next(writer.scan(BLOB, blob.raw), None) is None:
+            count, total = tally(writer)
+            writer.put(SMALL, _TALLY, pack(Tally(count + 1, total + size)))
         writer.put(BLOB, key, kind.encode())
         if text:
             writer.put(SMALL, blob.raw, text)
 
     await state.write(job)
+
+
+def tally(reader: Reader) -> tuple[int, int]:
+    """How many files are kept here for items, and their bytes."""
+    row = reader.get(SMALL, _TALLY)
+    if row is None:
+        return 0, 0
+    kept = unpack(Tally, row, bytes_max=64, where="tally")
+    return kept.files, kept.file_bytes
 
 
 async def is_whole(blobs: BlobStore, blob: BlobId) -> bool:

@@ -239,6 +239,7 @@ class Node:
         for item in items:
             self.indexer.look_at(item)
         self.custodian.look_at(items)
+        self.reading.shelf.look_at(items)
         if roster_changed:
             self.links.review()
             self.indexer.roster_changed()

@@ -24,9 +24,10 @@ from node.office.answers import (
     OfficeLine,
     PageAnswer,
 )
-from node.office.catalog import every_item, read_small, read_whole, record, uses
+from node.office.catalog import find, read_small, read_whole, record, uses
 from node.office.custodian import Custodian
 from node.office.links import Links
+from node.office.shelf import Shelf
 from protocol.errors import DecodeError, FangzhiError, Forbidden, Missing
 from protocol.ids import BlobId, OfficeCode, parse_item, parse_office
 from protocol.limits import CHUNK_BYTES, PAGES_BLOB_BYTES_MAX
@@ -54,6 +55,8 @@ class Reading:
         self._links = links
         self._custodian = custodian
         self._roster = roster
+        self.shelf = Shelf(world.state)
+        self._witness_names: tuple[Roster, dict[str, OfficeCode]] | None = None
 
     # items
 
@@ -81,18 +84,15 @@ class Reading:
 
     def items(self, office: str | None, asker: Asker, after: str, limit: int) -> list[ItemLine]:
         """Newest first; the public sees only what is public."""
+        lines: list[ItemLine] = []
         with self._world.state.read() as reader:
-            seen = [
-                view
-                for view in every_item(reader, office or "")
-                if view.public or self._may(view, asker, "record")
-            ]
-            seen.sort(key=lambda view: (-view.uploaded_at, view.item))
-            start = next((i + 1 for i, view in enumerate(seen) if view.item == after), 0)
-            return [
-                self._line(view, record(reader, view.manifest))
-                for view in seen[start : start + limit]
-            ]
+            for item in self.shelf.newest(office or "", after):
+                if len(lines) == limit:
+                    break
+                view = find(reader, item)
+                if view is not None and (view.public or self._may(view, asker, "record")):
+                    lines.append(self._line(view, record(reader, view.manifest)))
+        return lines
 
     async def page(self, item: str, seq: int, asker: Asker) -> PageAnswer:
         """Page ``seq`` (from 1); its text may come from a holder elsewhere.
@@ -181,11 +181,17 @@ class Reading:
         note = ledger.get("witnessed", code.encode())
         if note is None:
             return 0, ()
-        names = {
-            member.witness_name(self._genesis): member.code for member in self._roster().active()
-        }
+        names = self._names()
         signers = [names[s.name] for s in parse_note(note).signatures if s.name in names]
         return parse_checkpoint(note).size, tuple(sorted(signers))
+
+    def _names(self) -> dict[str, OfficeCode]:
+        """Office codes by the key name of their witness, for the roster of now."""
+        roster = self._roster()
+        if self._witness_names is None or self._witness_names[0] is not roster:
+            names = {m.witness_name(self._genesis): m.code for m in roster.active()}
+            self._witness_names = (roster, names)
+        return self._witness_names[1]
 
     def checkpoint(self, code: str) -> bytes:
         with self._world.ledger.read() as reader:

@@ -21,6 +21,7 @@ from node.office.answers import (
     SearchAnswer,
     StatusAnswer,
 )
+from node.office.catalog import tally
 from node.office.node import Node
 from protocol.errors import AuthError, Forbidden, Missing
 from protocol.limits import HITS_MAX
@@ -93,7 +94,7 @@ class OfficeService:
             for code in node.keys:
                 for word, count in views.counts(state, code).items():
                     items[word] = items.get(word, 0) + count
-        blobs = [node.world.blobs.size(blob) or 0 for blob in node.world.blobs.scan()]
+            files, file_bytes = tally(state)
         return StatusAnswer(
             network=node.genesis.network,
             offices=tuple(sorted(node.keys)),
@@ -102,13 +103,12 @@ class OfficeService:
             logs=logs,
             spooled=node.sequencer.spooled(),
             items=items,
-            blobs=len(blobs),
-            blob_bytes=sum(blobs),
+            blobs=files,
+            blob_bytes=file_bytes,
             shards=tuple(node.indexer.offices),
             links=tuple(sorted(",".join(peer.offices) for peer in node.links.peers())),
             counters=self.counters(),
             resident_bytes=self._resident_bytes(),
-            state_digest=node.upkeep.digest(),
         )
 
     def counters(self) -> dict[str, int]:
