@@ -134,7 +134,7 @@ class Node:
         self.reading = Reading(world, self.genesis, keys, self.links, self.custodian, self._roster)
         self.notary = Notary(
             world.ledger,
-            self.genesis,
+            world.state,
             keys,
             self.sequencer,
             self._roster,

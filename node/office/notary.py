@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 
 from ledger.checkpoint import parse_checkpoint
 from ledger.events import Anchor, AnchorLine
-from ledger.roster import Genesis, Roster
+from ledger.roster import Roster
+from ledger.views import anchors
 from node.hands.keys import OfficeKeys
 from node.office.sequencer import Sequencer
 from protocol.ids import OfficeCode
@@ -26,19 +27,19 @@ class Notary:
     def __init__(
         self,
         ledger: KeyValueStore,
-        genesis: Genesis,
+        state: KeyValueStore,
         keys: Mapping[OfficeCode, OfficeKeys],
         sequencer: Sequencer,
         roster: Callable[[], Roster],
         every_s: float,
     ) -> None:
         self._ledger = ledger
-        self._genesis = genesis
+        self._state = state
         self._keys = keys
         self._sequencer = sequencer
         self._roster = roster
         self._every_s = every_s
-        self._anchored: dict[OfficeCode, int] = {}  # child -> size
+        self._anchored: dict[OfficeCode, int] = {}  # child -> size, perhaps not folded yet
 
     async def run(self) -> None:
         while True:
@@ -49,13 +50,15 @@ class Notary:
 
     async def _anchor(self, parent: OfficeCode) -> None:
         lines = []
-        with self._ledger.read() as reader:
-            for member in self._roster().active():
-                note = reader.get("note", member.code.encode())
+        roster = self._roster()
+        with self._ledger.read() as ledger, self._state.read() as state:
+            for member in roster.active():
+                note = ledger.get("note", member.code.encode())
                 if member.parent != parent or note is None:
                     continue
                 checkpoint = parse_checkpoint(note)
-                if checkpoint.size > self._anchored.get(member.code, 0):
+                folded = [a.size for a in anchors(state, roster, member.code)]
+                if checkpoint.size > max([self._anchored.get(member.code, 0), *folded]):
                     lines.append(AnchorLine(member.code, checkpoint.size, checkpoint.root))
         for start in range(0, len(lines), LINES_MAX):
             part = tuple(lines[start : start + LINES_MAX])

@@ -45,9 +45,9 @@ class Shelf:
         elif self._stale:
             with self._state.read() as reader:
                 for item in self._stale:
-                    view = find(reader, item)
-                    if view is not None:
-                        self._put(item, (-view.uploaded_at, item))
+                    known = find(reader, item)
+                    if known is not None:
+                        self._put(item, (-known.uploaded_at, item))
         self._stale = set()
 
     def _put(self, item: str, place: _Place) -> None:
