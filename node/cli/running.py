@@ -55,6 +55,8 @@ def set_up_logging(level: str) -> None:
     # a traceback for every request line that cannot be parsed would be an attacker's log
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     levels = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+    # Bad HTTP from strangers is theirs; our own faults are logged by the faces.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

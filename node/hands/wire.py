@@ -148,7 +148,8 @@ class SocketWire:
                 ssl_shutdown_timeout=CLOSE_SECONDS,
             )
         except OSError as error:
-            raise Unavailable(address, "a free address", error.strerror or error) from error
+            expected = "a free address (change [peer] listen in node.toml)"
+            raise Unavailable(address, expected, error.strerror or error) from error
 
         async def stop() -> None:
             server.close()
