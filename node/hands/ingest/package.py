@@ -93,7 +93,8 @@ def _check_files(names_and_sizes: Sequence[tuple[str, int]]) -> Iterator[Finding
 
 
 def _same_on_some_disk(name: str) -> str:
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+    # Unicode's canonical caseless matching (D145).
+    return unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())
 
 
 def _check_record(record: Mapping[str, str]) -> Iterator[Finding]:

@@ -261,3 +261,12 @@ def test_settle_takes_no_more_pages_than_it_may() -> None:
     assert pages is None
     assert codes(found) == {"Q208"}
     assert taken == PAGES_PER_ITEM_MAX + 1
+
+
+def test_settle_takes_no_more_text_than_it_may() -> None:
+    page = PageText("1", "", "甲" * PAGE_CHARS_MAX, "")
+    enough = TEXT_BYTES_MAX // len(page.text.encode())
+    assert settle("a.pdf", [page] * enough)[1] == []
+    pages, found = settle("a.pdf", [page] * (enough + 1))
+    assert pages is None
+    assert codes(found) == {"Q206"}
