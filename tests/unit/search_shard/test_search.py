@@ -123,6 +123,22 @@ def test_a_title_is_one_hit_and_comes_first(tables: Tables) -> None:
     assert answer.hits[0].score > answer.hits[1].score == answer.hits[2].score
 
 
+def test_a_phrase_stays_within_its_field(tables: Tables) -> None:
+    shard = shard_of(tables, [page("寺在虎丘", title="太湖", section="山川"), page("之", seq=1)])
+    for across in ("湖山", "川寺", "太湖山川", "丘之", "山川寺"):
+        assert ask(shard, across, tables, "exact").total == 0, across
+
+
+@pytest.mark.parametrize("typed", ["州", "苏州", "苏州府", "suzhou"])
+def test_more_occurrences_rank_higher_and_count_alike(tables: Tables, typed: str) -> None:
+    pages = [page("蘇州府" * n + "之" * (15 - 3 * n), "a", n) for n in (1, 2, 3, 5)]
+    hits = ask(shard_of(tables, pages), typed, tables).hits
+    assert [hit.seq for hit in hits] == [5, 3, 2, 1]
+    damping = 600 + 600 * 16 // 500
+    details = [1_000_000 * n // (1000 * n + damping) for n in (5, 3, 2, 1)]
+    assert [hit.score % 10_000 for hit in hits] == details
+
+
 def test_extension_b_and_placeholders(tables: Tables) -> None:
     shard = shard_of(tables, [page("𠮷野𣺌〓人&KR0001;😀")])
     for typed in ("𠮷野", "𣺌〓", "〓", "&KR0001;", "😀", "𠮷"):
