@@ -14,7 +14,7 @@ import resource
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -40,6 +40,7 @@ from node.office.service import OfficeService
 from protocol.errors import ConfigError, Unavailable
 
 GATE_SECONDS_MAX: Final = 3.0  # how long a command on a stopped node waits for its parent
+CATCH_UP_SECONDS_MAX: Final = 2.0
 STOP_SECONDS_MAX: Final = 5.0
 
 # Without the variables of the frames: they hold keys, tokens and what clerks wrote.
@@ -150,6 +151,9 @@ async def running(home: Home, config: NodeConfig) -> AsyncIterator[Node]:
             task = asyncio.ensure_future(node.run(ready.set))
             closing.push_async_callback(_stop, node, task)
             await _until(ready, task)
+            with suppress(TimeoutError):  # what was taken down meanwhile must not be shown first
+                async with asyncio.timeout(CATCH_UP_SECONDS_MAX if node.has_parents else 0):
+                    await node.replicator.caught_up()
             await _listen(closing, home, config, service)
             user = asyncio.current_task()
             assert user is not None

@@ -35,6 +35,7 @@ from protocol.ports import BlobStore, KeyValueStore
 from protocol.records import Manifest
 
 RETRY_S = 5.0
+WORKERS = 3  # items fetched at once: a source that is silent must not hold up the others
 
 
 class Custodian:
@@ -62,8 +63,10 @@ class Custodian:
         self._request_s = request_s
         self._scrub_days = scrub_days
         self._due: dict[str, None] = {}  # items to look at, oldest first
+        self._busy: set[str] = set()
         self._wake = asyncio.Event()
         self._incomplete: set[str] = set()
+        self._taken: set[tuple[str, BlobId]] = set()  # holdings logged but perhaps not folded yet
 
     def look_at(self, items: frozenset[str]) -> None:
         self._due.update(dict.fromkeys(sorted(items)))
@@ -78,7 +81,8 @@ class Custodian:
         with self._state.read() as reader:
             self.look_at(frozenset(view.item for view in every_item(reader)))
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._work())
+            for _ in range(WORKERS):
+                group.create_task(self._work())
             group.create_task(self._retry())
             group.create_task(self._scrub())
 
@@ -102,14 +106,16 @@ class Custodian:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._due:
-                item = next(iter(self._due))
+            while (item := next((i for i in self._due if i not in self._busy), None)) is not None:
                 del self._due[item]
+                self._busy.add(item)
                 try:
                     complete = await self._look(item)
                 except FangzhiError as error:
                     self._links.count(error.code)
                     complete = False
+                finally:
+                    self._busy.discard(item)
                 (self._incomplete.discard if complete else self._incomplete.add)(item)
 
     async def _look(self, item: str) -> bool:
@@ -134,7 +140,9 @@ class Custodian:
         self._arrived(item)
         if complete and manifest is not None:
             for code in sorted(self._keys):
-                if "files" in kinds[code] and code not in view.holders:
+                key = (code, view.manifest)
+                if "files" in kinds[code] and code not in view.holders and key not in self._taken:
+                    self._taken.add(key)
                     hold = HoldTake(item, view.manifest, view.files, view.file_bytes)
                     await self._sequencer.append(code, (hold,))
         return complete
@@ -217,6 +225,7 @@ class Custodian:
         for view in items:
             for code in sorted(self._keys):
                 if code in view.holders:
+                    self._taken.discard((code, view.manifest))
                     await self._sequencer.append(code, (HoldLose(view.item, view.manifest, 1),))
             self.look_at(frozenset({view.item}))
         return [view.item for view in items]

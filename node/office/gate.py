@@ -40,6 +40,13 @@ class Gate:
         parent = roster.member(self.code).parent
         self.is_open = parent in self.confirmed or known >= enough
 
+    def outgrown(self, seen_size: int) -> None:
+        """A checkpoint of ours that we never signed here: the key is used elsewhere, or this home
+        is an old copy.  Sign nothing until the log is refilled and confirmed."""
+        self.is_open = False
+        self.confirmed.clear()
+        self.seen_size = max(self.seen_size, seen_size)
+
     def why_shut(self, our_size: int) -> str:
         """A sentence for the operator."""
         if self.seen_size > our_size:

@@ -222,6 +222,11 @@ class Node:
             await self.folding.until(province, size)
         return size
 
+    @property
+    def has_parents(self) -> bool:
+        """Whether there are nodes above this one, which it dials."""
+        return bool(self._parents())
+
     def log_size(self, code: OfficeCode) -> int:
         with self.world.ledger.read() as reader:
             return logbook.head(reader, code).size

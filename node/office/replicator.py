@@ -82,6 +82,8 @@ class Replicator:
         self._told: dict[str, dict[OfficeCode, bytes]] = {}  # peer -> code -> SHA-256 of note
         self._longer: dict[OfficeCode, tuple[int, bytes, str]] = {}  # size, note, peer
         self._catch_up = asyncio.Event()
+        self._promised: dict[OfficeCode, int] | None = None  # sizes at the peer first compared with
+        self._news = asyncio.Event()
         self._compared: dict[str, float] = {}  # peer -> when
         self.quarantined: set[OfficeCode] = set()
 
@@ -171,6 +173,16 @@ class Replicator:
             await asyncio.gather(*(self._compare_with(key) for key in due))
             await asyncio.sleep(min(self._pace.sync_s, self._pace.gossip_s))
 
+    async def caught_up(self) -> None:
+        """Wait until a peer was compared with, and everything that it has is here."""
+        while self._promised is None or self._behind(self._promised):
+            self._news.clear()
+            await self._news.wait()
+
+    def _behind(self, promised: Mapping[OfficeCode, int]) -> bool:
+        with self._store.read() as reader:
+            return any(logbook.head(reader, code).size < size for code, size in promised.items())
+
     async def _compare_with(self, peer: str) -> None:
         try:
             answer = await self._ask(peer, "log.heads", HeadsAsk())
@@ -178,6 +190,9 @@ class Replicator:
             return
         assert isinstance(answer, Heads)
         theirs = {line.office: line for line in answer.heads}
+        if self._promised is None:
+            self._promised = {line.office: line.size for line in answer.heads}
+            self._news.set()
         behind = []
         with self._store.read() as reader:
             for code in self._known_codes():
@@ -214,6 +229,8 @@ class Replicator:
                     self._links.count(error.code)
                 except FangzhiError:
                     pass  # gone, or busy: comparing heads will bring it again
+                finally:
+                    self._news.set()
 
     # learning
 
@@ -232,6 +249,9 @@ class Replicator:
         if not agrees:
             await self._accuse(code, note)
         if checkpoint.size > head.size:
+            if code in self._keys:
+                self._sequencer.gates[code].outgrown(checkpoint.size)
+                self._compared.clear()
             if checkpoint.size > self._longer.get(code, (0, b"", ""))[0]:
                 self._longer[code] = (checkpoint.size, note, peer)
                 self._catch_up.set()
