@@ -5,7 +5,15 @@ import copy
 import pytest
 
 from ledger.checkpoint import log_key
-from ledger.events import Anchor, AnchorLine, HoldTake, ReviewAccept, VersionUpload, VersionWithdraw
+from ledger.events import (
+    Anchor,
+    AnchorLine,
+    HoldTake,
+    MemberRevoke,
+    ReviewAccept,
+    VersionUpload,
+    VersionWithdraw,
+)
 from ledger.merkle import leaf_hash
 from ledger.policy import Policy, PolicyGroup, PolicyLog, PolicyWitness
 from ledger.tiles import encode_bundle
@@ -211,6 +219,24 @@ def test_step_4_names_a_signature_that_does_not_count(told, export_of):
     entry = network.sign(COUNTY, body).encoded()
     network.append_raw(COUNTY, entry[:-1] + bytes([entry[-1] ^ 1]))
     assert refused(told, export_of(network)) == "step 4 event"
+
+
+def test_step_4_names_a_roster_that_never_was(told, export_of):
+    network = told.network
+    item = network.mint(COUNTY)
+    told.blobs.clear()
+    manifest = told.put(manifest_of(item))
+    body = VersionUpload(item, manifest, "open", 1, len(CONTENT), None, None)
+    zeros = RootHash(bytes(32))
+    network.append_raw(COUNTY, network.sign(COUNTY, body, roster_root=zeros).encoded())
+    assert refused(told, export_of(network)) == "step 4 event"
+
+
+def test_step_4_names_an_upload_that_a_revocation_cut_off(told, export_of):
+    root = RootHash(told.network.tree(COUNTY, 3).root())
+    cut = told.network.with_roots(MemberRevoke(COUNTY, 3, root, ()))
+    told.network.append(PROVINCE, cut)
+    assert refused(told, export_of(told.network)) == "step 4 event"
 
 
 def test_step_7_names_an_anchor_of_another_history(told, export_of):
