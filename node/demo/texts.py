@@ -20,9 +20,9 @@ QUOTED: Final = "旧志辑录"  # the chapter whose quotations are in traditiona
 _SUFFIXES: Final = "省市县区"
 _DIGITS: Final = "〇一二三四五六七八九"
 _SURNAMES: Final = (
-    "王李张刘陈杨黄赵周吴徐孙朱马胡郭林何高梁郑谢唐许冯沈曹彭吕苏蒋贾丁魏薛叶余潘戴夏钟汪田姜范方石"
+    "王李张刘陈杨黄赵周吴徐孙朱马胡郭林何高梁郑谢唐许冯曹彭吕苏蒋贾丁魏薛叶余潘戴夏钟汪田范方石"
 )
-_GIVEN: Final = "文德明光宗志国学道世永长春林泉思孝廷元之秉仁敬修士彦若海清云鹤鸣瑞芝兰桂松柏"
+_GIVEN: Final = "文德明光宗志国学道世永长春林泉思孝廷元之秉仁敬修士彦若海清云鹤鸣瑞芝兰桂柏"
 _REIGNS: Final = (
     ("明洪武", 1368, 31),
     ("明永乐", 1403, 22),
@@ -128,9 +128,9 @@ class Writer:
         thing = "".join([*parts, thing])
         syllables = lazy_pinyin(thing)
         # A sound that only one common character has cannot be mistyped this way.
-        places = [i for i, syllable in enumerate(syllables) if len(_homophones()[syllable]) > 1]
+        places = [i for i, syllable in enumerate(syllables) if len(homophones()[syllable]) > 1]
         place = self._random.choice(places)
-        others = [other for other in _homophones()[syllables[place]] if other != thing[place]]
+        others = [other for other in homophones()[syllables[place]] if other != thing[place]]
         wrong = thing[:place] + self._random.choice(others) + thing[place + 1 :]
         return Phrase(
             phrase=self._short + thing,
@@ -179,7 +179,7 @@ def _traditional() -> Any:
 
 
 @cache
-def _homophones() -> dict[str, list[str]]:
+def homophones() -> dict[str, list[str]]:
     """Common characters (the first plane of GB 2312) by syllable without tone."""
     sounds: dict[str, list[str]] = {}
     for character in _common_characters():

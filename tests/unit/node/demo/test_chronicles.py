@@ -12,7 +12,7 @@ from pypinyin import lazy_pinyin
 from configs.offices import OfficeRow, load
 from node.cli.packages import LocalPackage, read_package
 from node.demo.chronicles import KINDS, PDF_NAME, Chronicle, make_chronicle
-from node.demo.texts import Writer, numeral, reign_year, short_name
+from node.demo.texts import Writer, alphabet, numeral, reign_year, short_name
 from node.hands.ingest.findings import Inspection
 from node.hands.ingest.inspect import inspect_file
 from node.hands.ingest.package import check_package
@@ -120,3 +120,11 @@ def test_numerals_and_names() -> None:
     assert [numeral(n) for n in (1, 10, 11, 20, 99)] == ["一", "十", "十一", "二十", "九十九"]
     assert [reign_year(1), reign_year(30)] == ["元年", "三十年"]
     assert [short_name(n) for n in ("沭阳县", "江苏省", "六合区")] == ["沭阳", "江苏", "六合"]
+
+
+def test_the_small_font_has_what_a_chronicle_of_our_table_needs() -> None:
+    """Otherwise every PDF would open the whole font, which takes seconds."""
+    for seed in range(60):
+        pages, _ = Writer(LUHE, Random(seed)).pages(10)
+        text = "".join(paragraph for page in pages for paragraph in page.paragraphs)
+        assert set(text) - alphabet() <= set(LUHE.name)
