@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ledger.events import (
-    RIGHTS_CLASSES,
     Event,
     HoldLose,
     HoldTake,
@@ -22,6 +21,7 @@ from ledger.roster import Roster
 from ledger.views import Fact
 from protocol.errors import DecodeError
 from protocol.ids import ItemId, item_birth_office, parse_item
+from protocol.records import RIGHTS_CLASSES
 
 ITEM_BODIES: Final = (
     VersionUpload,

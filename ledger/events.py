@@ -28,8 +28,6 @@ from protocol.shapes import from_value, to_value, unpack
 VERSION: Final = 1
 DOMAIN: Final = b"fangzhi/event/v1\n"
 
-RIGHTS_CLASSES: Final = ("open", "office", "sealed")
-
 
 @dataclass(frozen=True, slots=True)
 class RootSignature:

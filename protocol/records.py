@@ -8,6 +8,7 @@ about what it says.  docs/spec/manifest.md, docs/spec/pages.md.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, cast
@@ -49,6 +50,9 @@ RECORD_ELEMENTS: Final = (
     "summary",  # 简介
     "notice",  # a line shown with every page, for example 演示数据
 )
+_SALT: Final = re.compile(r"[0-9a-f]{32}")
+_MEDIA_TYPE: Final = re.compile(r"[\w.+-]{1,80}/[\w.+-]{1,80}", re.ASCII)
+RIGHTS_CLASSES: Final = ("open", "office", "sealed")
 FILE_ROLES: Final = ("print_pdf", "typeset", "images", "fonts", "text", "other")
 
 
@@ -119,13 +123,18 @@ def parse_manifest(data: bytes) -> Manifest:
     if not 0 < len(files) <= FILES_PER_PACKAGE_MAX:
         raise DecodeError("manifest.files", f"1 to {FILES_PER_PACKAGE_MAX} files", len(files))
     manifest = Manifest(
-        salt=_typed(fields, "salt", str, "manifest"),
+        salt=_salt(fields, "manifest"),
         item=parse_item(_typed(fields, "item", str, "manifest")),
         office=parse_office(_typed(fields, "office", str, "manifest")),
         rights=_typed(fields, "rights", str, "manifest"),
         record=record,
         files=tuple(_file_entry(file) for file in files),
     )
+    if manifest.rights not in RIGHTS_CLASSES:
+        raise DecodeError("manifest.rights", f"one of {RIGHTS_CLASSES}", manifest.rights[:40])
+    paths = [file.path for file in manifest.files]
+    if len(set(paths)) < len(paths):
+        raise DecodeError("manifest.files.path", "every path once", "one of them twice")
     if manifest.encoded() != data:
         raise DecodeError("manifest", "its canonical fields and no others", "another spelling")
     return manifest
@@ -144,8 +153,12 @@ def _file_entry(value: object) -> FileEntry:
         raise DecodeError(f"{where}.size", f"0 to {FILE_BYTES_MAX} bytes", size)
     if role not in FILE_ROLES:
         raise DecodeError(f"{where}.role", f"one of {FILE_ROLES}", role)
-    blob = BlobId.parse(_typed(value, "sha256", str, where))
-    return FileEntry(path, size, blob, _typed(value, "media_type", str, where), role)
+    media_type = _typed(value, "media_type", str, where)
+    if not _MEDIA_TYPE.fullmatch(media_type):
+        raise DecodeError(f"{where}.media_type", "type/subtype", repr(media_type[:40]))
+    return FileEntry(
+        path, size, BlobId.parse(_typed(value, "sha256", str, where)), media_type, role
+    )
 
 
 def clean_path(path: str) -> bool:
@@ -197,6 +210,7 @@ def parse_pages(data: bytes) -> tuple[str, tuple[PageText, ...]]:
         raise DecodeError("pages", f"at most {PAGES_PER_ITEM_MAX} pages", len(lines) - 1)
     header = decode_json(lines[0], bytes_max=1024, where="pages header")
     _expect_format(header, PAGES_FORMAT, "pages")
+    _salt(header, "pages header")
     item = parse_item(_typed(header, "item", str, "pages header"))
     return item, tuple(_page(line, number) for number, line in enumerate(lines[1:]))
 
@@ -207,6 +221,8 @@ def _page(line: bytes, number: int) -> PageText:
     page = PageText(
         *(_typed(fields, name, str, where) for name in ("page", "section", "text", "file"))
     )
+    if len(fields) != 4:
+        raise DecodeError(where, "file, page, section and text", sorted(fields)[:8])
     if len(page.text) > PAGE_CHARS_MAX:
         raise DecodeError(where, f"at most {PAGE_CHARS_MAX} characters", len(page.text))
     return page
@@ -220,7 +236,10 @@ def encode_reason(salt: str, text: str) -> bytes:
 def parse_reason(data: bytes) -> str:
     fields = decode_json(data, bytes_max=REASON_CHARS_MAX * 6 + 200, where="reason")
     _expect_format(fields, REASON_FORMAT, "reason")
-    return cast(str, _typed(fields, "text", str, "reason"))
+    text = cast(str, _typed(fields, "text", str, "reason"))
+    if not 0 < len(text) <= REASON_CHARS_MAX:
+        raise DecodeError("reason", f"1 to {REASON_CHARS_MAX} characters", len(text))
+    return text
 
 
 def encode_json(value: object) -> bytes:
@@ -246,7 +265,7 @@ def decode_json(data: bytes, *, bytes_max: int, where: str) -> dict[str, Any]:
     if len(data) > bytes_max:
         raise DecodeError(where, f"at most {bytes_max} bytes", len(data))
     try:
-        value = json.loads(data)
+        value = json.loads(data, parse_float=_no_float, parse_constant=_no_float)
     except (ValueError, RecursionError) as error:
         raise DecodeError(where, "JSON", str(error)[:80]) from error
     if not isinstance(value, dict):
@@ -254,6 +273,17 @@ def decode_json(data: bytes, *, bytes_max: int, where: str) -> dict[str, Any]:
     if encode_json(value) != data:
         raise DecodeError(where, "canonical JSON", "another spelling")
     return value
+
+
+def _salt(fields: dict[str, Any], where: str) -> str:
+    salt: str = _typed(fields, "salt", str, where)
+    if not _SALT.fullmatch(salt):
+        raise DecodeError(f"{where}.salt", "32 hexadecimal digits", repr(salt[:40]))
+    return salt
+
+
+def _no_float(text: str) -> None:
+    raise ValueError(f"a number that is no integer: {text[:20]}")
 
 
 def _expect_format(fields: dict[str, Any], name: str, where: str) -> None:

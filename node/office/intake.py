@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ledger.events import RIGHTS_CLASSES, HoldTake, TextDerive, VersionUpload
+from ledger.events import HoldTake, TextDerive, VersionUpload
 from ledger.merkle import leaf_hash, root_of
 from node.hands.ingest.findings import Finding, Inspection, finding
 from node.hands.ingest.package import check_package
@@ -27,6 +27,7 @@ from protocol.ids import BlobId, EventRef, ItemId, OfficeCode, RootHash, mint_it
 from protocol.limits import FILE_BYTES_MAX
 from protocol.records import (
     REPORT_FORMAT,
+    RIGHTS_CLASSES,
     FileEntry,
     Manifest,
     PageText,

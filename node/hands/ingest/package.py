@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Final
 
-from ledger.events import RIGHTS_CLASSES
 from node.hands.ingest.findings import Finding, finding
 from protocol.limits import (
     FILE_BYTES_MAX,
@@ -24,7 +23,7 @@ from protocol.limits import (
     RECORD_ELEMENT_CHARS_MAX,
     TITLE_CHARS_MAX,
 )
-from protocol.records import RECORD_ELEMENTS, clean_path
+from protocol.records import RECORD_ELEMENTS, RIGHTS_CLASSES, clean_path
 
 _DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?", re.IGNORECASE)
 _FORBIDDEN: Final = frozenset('<>:"|?*\\')  # on some system that keeps a copy

@@ -124,5 +124,5 @@ def test_every_method_has_shapes_that_can_be_read() -> None:
                 from_value(shape, "not an array", "body")
     ask = BlobAsk(BlobId.of(b"x"), 5, 10)
     assert from_value(BlobAsk, to_value(ask), "body") == ask
-    reply = ShardReply(CITY, 9, 2, True, 1, (("page", 1, (b"", None)), 5))
+    reply = ShardReply(CITY, 9, 2, True, (("page", 1, (b"", None)), 5))
     assert from_value(ShardReply, to_value(reply), "body") == reply

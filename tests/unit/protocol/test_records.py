@@ -130,9 +130,37 @@ def test_pages_refuse(data: bytes) -> None:
         parse_pages(data)
 
 
-@given(TEXT)
+@given(TEXT.filter(bool))
 def test_reason_round_trip(text: str) -> None:
     assert parse_reason(encode_reason(SALT, text)) == text
+
+
+@pytest.mark.parametrize("text", ["", "长" * 2001])
+def test_a_reason_says_something_and_not_too_much(text: str) -> None:
+    with pytest.raises(DecodeError, match="1 to 2000 characters"):
+        parse_reason(encode_reason(SALT, text))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"rights":"open"', b'"rights":"free"'),
+        (b'"salt":"', b'"salt":"x'),
+        (b'"size":', b'"size":1.5,"sizes":'),
+        (b"application/pdf", b"application pdf"),
+    ],
+)
+def test_a_manifest_says_nothing_unknown(old: bytes, new: bytes) -> None:
+    data = MANIFEST.encoded()
+    assert old in data
+    with pytest.raises(DecodeError):
+        parse_manifest(data.replace(old, new, 1))
+
+
+def test_a_manifest_names_a_path_once() -> None:
+    twice = replace(MANIFEST, files=(MANIFEST.files[0], MANIFEST.files[0]))
+    with pytest.raises(DecodeError, match="every path once"):
+        parse_manifest(twice.encoded())
 
 
 def test_a_reason_is_not_a_manifest() -> None:
