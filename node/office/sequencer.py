@@ -17,6 +17,7 @@ order, when it opens.  Appends that wait together share one commit of the store.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import islice
 
 from ledger import logbook
 from ledger.checkpoint import Checkpoint, sign_checkpoint
@@ -64,41 +65,42 @@ class Sequencer:
         """
         if not 0 < len(bodies) <= BATCH_EVENTS_MAX:
             raise DecodeError("append", f"1 to {BATCH_EVENTS_MAX} events", len(bodies))
-        if not self.gates[code].is_open:
-            await self._store.write(lambda writer: _spool(writer, code, bodies))
-            return ()
-        refs = await self._store.write(lambda writer: self._append(writer, code, bodies))
-        self._appended(code)
+
+        def job(writer: Writer) -> tuple[EventRef, ...]:
+            # Looked at here, in the one writer: the gate may have shut since the call.
+            if not self.gates[code].is_open:
+                _spool(writer, code, bodies)
+                return ()
+            self._drain(writer, code)  # what was spooled stands before what comes later
+            return self._append(writer, code, bodies)
+
+        refs = await self._store.write(job)
+        if refs:
+            self._appended(code)
         return refs
 
     async def drain(self, code: OfficeCode) -> int:
-        """Sign what was spooled for an office whose gate is open; returns how many events.
-
-        A log that is still empty gets its first checkpoint, so that others can tell a log without
-        events from one that is kept from them.
-        """
-
-        def job(writer: Writer) -> int:
-            if writer.get("note", code.encode()) is None:
-                self._sign_head(writer, code, logbook.head(writer, code))
-            drafts = list(writer.scan("spool", code.encode()))[:BATCH_EVENTS_MAX]
-            if drafts:
-                self._append(writer, code, tuple(_draft_body(value) for _, value in drafts))
-            for key, _ in drafts:
-                writer.delete("spool", key)
-            return len(drafts)
-
-        with self._store.read() as reader:
-            idle = next(reader.scan("spool", code.encode()), None) is None
-            if idle and reader.get("note", code.encode()) is not None:
-                return 0
-        count = await self._store.write(job)
-        self._appended(code)
+        """Sign what was spooled for an office, if its gate is open; returns how many events."""
+        count = await self._store.write(lambda writer: self._drain(writer, code))
+        if count:
+            self._appended(code)
         return count
 
     def spooled(self) -> int:
         with self._store.read() as reader:
             return sum(1 for _ in reader.scan("spool"))
+
+    def _drain(self, writer: Writer, code: OfficeCode) -> int:
+        count = 0
+        while self.gates[code].is_open:
+            drafts = list(islice(writer.scan("spool", code.encode()), BATCH_EVENTS_MAX))
+            if not drafts:
+                break
+            self._append(writer, code, tuple(_draft_body(value) for _, value in drafts))
+            for key, _ in drafts:
+                writer.delete("spool", key)
+            count += len(drafts)
+        return count
 
     def _append(
         self, writer: Writer, code: OfficeCode, bodies: tuple[object, ...]
