@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Protocol
 
 from cryptography.exceptions import InvalidSignature
@@ -67,6 +68,11 @@ def verify(public: bytes, message: bytes, signature: bytes, where: str) -> None:
         ProofError: the signature does not hold.
     """
     try:
-        Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
+        _verified(public, message, signature)
     except (InvalidSignature, ValueError) as error:
         raise ProofError(where, f"a signature by {public.hex()[:8]}", "none that holds") from error
+
+
+@lru_cache(maxsize=4096)  # a note that travels is met again with every cosignature it gains
+def _verified(public: bytes, message: bytes, signature: bytes) -> None:
+    Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
