@@ -85,7 +85,8 @@ class Replicator:
         self._promised: dict[OfficeCode, int] | None = None  # sizes at the peer first compared with
         self._news = asyncio.Event()
         self._compared: dict[str, float] = {}  # peer -> when
-        self.quarantined: set[OfficeCode] = set()
+        with store.read() as reader:
+            self.quarantined = {OfficeCode(key[:6].decode()) for key, _ in reader.scan("evidence")}
 
     # what peers ask
 

@@ -1,0 +1,124 @@
+"""Fan-out in pretended time: who is asked, when, and whose answer counts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+from node.office.fanout import Answered, fan_out
+from protocol.ids import OfficeCode
+from protocol.messages import SearchReply, ShardReply
+from simulations.loop import run
+
+A, B, C, X, Y, Z = map(OfficeCode, ("320500", "320600", "320700", "320581", "320582", "320681"))
+
+
+def shard(office: OfficeCode, total: int = 1) -> ShardReply:
+    return ShardReply(office, 5, total, True, ())
+
+
+class Holders:
+    """``seconds`` each takes to answer, None for never; ``fails`` answer with nothing."""
+
+    def __init__(self, seconds: dict[OfficeCode, float | None], fails: set[OfficeCode]) -> None:
+        self.seconds, self.fails = seconds, fails
+        self.asked: list[tuple[float, OfficeCode, tuple[OfficeCode, ...]]] = []
+        self.cancelled: list[OfficeCode] = []
+
+    async def __call__(
+        self, holder: OfficeCode, offices: tuple[OfficeCode, ...], _: float
+    ) -> SearchReply | None:
+        self.asked.append((asyncio.get_running_loop().time(), holder, offices))
+        seconds = self.seconds.get(holder, 0.01)
+        try:
+            await asyncio.sleep(1e9 if seconds is None else seconds)
+        except asyncio.CancelledError:
+            self.cancelled.append(holder)
+            raise
+        if holder in self.fails:
+            return None
+        return SearchReply(tuple(shard(office) for office in offices))
+
+
+def ask(
+    shards: dict[OfficeCode, list[OfficeCode]],
+    seconds: dict[OfficeCode, float | None] | None = None,
+    fails: set[OfficeCode] | None = None,
+    live: set[OfficeCode] | None = None,
+) -> tuple[Holders, list[Answered], float]:
+    holders = Holders(seconds or {}, fails or set())
+
+    async def story() -> tuple[list[Answered], float]:
+        alive = frozenset({A, B, C} if live is None else live)
+        answers = await fan_out(shards, alive, holders, deadline_s=2.0, hedge_s=0.3)
+        return answers, asyncio.get_running_loop().time()
+
+    answers, took = run(story())
+    return holders, answers, took
+
+
+def by_office(answers: list[Answered]) -> dict[OfficeCode, OfficeCode]:
+    return {answer.reply.office: answer.holder for answer in answers}
+
+
+def test_a_holder_of_many_shards_is_asked_once() -> None:
+    holders, answers, took = ask({X: [A, X], Y: [A, Y], Z: [B, Z]})
+    assert [(who, what) for _, who, what in holders.asked] == [(A, (X, Y)), (B, (Z,))]
+    assert by_office(answers) == {X: A, Y: A, Z: B}
+    assert took < 0.1
+
+
+def test_who_is_not_there_is_not_asked() -> None:
+    holders, answers, took = ask({X: [A, B], Y: [A]}, live={B})
+    assert [who for _, who, _ in holders.asked] == [B]
+    assert (by_office(answers), took < 0.1) == ({X: B}, True)
+
+
+def test_nobody_to_ask_is_over_at_once() -> None:
+    assert ask({X: [A]}, live=set())[1:] == ([], 0.0)
+    assert ask({})[1:] == ([], 0.0)
+
+
+def test_a_silent_holder_is_hedged_and_then_left() -> None:
+    holders, answers, took = ask({X: [A, B], Y: [A, C]}, {A: None})
+    assert [(round(at, 3), who) for at, who, _ in holders.asked] == [(0, A), (0.3, B), (0.3, C)]
+    assert by_office(answers) == {X: B, Y: C}
+    assert took < 0.5
+    assert holders.cancelled == [A]
+
+
+def test_a_failure_goes_on_without_waiting_for_the_hedge() -> None:
+    holders, answers, took = ask({X: [A, B]}, fails={A})
+    assert [who for _, who, _ in holders.asked] == [A, B]
+    assert (by_office(answers), took < 0.1) == ({X: B}, True)
+
+
+def test_the_first_of_two_answers_counts() -> None:
+    holders, answers, _ = ask({X: [A, B]}, {A: 0.35, B: 0.2})
+    assert by_office(answers) == {X: A}
+    assert holders.cancelled == [B]
+
+
+def test_a_hanging_holder_costs_the_deadline_and_no_more() -> None:
+    holders, answers, took = ask({X: [A], Y: [B]}, {A: None})
+    assert by_office(answers) == {Y: B}
+    assert 1.99 < took < 2.01
+    assert holders.cancelled == [A]
+
+
+def test_everybody_failing_is_over_at_once() -> None:
+    holders, answers, took = ask({X: [A, B], Y: [A]}, fails={A, B})
+    assert (answers, took < 0.1) == ([], True)
+    assert [who for _, who, _ in holders.asked] == [A, B]
+
+
+def test_answers_that_were_not_asked_for_do_not_count() -> None:
+    async def lying(_: OfficeCode, __: tuple[OfficeCode, ...], ___: float) -> SearchReply:
+        return SearchReply((shard(Y, 99), shard(X, 1), shard(X, 2)))
+
+    def story() -> Coroutine[Any, Any, list[Answered]]:
+        return fan_out({X: [A], Z: [A]}, frozenset({A}), lying, 2.0, 0.3)
+
+    (answer,) = run(story())
+    assert (answer.reply.office, answer.reply.total) == (X, 1)
