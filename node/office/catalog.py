@@ -1,8 +1,9 @@
 """What this node knows of items beyond the fold: the records and files it holds.
 
-Two tables of the derived store; they depend on what is stored here, so they are outside the
-digest of the fold: ``small`` (the bytes of manifests, reports and reasons, for quick reading) and
-``blob`` (file, item → kind).
+Tables of the derived store; they depend on what is stored here, so they are outside the digest of
+the fold: ``small`` (the bytes of manifests, reports and reasons, for quick reading), ``blob``
+(stored file, item → kind) and ``named`` (file, item: a record held here names the file, wherever
+its bytes are).
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ from protocol.errors import Corrupt, FangzhiError, Missing
 from protocol.ids import BlobId
 from protocol.limits import CHUNK_BYTES, MANIFEST_BYTES_MAX
 from protocol.ports import BlobStore, KeyValueStore, Reader, Writer
-from protocol.records import Manifest, parse_manifest
+from protocol.records import FileEntry, Manifest, parse_manifest
 from protocol.shapes import pack, unpack
 
 SMALL: Final = "small"
 BLOB: Final = "blob"
+NAMED: Final = "named"
 SHARD: Final = "shard"  # kept by the indexer
-TABLES: Final = (SMALL, BLOB, SHARD)
+TABLES: Final = (SMALL, BLOB, NAMED, SHARD)
 _TALLY: Final = b"tally"
 
 
@@ -68,6 +70,18 @@ def uses(reader: Reader, blob: BlobId) -> list[tuple[ItemView, str]]:
     return [(view, kind) for view, kind in found if view is not None]
 
 
+def records_of(reader: Reader, file: BlobId) -> list[tuple[ItemView, FileEntry]]:
+    """The items whose present record names ``file``, wherever its bytes are."""
+    items = [find(reader, key[32:].decode()) for key, _ in reader.scan(NAMED, file.raw)]
+    return [
+        (view, entry)
+        for view in items
+        if view is not None and (manifest := record(reader, view.manifest)) is not None
+        for entry in manifest.files
+        if entry.sha256 == file
+    ]
+
+
 def derived_blobs(view: ItemView) -> list[tuple[str, BlobId]]:
     """(kind, file) of what the events of an item name, beside its manifest."""
     named = [("report", view.report), ("pages", view.pages_blob), ("report", view.reason)]
@@ -102,7 +116,8 @@ async def note_blob(
     text = b""
     if kind in ("manifest", "report"):
         text = await read_whole(blobs, blob, MANIFEST_BYTES_MAX)
-    if kind == "manifest" and parse_manifest(text).item != item:
+    manifest = parse_manifest(text) if kind == "manifest" else None
+    if manifest is not None and manifest.item != item:
         raise Corrupt(f"manifest of {item}", "its own item in it", "another item")
 
     size = blobs.size(blob) or 0
@@ -112,6 +127,8 @@ async def note_blob(
             count, total = tally(writer)
             writer.put(SMALL, _TALLY, pack(Tally(count + 1, total + size)))
         writer.put(BLOB, key, kind.encode())
+        for file in manifest.files if manifest else ():
+            writer.put(NAMED, file.sha256.raw + item.encode(), b"")
         if text:
             writer.put(SMALL, blob.raw, text)
 

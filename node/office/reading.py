@@ -24,7 +24,7 @@ from node.office.answers import (
     OfficeLine,
     PageAnswer,
 )
-from node.office.catalog import find, read_small, read_whole, record, uses
+from node.office.catalog import find, read_small, read_whole, record, records_of
 from node.office.custodian import Custodian
 from node.office.links import Links
 from node.office.shelf import Shelf
@@ -32,7 +32,7 @@ from protocol.errors import DecodeError, FangzhiError, Forbidden, Missing
 from protocol.ids import BlobId, OfficeCode, parse_item, parse_office
 from protocol.limits import CHUNK_BYTES, PAGES_BLOB_BYTES_MAX
 from protocol.ports import Reader
-from protocol.records import Manifest, parse_pages, parse_reason
+from protocol.records import FileEntry, Manifest, parse_pages, parse_reason
 
 ReadRange = Callable[[int, int], AsyncIterator[bytes]]
 
@@ -149,7 +149,7 @@ class Reading:
         """(office, index of the upload event, manifest, item) of every record of a file."""
         blob = BlobId.parse(sha256)
         with self._world.state.read() as reader:
-            found = [view for view, kind in uses(reader, blob) if kind == "files"]
+            found = dict.fromkeys(view for view, _ in records_of(reader, blob))
         shown = [view for view in found if self._may(view, asker, "record")]
         if not shown:
             raise Missing(f"file {blob.short}", "a file that an item records", "none known here")
@@ -297,17 +297,14 @@ class Reading:
             for file in (manifest.files if manifest else ())
         )
 
-    def _file_entry(self, blob: BlobId, asker: Asker) -> tuple[ItemView, Any]:
+    def _file_entry(self, blob: BlobId, asker: Asker) -> tuple[ItemView, FileEntry]:
         with self._world.state.read() as reader:
-            found = [view for view, kind in uses(reader, blob) if kind == "files"]
-            for view in found:
-                manifest = record(reader, view.manifest)
-                if manifest and self._may(view, asker, "file"):
-                    for entry in manifest.files:
-                        if entry.sha256 == blob:
-                            return view, entry
-        if any(self._may(view, asker, "record") for view in found):
-            owner = found[0].owner
+            found = records_of(reader, blob)
+        for view, entry in found:
+            if self._may(view, asker, "file"):
+                return view, entry
+        if any(self._may(view, asker, "record") for view, _ in found):
+            owner = found[0][0].owner
             raise Forbidden(f"file {blob.short}", f"staff of its owner {owner}", asker.role)
         raise Missing(f"file {blob.short}", "a file that an item records", "none known here")
 
