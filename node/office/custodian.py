@@ -142,9 +142,9 @@ class Custodian:
             for code in sorted(self._keys):
                 key = (code, view.manifest)
                 if "files" in kinds[code] and code not in view.holders and key not in self._taken:
-                    self._taken.add(key)
                     hold = HoldTake(item, view.manifest, view.files, view.file_bytes)
                     await self._sequencer.append(code, (hold,))
+                    self._taken.add(key)
         return complete
 
     async def _keep(self, view: ItemView, kind: str, blob: BlobId) -> BlobId | None:
@@ -158,10 +158,12 @@ class Custodian:
         return blob
 
     def sources(self, view: ItemView) -> list[str]:
-        """Offices that may have the files of an item: the owner, holders, then our parents."""
+        """Offices that may have the files of an item: the owner, holders, then those above it and
+        us: an owner that only dials out may be out of reach of everybody but its parent."""
         roster = self._roster()
         parents = [roster.member(code).parent for code in sorted(self._keys)]
-        candidates = [view.owner, *view.holders, *(p for p in parents if p)]
+        above = [m.code for m in roster.active() if roster.is_above(m.code, view.owner)]
+        candidates = [view.owner, *view.holders, *above, *(p for p in parents if p)]
         candidates += [m.code for m in roster.active() if m.always_on] if view.public else []
         return [code for code in dict.fromkeys(candidates) if code not in self._keys]
 
