@@ -1,0 +1,81 @@
+"""``python -m simulations [run] --seed N``: play a scenario; exit status 1 if a promise broke.
+
+The same seed gives the same trace hash in every process; ``--twice`` plays it in two processes
+that hash texts differently and compares.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from typing import Final
+
+import structlog
+
+from search_shard.tables import Tables, build_tables
+from simulations.scenarios.seven_nodes import Outcome, play
+
+HASH_SEEDS: Final = ("1", "2")
+CLOSING: Final = "trace "
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m simulations", description=__doc__)
+    parser.add_argument("command", nargs="?", choices=["run"], default="run")
+    parser.add_argument("--seed", type=int, default=1, help="the first seed")
+    parser.add_argument("--seeds", type=int, default=1, help="how many seeds, one after the other")
+    parser.add_argument("--twice", action="store_true", help="in two processes; compare traces")
+    parser.add_argument("--frames", action="store_true", help="show also every frame")
+    parser.add_argument("--quiet", action="store_true", help="show only the verdicts")
+    options = parser.parse_args(arguments)
+    if options.twice:
+        return _twice(arguments)
+    # The nodes' own log lines carry the real time; what matters of them is in the trace.
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
+    tables = Tables.from_bytes(build_tables())
+
+    def show(line: str) -> None:
+        is_frame = line.split(maxsplit=3)[2] == "frame"
+        if not options.quiet and (options.frames or not is_frame):
+            print(line)
+
+    held = True
+    for seed in range(options.seed, options.seed + options.seeds):
+        started = time.perf_counter()
+        outcome = play(seed, tables, show)
+        held &= _tell(seed, outcome, time.perf_counter() - started)
+    return 0 if held else 1
+
+
+def _tell(seed: int, outcome: Outcome, wall_s: float) -> bool:
+    for verdict in outcome.verdicts:
+        print(verdict)
+    shown = (
+        f"{len(outcome.trace.lines)} events in {outcome.seconds:.0f} s, played in {wall_s:.1f} s"
+    )
+    print(f"seed {seed} {'held' if outcome.held else 'FAILED'}: {shown}")
+    print(f"{CLOSING}{outcome.trace.digest}", flush=True)
+    return outcome.held
+
+
+def _twice(arguments: list[str]) -> int:
+    rest = [argument for argument in arguments if argument != "--twice"]
+    command = [sys.executable, "-m", "simulations", *rest]
+    traces, worst = set[tuple[str, ...]](), 0
+    for seed in HASH_SEEDS:
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        sys.stdout.write(done.stdout)
+        sys.stderr.write(done.stderr)
+        lines = done.stdout.splitlines()
+        traces.add(tuple(line for line in lines if line.startswith(CLOSING)))
+        worst = max(worst, done.returncode)
+    print("the traces are equal" if len(traces) == 1 else f"the traces differ: {sorted(traces)}")
+    return worst if len(traces) == 1 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

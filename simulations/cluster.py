@@ -1,0 +1,258 @@
+"""Real nodes on pretended machines: one loop, one network, a disk and a clock for each.
+
+A :class:`Host` is a machine with its home: what outlives the process (keys, genesis note, invite,
+disk).  Starting it makes a :class:`node.office.node.Node` on it, exactly as ``fangzhi serve`` does
+on a real home, with simulated ports for its world.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, Final, TypeVar
+
+from configs.offices import load
+from ledger.note import ED25519, NoteKey
+from ledger.roster import Genesis, Roster, write_genesis
+from ledger.views import TABLES as FOLDED
+from node.hands.config import NodeConfig, PeerConfig, WebConfig
+from node.hands.ingest.findings import Inspection
+from node.hands.ingest.text import inspect_text
+from node.hands.keys import make_office_keys
+from node.hands.world import World
+from node.office.catalog import TABLES as CATALOG
+from node.office.membership import read_invite, read_request, write_invite, write_request
+from node.office.node import LEDGER_TABLES, Node
+from protocol.errors import Unavailable
+from protocol.ids import BlobId, OfficeCode
+from protocol.keys import SigningKey
+from protocol.limits import TEXT_BYTES_MAX
+from search_shard.tables import Tables
+from simulations.clock import SimClock, SimRng, draws
+from simulations.disk import SimDisk
+from simulations.faults import Mix
+from simulations.trace import Trace
+from simulations.wire import SimNetwork
+
+T = TypeVar("T")
+
+NETWORK: Final = "sim.fangzhi.example"
+TABLE: Final = "jiangsu"
+PORT: Final = 7000
+DISK_BYTES: Final = 2**40
+WORK_SECONDS: Final = (0.0, 0.010)  # how long a job waits for a thread, and is then seen as done
+
+
+class Cluster:
+    """A network of hosts under the conditions of ``mix``; the first code is the province."""
+
+    def __init__(self, codes: Iterable[OfficeCode], mix: Mix, trace: Trace, tables: Tables) -> None:
+        self.mix, self.trace, self.tables = mix, trace, tables
+        self.network = SimNetwork(mix.seed, trace, mix.weather)
+        self.rows = {row.code: row for row in load(TABLE)}
+        self.hosts = {code: Host(self, code) for code in codes}
+        self.province = self.hosts[next(iter(self.hosts))]
+        self.root = SigningKey.from_seed(SimRng(mix.seed, "root").random_bytes(32))
+        name = f"{NETWORK}/root"
+        self.genesis = Genesis(
+            network=NETWORK,
+            province=self.province.code,
+            threshold=1,
+            roots=(NoteKey(name, ED25519, self.root.public),),
+            log_key=self.province.keys.log.public,
+        )
+        self.genesis_note = write_genesis(self.genesis, {name: self.root})
+        self._cuts: Counter[frozenset[str]] = Counter()
+
+    async def found(self) -> None:
+        """Start the province and have it admit itself."""
+        await self.province.start()
+        await self.admit(self.province)
+
+    async def join(self, host: Host) -> None:
+        """The province admits ``host``, which takes its invite and starts.
+
+        Raises:
+            Unavailable: the province is down or died meanwhile.
+        """
+        if host.newcomer is None:
+            host.newcomer = await self.admit(host)
+        await host.start()
+
+    async def admit(self, host: Host) -> Roster:
+        """What the invite of ``host`` tells it of the roster."""
+        keys, address = {host.code: host.keys}, host.address
+        request = read_request(write_request(keys, host.pin, address, f"http://{host.code}"))
+
+        async def at_province(node: Node) -> bytes:
+            known = node.folding.roster.members.get(host.code)
+            if known is None:
+                await node.admit(request, self.rows.values(), [self.root])
+            with node.world.ledger.read() as reader:
+                roster = node.folding.roster
+                return write_invite(node.genesis, node.genesis_note, reader, roster, [host.code])
+
+        note, roster = read_invite(await self.province.ask(at_province))
+        assert note == self.genesis_note
+        self.trace.record(self.province.code, "admitted", office=host.code, roster=roster.size)
+        return roster
+
+    def up(self) -> list[Host]:
+        return [host for host in self.hosts.values() if host.node is not None]
+
+    def cut(self, whom: Iterable[OfficeCode]) -> None:
+        """Part ``whom`` from everybody else."""
+        for pair in self._across(whom):
+            self._cuts[pair] += 1
+            if self._cuts[pair] == 1:
+                self.network.partition(*sorted(pair))
+
+    def heal(self, whom: Iterable[OfficeCode]) -> None:
+        for pair in self._across(whom):
+            self._cuts[pair] -= 1
+            if not self._cuts[pair]:
+                self.network.heal(*sorted(pair))
+
+    def _across(self, whom: Iterable[OfficeCode]) -> list[frozenset[str]]:
+        inside = set(whom)
+        return [
+            frozenset((one, other))
+            for one in self.hosts
+            for other in self.hosts
+            if one in inside and other not in inside
+        ]
+
+
+class Host:
+    """One machine, its home, and the node on it while it runs."""
+
+    def __init__(self, cluster: Cluster, code: OfficeCode) -> None:
+        mix = cluster.mix
+        self.code = code
+        self.row = cluster.rows[code]
+        self.rng = SimRng(mix.seed, f"host {code}")
+        self.keys = make_office_keys(code, SimRng(mix.seed, f"keys {code}").random_bytes)
+        self.disk = SimDisk(mix.seed, code, DISK_BYTES)
+        self.clock = SimClock(asyncio.get_running_loop().time, *mix.clocks[code])
+        certificate = f"certificate of {code}".encode()
+        self.pin = hashlib.sha256(certificate).digest()
+        self.wire = cluster.network.wire(code, certificate)
+        listens = self.row.tier != "county" or mix.counties_listen
+        self.address = f"{code}:{PORT}" if listens else ""
+        self.config = NodeConfig(peer=PeerConfig(listen=self.address), web=WebConfig(listen=""))
+        self.newcomer: Roster | None = None
+        self.node: Node | None = None
+        self.deaths: list[str] = []  # of a node that nobody had stopped: a bug
+        self._cluster = cluster
+        self._life: asyncio.Task[None] | None = None
+        self._calls: dict[asyncio.Task[Any], None] = {}
+
+    async def start(self) -> None:
+        """Returns when the node answers."""
+        loop = asyncio.get_running_loop()
+        node = Node(
+            self.config,
+            self._world(),
+            self._cluster.genesis_note,
+            {self.code: self.keys},
+            self._cluster.tables,
+            self.newcomer,
+        )
+        self._cluster.trace.record(self.code, "start", log=node.log_size(self.code))
+        ready = loop.create_future()
+        self._life = loop.create_task(node.run(lambda: ready.set_result(None)))
+        self._life.add_done_callback(self._ended)
+        self.node = node
+        await asyncio.wait([ready, self._life], return_when=asyncio.FIRST_COMPLETED)
+
+    async def stop(self) -> None:
+        """As after SIGTERM: say goodbye, end, close the stores."""
+        node, life = self.node, self._life
+        if node is None or life is None:
+            return
+        self._cluster.trace.record(self.code, "stop")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(5):
+                await node.links.stop()
+        if self.node is node:  # it did not crash meanwhile
+            self._drop_calls()
+            await self._end(life)
+            await node.world.ledger.close()
+            await node.world.state.close()
+
+    async def crash(self) -> None:
+        """As after kill -9 or a power failure: what was not durable is gone."""
+        if self.node is None or self._life is None:
+            return
+        self._cluster.trace.record(self.code, "crash")
+        self.disk.crash()
+        self._cluster.network.crash(self.code)
+        self._drop_calls()
+        await self._end(self._life)
+
+    async def ask(self, work: Callable[[Node], Coroutine[Any, Any, T]]) -> T:
+        """What a person or a program at this office wants of its node.
+
+        Raises:
+            Unavailable: the node is down, or died before it answered.
+        """
+        if self.node is None:
+            raise Unavailable(f"node {self.code}", "a running node", "none")
+        call = asyncio.get_running_loop().create_task(work(self.node))
+        self._calls[call] = None
+        call.add_done_callback(lambda done: self._calls.pop(done, None))
+        await asyncio.wait([call])
+        if call.cancelled():
+            raise Unavailable(f"node {self.code}", "an answer", "it died")
+        return call.result()
+
+    def _drop_calls(self) -> None:
+        for call in list(self._calls):
+            call.cancel()
+
+    async def _end(self, life: asyncio.Task[None]) -> None:
+        self.node = None  # first: whatever life ends with from now on was asked for
+        life.cancel()
+        await asyncio.wait([life])
+
+    def _ended(self, life: asyncio.Task[None]) -> None:
+        error = None if life.cancelled() else life.exception()
+        if self.node is not None and self._life is life:
+            self.node = None
+            self.deaths.append(repr(error))
+            self._cluster.trace.record(self.code, "died", of=repr(error))
+
+    def _world(self) -> World:
+        disk, blobs = self.disk, self.disk.blobs()
+
+        async def inspect(blob: BlobId, name: str) -> Inspection:
+            return inspect_text(name, await blobs.read(blob, 0, TEXT_BYTES_MAX))
+
+        return World(
+            clock=self.clock,
+            rng=self.rng,
+            wire=self.wire,
+            ledger=disk.key_value("ledger", LEDGER_TABLES),
+            state=disk.key_value("state", (*FOLDED, *CATALOG)),
+            blobs=blobs,
+            segments=disk.segments(),
+            work=SlowWork(self._cluster.mix.seed, self.code),
+            inspect=inspect,
+            free_bytes=lambda: DISK_BYTES,
+        )
+
+
+class SlowWork:
+    """BlockingWork without threads: other things happen before a job and before it is answered."""
+
+    def __init__(self, seed: int, name: str) -> None:
+        self._chance = draws(seed, f"work {name}")
+
+    async def run(self, work: Callable[..., T], *arguments: object) -> T:
+        await asyncio.sleep(self._chance.uniform(*WORK_SECONDS))
+        result = work(*arguments)
+        await asyncio.sleep(self._chance.uniform(*WORK_SECONDS))
+        return result

@@ -1,0 +1,61 @@
+"""What a run was promised and what was seen of it: the material of the checkers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ledger import logbook
+from protocol.ids import BlobId, OfficeCode
+from simulations.cluster import Cluster, Host
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """A package whose report was answered: kept in the log, or (待登记) in the spool."""
+
+    item: str
+    office: OfficeCode
+    manifest: BlobId
+    files: tuple[BlobId, ...]
+    pages: tuple[str, ...]
+    phrases: tuple[tuple[str, ...], ...]  # one phrase of a page in several spellings
+
+
+@dataclass
+class History:
+    """Collected while the run goes on.  ``wrong`` has (checker, what it saw)."""
+
+    reports: list[Reported] = field(default_factory=list)
+    entries: dict[tuple[OfficeCode, int], bytes] = field(default_factory=dict)  # acknowledged
+    wrong: list[tuple[str, str]] = field(default_factory=list)
+    searches: int = 0
+    shards_answered: int = 0
+    sights: int = 0
+    _sizes: dict[tuple[OfficeCode, OfficeCode], int] = field(default_factory=dict)
+    _roots: dict[tuple[OfficeCode, int], bytes] = field(default_factory=dict)
+
+    def acknowledge(self, host: Host, start: int, count: int) -> None:
+        """``host`` has just said that these entries stand in its log."""
+        assert host.node is not None
+        with host.node.world.ledger.read() as reader:
+            entries = logbook.entries(reader, host.code, start, start + count)
+        self.entries.update(((host.code, start + i), entry) for i, entry in enumerate(entries))
+
+    def look(self, cluster: Cluster) -> None:
+        """Note the head of every log at every node that runs, and what is wrong with it."""
+        for host in cluster.up():
+            assert host.node is not None
+            with host.node.world.ledger.read() as reader:
+                heads = {code: logbook.head(reader, code) for code in cluster.hosts}
+            for code, head in heads.items():
+                self.sights += 1
+                if head.size < self._sizes.get((host.code, code), 0):
+                    self.blame("checkpoints", f"{host.code} has forgotten a part of {code}")
+                self._sizes[host.code, code] = head.size
+                if head.size and self._roots.setdefault((code, head.size), head.root.raw) != (
+                    head.root.raw
+                ):
+                    self.blame("checkpoints", f"{host.code} has another {code} at {head.size}")
+
+    def blame(self, checker: str, what: str) -> None:
+        self.wrong.append((checker, what))
