@@ -5,6 +5,9 @@ every start the gate of an office is shut until its parent, or n−k+1 of the n 
 witness policy, has told the size it has seen of this log, and that size is not beyond ours
 (any k co-signers of a lost checkpoint would be among them).  A log without candidates is open: its
 network is just being founded.
+
+Offices of our own node lost what we lost, so they confirm nothing: in the place of a parent hosted
+here stands the nearest office above it that is not, and of k co-signers some may be ours.
 """
 
 from __future__ import annotations
@@ -19,13 +22,14 @@ class Gate:
     """The gate of one own log."""
 
     code: str
+    ours: frozenset[str] = frozenset()  # the offices of this node
     is_open: bool = False
     confirmed: set[str] = field(default_factory=set)
     seen_size: int = 0  # the largest size anyone has told us
 
     def look(self, roster: Roster) -> None:
         """Open when nobody could know more than we do."""
-        if self.code in roster.members and not roster.witnesses(self.code)[1]:
+        if self.code in roster.members and not self._others(roster):
             self.is_open = True
 
     def hear(self, roster: Roster, peer: str, their_size: int, our_size: int) -> None:
@@ -35,10 +39,21 @@ class Gate:
             return
         self.confirmed.add(peer)
         needed, candidates = roster.witnesses(self.code)
-        enough = len(candidates) - needed + 1
-        known = sum(1 for member in candidates if member.code in self.confirmed)
-        parent = roster.member(self.code).parent
-        self.is_open = parent in self.confirmed or known >= enough
+        others = self._others(roster)
+        enough = len(others) - max(needed - (len(candidates) - len(others)), 1) + 1
+        known = len(others & self.confirmed)
+        self.is_open = self._above(roster) in self.confirmed or known >= enough
+
+    def _others(self, roster: Roster) -> frozenset[str]:
+        """The candidates of the witness policy at other nodes."""
+        return frozenset(member.code for member in roster.witnesses(self.code)[1]) - self.ours
+
+    def _above(self, roster: Roster) -> str | None:
+        """The nearest office above that is at another node."""
+        above = roster.member(self.code).parent
+        while above is not None and above in self.ours:
+            above = roster.member(above).parent
+        return above
 
     def outgrown(self, seen_size: int) -> None:
         """A checkpoint of ours that we never signed here: the key is used elsewhere, or this home

@@ -52,7 +52,7 @@ class Sequencer:
         self._keys = keys
         self._roster_ref = roster_ref
         self._appended = appended
-        self.gates = {code: Gate(code) for code in keys}
+        self.gates = {code: Gate(code, frozenset(keys)) for code in keys}
 
     async def append(self, code: OfficeCode, bodies: tuple[object, ...]) -> tuple[EventRef, ...]:
         """Sign and append ``bodies`` to the log of ``code``; durable when this returns.

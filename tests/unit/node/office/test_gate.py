@@ -76,6 +76,29 @@ def test_a_county_without_its_parent_needs_three_of_four() -> None:
     assert gate.is_open
 
 
+def test_an_office_of_our_own_node_confirms_nothing_the_next_one_above_does() -> None:
+    gate = Gate(COUNTY, frozenset({CITY, COUNTY}))
+    gate.hear(ALL, CITY, 5, 5)
+    gate.hear(ALL, CITY2, 5, 5)
+    assert not gate.is_open
+    gate.hear(ALL, PROVINCE, 5, 5)
+    assert gate.is_open
+
+
+def test_of_two_cosigners_one_may_have_been_ours_so_all_others_are_needed() -> None:
+    gate = Gate(COUNTY, frozenset({PROVINCE, CITY, COUNTY}))  # nobody above elsewhere
+    gate.hear(ALL, CITY2, 5, 5)
+    assert not gate.is_open
+    gate.hear(ALL, CITY3, 5, 5)
+    assert gate.is_open
+
+
+def test_a_node_that_hosts_every_candidate_is_open() -> None:
+    gate = Gate(CITY, frozenset({PROVINCE, CITY}))
+    gate.look(roster(PROVINCE, CITY))
+    assert gate.is_open
+
+
 @pytest.mark.parametrize("told_by", [CITY, CITY2])
 def test_whoever_knows_more_keeps_it_shut_until_refilled(told_by: OfficeCode) -> None:
     gate = Gate(COUNTY)
