@@ -41,6 +41,7 @@ class Refusal(StrEnum):
     OFFICES = "link.offices"  # none, one twice, too many, not a code
     OFFICE_UNKNOWN = "link.office.unknown"
     OFFICE_OURS = "link.office.ours"
+    ROSTER = "link.roster"  # we know more offices of the peer than it could prove: greet again
     KEY = "link.key"  # revoked, or never admitted
     SIGNATURE = "link.signature"  # forged, replayed, or through another listener
     REFLECTED = "link.reflected"
@@ -137,38 +138,50 @@ def prove(me: Identity, role: Role, transcript: Transcript) -> Proof:
     return Proof(tuple(lines))
 
 
-def check_keys(proof: Proof, lookup: Lookup) -> list[bytes]:
-    """The public key of each line of ``proof``, valid by the roster as it is now.
+def known_keys(proof: Proof, lookup: Lookup) -> dict[OfficeCode, bytes]:
+    """The public key of each office of ``proof`` that the roster has, valid as it is now.
+
+    A node may host offices that were admitted after our roster ends, and it is only from such a
+    peer that we learn of them: they are left out, as if the peer had not named them.
 
     Raises:
-        Refused: an office that is not in the roster, or a key that is not valid for it.
+        Refused: none of the offices is in the roster, or a key is not valid for its office.
     """
-    keys = []
+    keys: dict[OfficeCode, bytes] = {}
+    missing = ""
     for line in proof.signatures:
         try:
             public = lookup(line.office, line.signer)
         except Missing as error:
-            raise Refused(Refusal.OFFICE_UNKNOWN, str(error)) from error
+            missing = str(error)
+            continue
         if public is None:
             raise Refused(Refusal.KEY, f"{line.office} has no valid key {line.signer.hex()[:8]}")
-        keys.append(public)
+        keys[line.office] = public
+    if not keys:
+        raise Refused(Refusal.OFFICE_UNKNOWN, missing)
     return keys
 
 
 def check_proof(
     proof: Proof, hello: Hello, role: Role, transcript: Transcript, lookup: Lookup
-) -> None:
-    """Whether the peer, in its ``role``, is every office that its ``hello`` named.
+) -> tuple[OfficeCode, ...]:
+    """The offices that the peer, in its ``role``, has proven to be: all that its ``hello`` named
+    and our roster knows.
 
     Raises:
-        Refused: other offices, a key the roster does not have, a signature that does not hold.
+        Refused: other offices, none we know, a key the roster does not have, a signature that
+            does not hold.
     """
     if tuple(line.office for line in proof.signatures) != hello.offices:
         raise Refused(Refusal.OFFICES, "proofs of other offices than the hello named")
-    keys = check_keys(proof, lookup)  # before the signatures: a stranger costs us little
-    for line, public in zip(proof.signatures, keys, strict=True):
+    keys = known_keys(proof, lookup)  # before the signatures: a stranger costs us little
+    for line in proof.signatures:
+        if line.office not in keys:
+            continue
         message = transcript.signed_by(role, line.office)
         try:
-            verify(public, message, line.signature, f"proof of {line.office}")
+            verify(keys[line.office], message, line.signature, f"proof of {line.office}")
         except ProofError as error:
             raise Refused(Refusal.SIGNATURE, str(error)) from error
+    return tuple(keys)

@@ -40,8 +40,8 @@ from protocol.handshake import (
     Role,
     Transcript,
     check_hello,
-    check_keys,
     check_proof,
+    known_keys,
     prove,
 )
 from protocol.ids import OfficeCode
@@ -163,6 +163,7 @@ class Session:
         self._peer_hello = self._hello
         self._peer_hello_bytes = b""
         self._peer_proof = Proof(())
+        self._proven: tuple[OfficeCode, ...] = ()
         self._ready_by = now + 1000 * HELLO_SECONDS_MAX
         self._asked_last = 0  # highest id of a request, theirs and ours
         self._asking_last = 0
@@ -252,13 +253,16 @@ class Session:
             self._asked.remove(number)
 
     def review(self) -> list[Event]:
-        """The roster has changed: a peer whose key was revoked is refused now."""
+        """The roster has changed: a peer whose key was revoked is refused now, and one with
+        offices that we did not know when it proved them has to greet again."""
         if self.state is not State.READY:
             return []
         try:
-            check_keys(self._peer_proof, self._lookup)
+            known = known_keys(self._peer_proof, self._lookup)
         except Refused as refused:
             return self.close(refused.code, refused.reason)
+        if len(known) > len(self._proven):
+            return self.close(Refusal.ROSTER, "the roster now has more of your offices")
         return []
 
     def close(self, code: str, reason: str) -> list[Event]:
@@ -297,10 +301,11 @@ class Session:
 
     def _on_proof(self, proof: Proof, now: int) -> list[Event]:
         hello = self._peer_hello
-        check_proof(proof, hello, self._role.other, self._transcript(), self._lookup)
+        role, transcript = self._role.other, self._transcript()
+        self._proven = check_proof(proof, hello, role, transcript, self._lookup)
         self._peer_proof = proof
         self.state = State.READY
-        return [Ready(hello.offices, hello.roster_size)]
+        return [Ready(self._proven, hello.roster_size)]
 
     def _transcript(self) -> Transcript:
         first, second = self._hello_bytes, self._peer_hello_bytes

@@ -60,9 +60,10 @@ KEYS = {office: SigningKey.from_seed(office.encode() * 5 + b"xx") for office in 
 class Roster:
     def __init__(self) -> None:
         self.valid = {o: key_id(KEYS[o].public) for o in (CITY, COUNTY, COUNTY2)}
+        self.strangers = {STRANGER}
 
     def __call__(self, office: OfficeCode, signer: bytes, /) -> bytes | None:
-        if office not in KEYS or office == STRANGER:
+        if office not in KEYS or office in self.strangers:
             raise Missing("roster", "a member", office)
         return KEYS[office].public if self.valid.get(office) == signer else None
 
@@ -278,6 +279,18 @@ def test_an_office_that_is_not_in_the_roster() -> None:
     told_stranger, told_city = talk(stranger, city)
     assert refusal(told_city) == Refusal.OFFICE_UNKNOWN
     assert [e.code for e in told_stranger if isinstance(e, Closed)] == [Refusal.OFFICE_UNKNOWN]
+
+
+def test_offices_that_are_not_in_the_roster_yet_are_left_out_until_they_are() -> None:
+    roster = Roster()
+    city = session(Role.INITIATOR, CITY, STRANGER)
+    county = session(Role.RESPONDER, COUNTY, roster=roster)
+    told = talk(city, county)[1]
+    assert [event.offices for event in told if isinstance(event, Ready)] == [(CITY,)]
+    assert county.review() == []
+    roster.valid[STRANGER] = key_id(KEYS[STRANGER].public)
+    roster.strangers.clear()
+    assert refusal(county.review()) == Refusal.ROSTER
 
 
 def test_a_revoked_key() -> None:
