@@ -69,10 +69,13 @@ class Place:
         async with self.ask(staff) as client:
             return await client.get(path, **parameters)
 
-    async def text(self, path: str) -> str:
-        """What stands under a path that is not JSON."""
+    async def read(self, path: str) -> bytes:
+        """What the public gets under a path."""
         async with self.ask() as client:
-            return b"".join([chunk async for chunk in client.read_bytes(path)]).decode()
+            return b"".join([chunk async for chunk in client.read_bytes(path)])
+
+    async def text(self, path: str) -> str:
+        return (await self.read(path)).decode()
 
     async def healthy(self) -> bool:
         try:

@@ -173,7 +173,8 @@ async def show_audited(stage: Stage) -> None:
 
 def entries_of(folder: Path, code: str) -> Path:
     """The file of the first entries of a log in an exported folder."""
-    return min(path for path in (folder / "log" / code / "tile" / "entries").rglob("*"))
+    entries = (folder / "log" / code / "tile" / "entries").rglob("*")
+    return min(path for path in entries if path.is_file())
 
 
 def flip(path: Path) -> None:
@@ -310,7 +311,7 @@ async def readable(place: Place, path: str) -> bool:
         FangzhiError: the node does not answer properly.
     """
     try:
-        await place.text(path)
+        await place.read(path)
     except (Missing, Forbidden):
         return False
     except FangzhiError as error:
