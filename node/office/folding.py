@@ -11,11 +11,11 @@ from collections.abc import Callable
 from functools import partial
 
 from ledger import logbook, views
-from ledger.replay import Change, Fold
+from ledger.replay import Change, Fold, digest
 from ledger.roster import Genesis, Roster, RosterRef
 from protocol.errors import Unavailable
 from protocol.ids import OfficeCode
-from protocol.ports import KeyValueStore, Writer
+from protocol.ports import KeyValueStore, Reader, Writer
 
 EVENTS_PER_JOB_MAX = 256
 
@@ -85,15 +85,30 @@ class Folding:
         async with self._caught_up:
             await self._caught_up.wait_for(lambda: self._cursor(code) >= size)
 
-    async def rebuild(self) -> None:
-        """Throw the folded rows away and fold every log again from its first event."""
+    async def rebuild(self) -> tuple[str, str]:
+        """Fold again what is folded, from the first event; (digest before, digest after).
+
+        One transaction: whoever reads meanwhile (a search, a signer, a custodian) sees the old
+        rows, never half of the new ones.
+        """
         async with self._turn:
-            await self._state.write(_clear)
-            with self._state.read() as reader:
-                self._fold = Fold.load(self._genesis, reader)
-        with self._ledger.read() as reader:
-            self._grown |= {OfficeCode(key.decode()) for key, _ in reader.scan("head")}
+            self._fold, before, after = await self._state.write(self._refold)
         await self.advance()
+        return before, after
+
+    def _refold(self, writer: Writer) -> tuple[Fold, str, str]:
+        province = self._genesis.province
+        before = digest(writer)
+        sizes = {code: views.folded_size(writer, code) for code in _folded_logs(writer)}
+        _clear(writer)
+        fold = Fold(self._genesis)
+        with self._ledger.read() as reader:
+            for code in sorted(sizes, key=lambda code: (code != province, code)):
+                for start in range(0, sizes[code], EVENTS_PER_JOB_MAX):
+                    end = min(start + EVENTS_PER_JOB_MAX, sizes[code])
+                    entries = logbook.entries(reader, code, start, end)
+                    _apply(fold, code, start, entries, writer)
+        return fold, before, digest(writer)
 
     async def _advance_log(self, code: OfficeCode) -> tuple[bool, bool]:
         """(whether it moved, whether it waits for the roster)"""
@@ -106,7 +121,7 @@ class Folding:
             if not entries:
                 return moved, False
             try:
-                changes = await self._state.write(partial(self._apply, code, start, entries))
+                changes = await self._state.write(partial(_apply, self._fold, code, start, entries))
             except Exception:
                 # the transaction is gone; the rosters in memory must not be ahead of it
                 with self._state.read() as reader:
@@ -117,17 +132,6 @@ class Folding:
             moved = True
             self._publish(changes)
 
-    def _apply(
-        self, code: OfficeCode, start: int, entries: tuple[bytes, ...], writer: Writer
-    ) -> list[Change]:
-        changes: list[Change] = []
-        for index, entry in enumerate(entries, start):
-            try:
-                changes.append(self._fold.apply(writer, code, index, entry))
-            except Unavailable:  # names a roster that is not folded yet
-                break
-        return changes
-
     def _publish(self, changes: list[Change]) -> None:
         items = frozenset[str]().union(*(change.items for change in changes))
         roster_changed = any(change.roster_changed for change in changes)
@@ -137,6 +141,22 @@ class Folding:
     def _cursor(self, code: OfficeCode) -> int:
         with self._state.read() as reader:
             return views.folded_size(reader, code)
+
+
+def _folded_logs(reader: Reader) -> list[OfficeCode]:
+    return [OfficeCode(key.decode()) for key, _ in reader.scan("cursor")]
+
+
+def _apply(
+    fold: Fold, code: OfficeCode, start: int, entries: tuple[bytes, ...], writer: Writer
+) -> list[Change]:
+    changes: list[Change] = []
+    for index, entry in enumerate(entries, start):
+        try:
+            changes.append(fold.apply(writer, code, index, entry))
+        except Unavailable:  # names a roster that is not folded yet
+            break
+    return changes
 
 
 def _clear(writer: Writer) -> None:
