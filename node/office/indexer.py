@@ -76,6 +76,7 @@ class Indexer:
         self._roster = roster
         self._due: dict[str, None] = {}
         self._wake = asyncio.Event()
+        self._turn = asyncio.Lock()
         self._open: dict[str, Segment] = {}
         self._snapshots: dict[tuple[OfficeCode, bool], Shard] = {}
         self._rows: dict[OfficeCode, ShardRow] = {}
@@ -109,7 +110,8 @@ class Indexer:
             self._wake.clear()
             while self._due:
                 due, self._due = list(self._due), {}
-                await self._index(due)
+                async with self._turn:
+                    await self._index(due)
 
     def shard(self, office: OfficeCode, staff: bool) -> Shard | None:
         """A snapshot of a shard as the public, or the office's staff, may see it.
@@ -155,16 +157,17 @@ class Indexer:
 
     async def rebuild(self) -> None:
         """Throw every segment away and index all texts held here again."""
-        self._open.clear()
-        self._snapshots.clear()
-        rows, self._rows = self._rows, {}
+        async with self._turn:  # or a segment just made would pass for a stray
+            self._open.clear()
+            self._snapshots.clear()
+            rows, self._rows = self._rows, {}
 
-        def job(writer: Writer) -> None:
-            for office in rows:
-                writer.delete(SHARD, office.encode())
+            def job(writer: Writer) -> None:
+                for office in rows:
+                    writer.delete(SHARD, office.encode())
 
-        await self._state.write(job)
-        self._drop_strays()
+            await self._state.write(job)
+            self._drop_strays()
         with self._state.read() as reader:
             for view in every_item(reader):
                 self.look_at(view.item)
