@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seeds", type=int, default=1, help="how many seeds, one after the other")
     parser.add_argument("--twice", action="store_true", help="in two processes; compare traces")
     parser.add_argument("--frames", action="store_true", help="show also every frame")
-    parser.add_argument("--quiet", action="store_true", help="show only the verdicts")
+    parser.add_argument("--quiet", action="store_true", help="show only the mix and the verdicts")
     options = parser.parse_args(arguments)
     if options.twice:
         return _twice(arguments)
@@ -38,8 +38,8 @@ def main(arguments: list[str]) -> int:
     tables = Tables.from_bytes(build_tables())
 
     def show(line: str) -> None:
-        is_frame = line.split(maxsplit=3)[2] == "frame"
-        if not options.quiet and (options.frames or not is_frame):
+        kind = line.split(maxsplit=3)[1:3]
+        if kind[0] == "mix" or not (options.quiet or (kind[1] == "frame" and not options.frames)):
             print(line)
 
     held = True
@@ -64,15 +64,21 @@ def _tell(seed: int, outcome: Outcome, wall_s: float) -> bool:
 def _twice(arguments: list[str]) -> int:
     rest = [argument for argument in arguments if argument != "--twice"]
     command = [sys.executable, "-m", "simulations", *rest]
-    traces, worst = set[tuple[str, ...]](), 0
-    for seed in HASH_SEEDS:
-        environment = {**os.environ, "PYTHONHASHSEED": seed}
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-        sys.stdout.write(done.stdout)
-        sys.stderr.write(done.stderr)
-        lines = done.stdout.splitlines()
-        traces.add(tuple(line for line in lines if line.startswith(CLOSING)))
-        worst = max(worst, done.returncode)
+    plays = [
+        subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+        )
+        for seed in HASH_SEEDS
+    ]
+    told = [play.communicate()[0] for play in plays]
+    print(told[0], end="")
+    traces = {
+        tuple(line for line in text.splitlines() if line.startswith(CLOSING)) for text in told
+    }
+    worst = max(play.returncode for play in plays)
     print("the traces are equal" if len(traces) == 1 else f"the traces differ: {sorted(traces)}")
     return worst if len(traces) == 1 else 1
 

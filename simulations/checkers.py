@@ -239,7 +239,7 @@ async def searched(cluster: Cluster, history: History) -> tuple[str, Findings]:
     Not checked: whether the ranking is good."""
     wrong = []
     public = {view.item for view in _items(cluster) if view.public}
-    asked = await _answers(cluster, history)
+    asked = history.answers = await _answers(cluster, history)
     for query, answers in asked.items():
         first = next(iter(answers.values()))
         for code, answer in answers.items():
@@ -309,9 +309,9 @@ async def audited(cluster: Cluster, history: History) -> tuple[str, Findings]:
 
 
 async def rebuilt(cluster: Cluster, history: History) -> tuple[str, Findings]:
-    """Derived state that is thrown away comes out the same: digest, shards, answers.
-    Not checked: a crash during the rebuild."""
-    wrong, before = [], await _answers(cluster, history)
+    """Derived state that is thrown away comes out the same: digest, shards, answers (those of the
+    checker ``searched``).  Not checked: a crash during the rebuild."""
+    wrong, before = [], history.answers
     for code in cluster.hosts:
         digests = await _node(cluster, code).upkeep.rebuild()
         wrong += [] if digests["equal"] else [f"{code} rebuilds another state"]

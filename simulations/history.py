@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ledger import logbook
+from node.office.answers import SearchAnswer
 from protocol.ids import BlobId, OfficeCode
 from simulations.cluster import Cluster, Host
 
@@ -31,6 +32,7 @@ class History:
     searches: int = 0
     shards_answered: int = 0
     sights: int = 0
+    answers: dict[str, dict[OfficeCode, SearchAnswer]] = field(default_factory=dict)  # by query
     _sizes: dict[tuple[OfficeCode, OfficeCode], int] = field(default_factory=dict)
     _roots: dict[tuple[OfficeCode, int], bytes] = field(default_factory=dict)
 

@@ -83,7 +83,7 @@ class Office:
             return
         wanted = self._chance.choice(self._history.reports)
         phrase = self._chance.choice(wanted.phrases)[0]
-        before = self._public_pages(phrase)
+        before, known = self._public_pages(phrase), self._public()
         try:
             answer = await self._host.ask(
                 lambda node: node.searcher.search(phrase, "exact", HITS_MAX, PUBLIC)
@@ -96,6 +96,12 @@ class Office:
         covered = f"{answer.coverage.answered}/{answer.coverage.asked}"
         self._say("searched", hits=len(answer.hits), covered=covered, missing=missing)
         self._judge(answer, before, after)
+        if strange := {hit.item for hit in answer.hits} - known - self._public():
+            what = f"{self._host.code} shows {sorted(strange)}"
+            self._history.blame("coverage", f"{what}, which it does not know as public")
+
+    def _public(self) -> set[str]:
+        return {view.item for view in self._known("") if view.public}
 
     def _judge(self, answer: SearchAnswer, before: Pages, after: Pages) -> None:
         self._history.searches += 1
@@ -109,12 +115,6 @@ class Office:
             if lost:
                 what = f"{self._host.code} was told that {holder} answered for {source.office}"
                 self._history.blame("coverage", f"{what}, without {sorted(lost)}")
-        for item, seq in sorted(found):
-            if item not in {known for known, _ in before.get(self._host.code, set())} | {
-                known for known, _ in after.get(self._host.code, set())
-            }:
-                what = f"{self._host.code} shows {item} page {seq}"
-                self._history.blame("coverage", f"{what}, which it does not know as public")
 
     def _public_pages(self, phrase: str) -> Pages:
         """By node: the (item, page) with ``phrase`` that it knows as public."""
