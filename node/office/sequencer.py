@@ -80,10 +80,17 @@ class Sequencer:
         return refs
 
     async def drain(self, code: OfficeCode) -> int:
-        """Sign what was spooled for an office, if its gate is open; returns how many events."""
+        """Sign what was spooled for an office, if its gate is open; returns how many events.
+
+        A log that is still empty gets its first checkpoint, so that others can tell a log without
+        events from one that is kept from them.
+        """
+        with self._store.read() as reader:
+            waits = next(reader.scan("spool", code.encode()), None) is not None
+            if not waits and reader.get("note", code.encode()) is not None:
+                return 0
         count = await self._store.write(lambda writer: self._drain(writer, code))
-        if count:
-            self._appended(code)
+        self._appended(code)
         return count
 
     def spooled(self) -> int:
@@ -92,6 +99,8 @@ class Sequencer:
 
     def _drain(self, writer: Writer, code: OfficeCode) -> int:
         count = 0
+        if self.gates[code].is_open and writer.get("note", code.encode()) is None:
+            self._sign_head(writer, code, logbook.head(writer, code))
         while self.gates[code].is_open:
             drafts = list(islice(writer.scan("spool", code.encode()), BATCH_EVENTS_MAX))
             if not drafts:

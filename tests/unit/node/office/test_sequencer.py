@@ -207,3 +207,24 @@ def test_a_crash_loses_nothing_that_was_acknowledged(seed: int) -> None:
         assert ref.index == len(kept)
 
     run(story())
+
+
+async def test_an_empty_log_has_a_checkpoint_once_its_gate_is_open() -> None:
+    store = MemoryStore(LEDGER_TABLES)
+    told: list[str] = []
+    writer = sequencer(store, told)
+    await writer.drain(COUNTY)
+    with store.read() as reader:
+        assert reader.get("note", COUNTY.encode()) is None
+    told.clear()
+    writer.gates[COUNTY].is_open = True
+    await writer.drain(COUNTY)
+    with store.read() as reader:
+        note = reader.get("note", COUNTY.encode())
+    assert note is not None
+    key = log_key(GENESIS.origin(COUNTY), KEYS[COUNTY].log.public)
+    assert open_checkpoint(note, (key,))[0].size == 0
+    assert told == [COUNTY]
+    before = store.dump()
+    assert await writer.drain(COUNTY) == 0
+    assert store.dump() == before
