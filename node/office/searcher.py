@@ -29,7 +29,7 @@ from protocol.placement import index_holders
 from protocol.ports import BlockingWork, KeyValueStore
 from protocol.shapes import from_value, to_value
 from search_shard.federate import merge
-from search_shard.query import Query, parse_query
+from search_shard.query import WHYS, Query, parse_query
 from search_shard.rank import Hit as ShardHit
 from search_shard.rank import ShardAnswer
 from search_shard.search import search
@@ -68,7 +68,9 @@ class Searcher:
         """Another coordinator asks for public hits of shards that stand here."""
         query = from_value(Query, ask.query, "query")
         seconds = min(ask.deadline_ms / 1000, self._deadline_s)
-        return SearchReply(await self._local(ask.offices, query, ask.limit, seconds, staff=()))
+        members, limit = self._roster().members, min(ask.limit, HITS_MAX)
+        offices = tuple(code for code in dict.fromkeys(ask.offices) if code in members)
+        return SearchReply(await self._local(offices, query, limit, seconds, staff=()))
 
     async def search(self, text: str, mode: str, limit: int, asker: Asker) -> SearchAnswer:
         """
@@ -181,7 +183,8 @@ class Searcher:
             for value in reply.hits:
                 hit = self._decoded(value)
                 view = find(reader, hit.item.partition("/")[0]) if hit else None
-                if hit and view and view.owner == reply.office and self._may_show(view):
+                owned = hit and view and hit.office == view.owner == reply.office
+                if hit and view and owned and self._may_show(view):
                     hits.append(hit)
                 else:
                     total -= 1
@@ -192,7 +195,9 @@ class Searcher:
 
     def _decoded(self, value: Value) -> ShardHit | None:
         try:
-            return from_value(ShardHit, value, "hit")
+            hit = from_value(ShardHit, value, "hit")
+            _check_hit(hit)
+            return hit
         except DecodeError as error:
             self._links.count(error.code)
             return None
@@ -217,3 +222,16 @@ class Searcher:
             seq=hit.seq,
             public=view.public,
         )
+
+
+def _check_hit(hit: ShardHit) -> None:
+    """That a hit from elsewhere can be shown.
+
+    Raises:
+        DecodeError: a reason there is not, or marks outside its snippet.
+    """
+    if hit.matched_by.removeprefix("title:") not in WHYS:
+        raise DecodeError("hit.matched_by", " or ".join(WHYS), repr(hit.matched_by[:20]))
+    for mark in hit.highlights:
+        if len(mark) != 2 or not mark[0] < mark[1] <= len(hit.snippet):
+            raise DecodeError("hit.highlights", "marks inside the snippet", repr(mark)[:40])
