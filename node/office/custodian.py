@@ -220,17 +220,19 @@ class Custodian:
         return Chunk(size, data)
 
     async def lost(self, blob: BlobId) -> list[str]:
-        """A held file is damaged: log the loss, and look at its items again to repair them."""
+        """A stored blob is damaged: log the loss of a held file, and look at its items again to
+        repair them."""
         with self._state.read() as reader:
-            items = [view for view, kind in uses(reader, blob) if kind == "files"]
+            used = list(uses(reader, blob))
         await self._blobs.delete(blob)
-        for view in items:
+        for view in {view.item: view for view, kind in used if kind == "files"}.values():
             for code in sorted(self._keys):
                 if code in view.holders:
                     self._taken.discard((code, view.manifest))
                     await self._sequencer.append(code, (HoldLose(view.item, view.manifest, 1),))
-            self.look_at(frozenset({view.item}))
-        return [view.item for view in items]
+        items = frozenset(view.item for view, _ in used)
+        self.look_at(items)
+        return sorted(items)
 
     def _record(self, manifest: BlobId) -> Manifest | None:
         with self._state.read() as reader:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,9 @@ from protocol.ports import Reader
 Progress = Callable[[str, int, int], None]
 Sink = Callable[[str, bytes], None]  # relative path, content
 Json = dict[str, Any]
+
+REPAIR_SECONDS_MAX = 20.0  # then the operator hears that nobody gave the file
+LOOK_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +113,7 @@ class Upkeep:
         for number, blob in enumerate(blobs):
             progress("file", number, len(blobs))
             if not await is_whole(self._world.blobs, blob):
-                found.append(self._damaged(blob))
-                if repair:
-                    await self._custodian.lost(blob)
+                found.append(await self._damaged(blob, repair))
         found += self._missing()
         for code, gate in sorted(self._sequencer.gates.items()):
             if not gate.is_open:
@@ -132,11 +134,24 @@ class Upkeep:
                 for f in logbook.check_log(reader, code)
             ]
 
-    def _damaged(self, blob: BlobId) -> Ailment:
+    async def _damaged(self, blob: BlobId, repair: bool) -> Ailment:
         with self._world.state.read() as reader:
             used = [f"{view.item} of {view.owner} ({kind})" for view, kind in uses(reader, blob)]
         what = f"file {blob.hex} is damaged; it belongs to {', '.join(used) or 'no item'}"
-        return Ailment("file.damaged", what, "fangzhi doctor HOME --repair (from another holder)")
+        cure = "fangzhi doctor HOME --repair (from another holder)"
+        if repair:
+            await self._custodian.lost(blob)
+            here = bool(used) and await self._is_back(blob)
+            cure = "repaired from another holder" if here else "removed; see which holders are off"
+        return Ailment("file.damaged", what, cure)
+
+    async def _is_back(self, blob: BlobId) -> bool:
+        """Whether the custodian has fetched a blob again, as soon as it has."""
+        for _ in range(round(REPAIR_SECONDS_MAX / LOOK_SECONDS)):
+            if self._world.blobs.size(blob) is not None:
+                return True
+            await asyncio.sleep(LOOK_SECONDS)
+        return False
 
     def _missing(self) -> list[Ailment]:
         if not self._custodian.incomplete:
