@@ -217,7 +217,8 @@ async def show_repaired(stage: Stage) -> None:
         退出码=status,
         指出=[f"{a['code']} {a['what']}" for a in named],
     )
-    repairing, _ = await network.cli("doctor", place.home, "--repair")
+    _, told = await network.cli("doctor", place.home, "--repair")
+    repairing = [a["cure"] for a in told["ailments"]]
     status, result = await network.cli("doctor", place.home)
     whole = stored[0].exists() and stored[0].read_bytes() == original(package, sha)
     screen.check(
