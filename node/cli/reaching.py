@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -31,10 +32,24 @@ async def reach(target: str, token: str | None = None) -> AsyncIterator[Client]:
     root = Path(target)
     if not root.exists():
         raise ConfigError(target, "the folder of a node, or http(s)://…", "nothing there")
-    from node.cli.running import with_socket  # noqa: PLC0415 (loads the whole node)
+    if await answers(root / "socket"):
+        async with Client("http://node", root / "socket", None) as client:
+            yield client
+        return
+    from node.cli.running import with_socket  # noqa: PLC0415 (loads the whole node: half a second)
 
     async with with_socket(root) as socket, Client("http://node", socket, None) as client:
         yield client
+
+
+async def answers(socket: Path) -> bool:
+    """Whether a node listens on the socket of its home."""
+    try:
+        _, writer = await asyncio.open_unix_connection(str(socket))
+    except OSError:
+        return False
+    writer.close()
+    return True
 
 
 def progress_bar() -> Progress:

@@ -25,6 +25,7 @@ from aiohttp import web
 
 from ledger.views import TABLES as FOLDED
 from node.cli.operations import operations
+from node.cli.reaching import answers
 from node.faces.app import make_runner, make_web_app
 from node.hands.config import NodeConfig, WebConfig, parse, parse_address
 from node.hands.keys import load_office_keys
@@ -115,7 +116,7 @@ async def with_socket(root: Path) -> AsyncIterator[Path]:
         Locked: a process has the home but does not answer on its socket.
     """
     home = Home.open(root)
-    if await _answers(home.socket):
+    if await answers(home.socket):
         yield home.socket
         return
     config = read_config(home)
@@ -231,15 +232,6 @@ async def _until(ready: asyncio.Event, task: asyncio.Future[None]) -> None:
     waiting.cancel()
     if task.done():
         task.result()
-
-
-async def _answers(path: Path) -> bool:
-    try:
-        _, writer = await asyncio.open_unix_connection(str(path))
-    except OSError:
-        return False
-    writer.close()
-    return True
 
 
 def _shown_url(config: NodeConfig) -> str:
