@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from search_shard.readings import LOCAL_READINGS, local_readings, split_syllables, toneless
+from search_shard.tables import Tables
+
+
+def test_toneless() -> None:
+    assert [toneless(r) for r in ("zhòng", "nǚ", "lǜ", "ḿ", "ê̄")] == ["zhong", "nv", "lv", "m", "e"]
+
+
+def test_local_readings_give_each_character_its_syllable() -> None:
+    readings = local_readings()
+    assert readings["六"] == {"lu"}
+    assert readings["里"] == {"li"}
+    assert readings["州"] == {"zhou"}
+    assert set("".join(LOCAL_READINGS)) == set(readings)
+
+
+def test_names_are_read_as_jiangsu_reads_them(tables: Tables) -> None:
+    for name, spelled in LOCAL_READINGS.items():
+        for character, syllable in zip(name, spelled.split(), strict=True):
+            assert syllable in tables.readings(character), name
+
+
+@pytest.mark.parametrize(
+    ("letters", "ways"),
+    [
+        ("suzhou", (("su", "zhou"),)),
+        ("xian", (("xian",), ("xi", "an"))),
+        ("fangan", (("fan", "gan"), ("fang", "an"))),
+        ("lv", (("lv",),)),
+        ("xyz", ()),
+        ("su zhou", ()),
+        ("", ()),
+    ],
+)
+def test_split_syllables(tables: Tables, letters: str, ways: tuple[tuple[str, ...], ...]) -> None:
+    assert split_syllables(letters, tables.syllables) == ways
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from(["xi", "an", "xian", "su", "e", "er", "ren", "a"]), max_size=8))
+def test_every_way_spells_the_letters_and_shorter_ones_come_first(
+    tables: Tables, syllables: list[str]
+) -> None:
+    letters = "".join(syllables)
+    ways = split_syllables(letters, tables.syllables)
+    assert len(ways) <= 8
+    assert bool(ways) == bool(letters)
+    assert all("".join(way) == letters and set(way) <= set(tables.syllables) for way in ways)
+    assert list(ways) == sorted(set(ways), key=lambda way: (len(way), way))
+
+
+def test_split_syllables_is_bounded(tables: Tables) -> None:
+    assert len(split_syllables("xian" * 50, tables.syllables)) == 8
+    assert split_syllables("xian" * 50 + "q", tables.syllables) == ()
