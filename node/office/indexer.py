@@ -8,7 +8,7 @@ needs no re-indexing and takes effect at once.  Segments are derived: a lost one
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ledger.merkle import leaf_hash, root_of
@@ -29,7 +29,9 @@ from search_shard.segment import Segment, build_segment, merge_segments
 from search_shard.shard import Shard
 from search_shard.tables import Tables
 
-SEGMENTS_MAX = 8  # of one shard, before they are merged
+# A segment stays apart only while it is this many times as large as all that came after it: every
+# query pays for every segment, and merging 1 MB takes 60 ms.
+MERGE_RATIO = 4
 PAGES_PER_SEGMENT_MAX = 60_000
 ITEMS_PER_SEGMENT_MAX = 200
 
@@ -52,6 +54,16 @@ EMPTY_ROW = ShardRow((), 0)
 def revision_key(view: ItemView) -> str:
     """What the index calls an item: a new revision is another document."""
     return f"{view.item}/{view.manifest.hex[:16]}"
+
+
+def merge_from(pages: Sequence[int]) -> int:
+    """Which of the segments with so many pages, oldest first, are merged: this one and all after
+    it (only the last one: none is)."""
+    start, tail = len(pages) - 1, pages[-1]
+    while start and pages[start - 1] < MERGE_RATIO * tail:
+        start -= 1
+        tail += pages[start]
+    return start
 
 
 class Indexer:
@@ -253,14 +265,16 @@ class Indexer:
         ]
 
     async def _merge(self, office: OfficeCode) -> None:
-        row = self._rows[office]
-        if len(row.segments) <= SEGMENTS_MAX:
+        segments = self._rows[office].segments
+        opened = [self._opened(segment.name) for segment in segments]
+        start = merge_from([segment.pages for segment in opened])
+        small = segments[start:]
+        if len(small) < 2:
             return
-        opened = [self._opened(segment.name) for segment in row.segments]
-        gone = frozenset(r for s in row.segments for r in s.revisions if self._outdated(r))
-        data = await self._work.run(merge_segments, opened, gone, self._tables)
-        kept = tuple(r for s in row.segments for r in s.revisions if r not in gone)
-        await self._publish(office, data, kept, tuple(segment.name for segment in row.segments))
+        gone = frozenset(r for s in small for r in s.revisions if self._outdated(r))
+        data = await self._work.run(merge_segments, opened[start:], gone, self._tables)
+        kept = tuple(r for s in small for r in s.revisions if r not in gone)
+        await self._publish(office, data, kept, tuple(segment.name for segment in small))
 
     def _outdated(self, revision: str) -> bool:
         with self._state.read() as reader:
