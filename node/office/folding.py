@@ -71,7 +71,11 @@ class Folding:
         while self._grown:
             code = province if province in self._grown else min(self._grown)
             self._grown.discard(code)
-            moved, blocked = await self._advance_log(code)
+            try:
+                moved, blocked = await self._advance_log(code)
+            except BaseException:
+                self.grown(code)  # a full disk: whoever runs again goes on here
+                raise
             if blocked:
                 waiting.add(code)
             if moved and code == province:

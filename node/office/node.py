@@ -8,7 +8,7 @@ the custodian (files) and the indexer (text); faces ask ``reading``, ``searcher`
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from configs.offices import OfficeRow
 from ledger import logbook
@@ -30,13 +30,14 @@ from node.office.searcher import Searcher
 from node.office.sequencer import Sequencer
 from node.office.upkeep import Upkeep
 from node.office.witness import Witness
-from protocol.errors import Forbidden, Missing
+from protocol.errors import Forbidden, Full, Missing, Unavailable
 from protocol.handshake import Identity
 from protocol.ids import OfficeCode
 from protocol.keys import Signer, key_id
 from protocol.limits import MiB
 from search_shard.tables import Tables
 
+FULL_RETRY_S = 5.0
 LEDGER_TABLES = (
     "entry",
     "tile",
@@ -191,9 +192,9 @@ class Node:
                     self.indexer,
                     self.notary,
                 ):
-                    group.create_task(service.run())
-                group.create_task(self._expire())
-                group.create_task(self._spread_roster())
+                    group.create_task(self._lasting(service.run))
+                group.create_task(self._lasting(self._expire))
+                group.create_task(self._lasting(self._spread_roster))
                 for code in logs:
                     self.replicator.changed(code)
                 ready()
@@ -208,11 +209,16 @@ class Node:
 
         Raises:
             Forbidden: the province is not hosted here.
+            Unavailable: the province may not sign now; nothing was kept.
             ProofError: against a rule of membership, or too few root keys.
         """
         province = self.genesis.province
         if province not in self.keys:
             raise Forbidden("admit", f"the provincial node {province}", sorted(self.keys))
+        gate = self.sequencer.gates[province]
+        if not gate.is_open:
+            why = gate.why_shut(self.log_size(province))
+            raise Unavailable("admit", "an open gate of the province (is a city running?)", why)
         bodies = admissions(self.genesis, self.folding.roster, request, table, roots)
         refs = await self.sequencer.append(province, bodies)
         if not refs:
@@ -251,6 +257,16 @@ class Node:
             self.links.keep(self._parents())
             self._open_gates()
             self._roster_news.set()
+
+    async def _lasting(self, run: Callable[[], Awaitable[None]]) -> None:
+        """Run a service; when the disk is full, again after a while, for nothing was kept."""
+        while True:
+            try:
+                await run()
+                return
+            except* Full:
+                self.links.count(Full.code)
+            await asyncio.sleep(FULL_RETRY_S)
 
     async def _spread_roster(self) -> None:
         while True:
