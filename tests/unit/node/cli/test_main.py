@@ -1,0 +1,55 @@
+"""The command line's own promises: exit statuses, one JSON object, words that say what to do."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+from pathlib import Path
+
+import pytest
+
+from node.cli.main import COMMANDS, main, make_parser
+
+
+def test_every_command_has_a_coroutine() -> None:
+    parser = make_parser()
+    (sub,) = [action for action in parser._actions if action.dest == "command"]
+    assert set(sub.choices or ()) == set(COMMANDS)
+    for module, name in COMMANDS.values():
+        assert inspect.iscoroutinefunction(getattr(importlib.import_module(module), name))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["status", "/nowhere"], 2, "the folder of a node"),
+        (["serve", "{tmp}"], 2, "fangzhi init HOME"),
+        (["add", "/nowhere", "{tmp}/none.txt"], 2, "nothing of that name"),
+        (["search", "常", "--node", "http://127.0.0.1:1"], 3, "fangzhi serve HOME"),
+        (["init", "{tmp}/h", "--office", "32", "--request", "r"], 2, "six digits"),
+        (["restore", "{tmp}", "{tmp}/new"], 2, "made by fangzhi backup"),
+        (["join", "{tmp}", "--invite", "{tmp}/none"], 2, "fangzhi init HOME"),
+    ],
+)
+def test_what_cannot_be_done_is_said(
+    arguments: list[str],
+    status: int,
+    words: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    filled = [argument.format(tmp=tmp_path) for argument in arguments]
+    assert main([*filled, "--json"]) == status
+    out, err = capsys.readouterr()
+    assert words in err
+    assert json.loads(out)["problem"]["code"]
+    assert "Traceback" not in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_wrong_use_is_two() -> None:
+    for arguments in ([], ["fly"], ["review", "h", "i"], ["init", "h", "--office", "320000"]):
+        with pytest.raises(SystemExit) as caught:
+            main(arguments)
+        assert caught.value.code == 2
