@@ -350,14 +350,15 @@ class _Served:
 
 
 async def _answers(cluster: Cluster, history: History) -> dict[str, dict[OfficeCode, SearchAnswer]]:
-    """What every node answers to the spellings of one phrase of a page that is public."""
-    queries = next((report.phrases[0] for report in _current(cluster, history)), ())
+    """What every node answers to the words of a public page, spelled right and in another way."""
+    spellings = next((report.phrases[0] for report in _current(cluster, history)), ())
+    other = 1 + cluster.mix.seed % 3
     return {
         query: {
             code: await _node(cluster, code).searcher.search(query, "auto", 20, PUBLIC)
             for code in cluster.hosts
         }
-        for query in queries
+        for query in (*spellings[:1], *spellings[other : other + 1])
     }
 
 

@@ -86,7 +86,7 @@ def draw_mix(
         seed=seed,
         weather=Weather((0.002, slowest), chance.choice((0.0, 0.0, 0.0005, 0.005))),
         counties_listen=chance.random() < 0.5,
-        reports_each=chance.choice((1, 2, 4)),
+        reports_each=chance.choice((1, 2, 3)),
         clocks={code: _clock(chance) for code in everyone},
         faults=tuple(sorted(faults, key=lambda one: one.at)),
     )

@@ -108,7 +108,7 @@ class _Run:
         async with asyncio.TaskGroup() as group:
             for _ in range(cluster.mix.reports_each):
                 group.create_task(at(chance.uniform(begin, end), office.report))
-            for work, count in ((office.review, 15), (office.mend, 4), (office.search, 8)):
+            for work, count in ((office.review, 15), (office.mend, 4), (office.search, 6)):
                 for _ in range(count):
                     group.create_task(at(chance.uniform(begin, end), work))
 
