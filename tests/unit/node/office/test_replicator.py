@@ -115,6 +115,7 @@ def test_what_is_not_a_good_note_changes_nothing(play: Play) -> None:
 
 def test_entries_that_do_not_make_the_promised_root_are_not_kept(play: Play) -> None:
     async def story(town: Any) -> None:
+        await asyncio.sleep(5)  # cosignatures of the founding are still on their way
         node = town.node(CITY)
         size = node.log_size(COUNTY)
         before = dump(node)
