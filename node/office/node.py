@@ -141,7 +141,14 @@ class Node:
             self._roster,
             config.ledger.anchor_s,
         )
-        self.witness = Witness(world.ledger, world.clock, self.genesis, keys, self._roster)
+        self.witness = Witness(
+            world.ledger,
+            world.clock,
+            self.genesis,
+            keys,
+            self._roster,
+            self.replicator.quarantined.add,
+        )
         self.upkeep = Upkeep(
             world,
             keys,

@@ -26,12 +26,15 @@ class Witness:
         genesis: Genesis,
         keys: Mapping[OfficeCode, OfficeKeys],
         roster: Callable[[], Roster],
+        accuse: Callable[[OfficeCode], None],
     ) -> None:
+        """``accuse`` hears of a log that has signed two histories."""
         self._ledger = ledger
         self._clock = clock
         self._genesis = genesis
         self._keys = keys
         self._roster = roster
+        self._accuse = accuse
 
     async def add_checkpoint(self, body: bytes) -> tuple[int, str, bytes]:
         """(HTTP status, content type, body); the state is durable before this returns."""
@@ -66,6 +69,7 @@ class Witness:
                 code = parse_checkpoint(answer.evidence[0]).origin.rpartition("/")[2]
                 key = code.encode() + BlobId.of(answer.evidence[1]).raw[:8]
                 writer.put("evidence", key, encode(answer.evidence))
+                self._accuse(OfficeCode(code))
             return answer.status, answer.content_type, answer.body
         return self._accept(writer, answer, cosigners[1:], now_s)
 
