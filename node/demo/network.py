@@ -25,6 +25,7 @@ Json = dict[str, Any]
 NETWORK: Final = "fzb.jiangsu.example"
 STOP_SECONDS_MAX: Final = 5.0
 START_SECONDS_MAX: Final = 60.0
+SETTLE_SECONDS_MAX: Final = 240.0  # until everybody knows
 LINE_BYTES_MAX: Final = 1 << 26  # a result is one line of JSON
 # A demonstration is watched: what takes a minute in an office takes two seconds here.
 _TIMERS: Final = "\n[ledger]\ngossip_ms = 50\nsync_s = 2\nanchor_s = 2\n"

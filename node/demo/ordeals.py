@@ -8,10 +8,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
-from node.demo.acts import Stage, hits_of, report_at, search
+from node.demo.acts import report_at
 from node.demo.network import Place
 from node.demo.plan import LATE, PASSED, VICTIM, Package
 from node.demo.screen import Broken, until
+from node.demo.stage import Stage, hits_of, search
 from protocol.errors import FangzhiError, Forbidden, Missing
 
 Json = dict[str, Any]

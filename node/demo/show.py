@@ -19,11 +19,11 @@ from random import SystemRandom
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from node.demo import acts, ordeals, plan
-from node.demo.acts import Stage
+from node.demo import acts, ordeals, plan, sights
 from node.demo.network import STOP_SECONDS_MAX, Network
 from node.demo.plan import Package
 from node.demo.screen import Screen
+from node.demo.stage import Stage
 from protocol.errors import ConfigError
 
 Json = dict[str, Any]
@@ -34,18 +34,18 @@ _ACTS: Final = (
     ("report", "报送", "reporting", acts.report),
     ("own", "报送即检", "found by its own office", acts.show_own),
     ("review", "审核", "review by the tier above", acts.review),
-    ("settle", "同步", "logs, files and index in step", acts.settle),
-    ("visible", "谁能看见什么", "who sees what", acts.show_visible),
-    ("witness", "签名与见证", "signed and witnessed", acts.show_witnessed),
-    ("replicas", "副本", "replicas", acts.show_replicas),
-    ("forms", "四种问法，三个节点", "four ways to ask, three nodes", acts.show_forms),
-    ("speed", "检索用时", "query times", acts.show_speed),
-    ("memory", "内存", "memory", acts.show_memory),
+    ("settle", "同步", "logs, files and index in step", sights.settle),
+    ("visible", "谁能看见什么", "who sees what", sights.show_visible),
+    ("witness", "签名与见证", "signed and witnessed", sights.show_witnessed),
+    ("replicas", "副本", "replicas", sights.show_replicas),
+    ("forms", "四种问法，三个节点", "four ways to ask, three nodes", sights.show_forms),
+    ("speed", "检索用时", "query times", sights.show_speed),
+    ("memory", "内存", "memory", sights.show_memory),
     ("killed", "断电", "power loss at a county", ordeals.show_killed),
     ("verify", "验证", "verify", ordeals.show_verified),
     ("withdraw", "下架", "withdrawal", ordeals.show_withdrawn),
     ("repair", "坏盘", "a decaying disk", ordeals.show_repaired),
-    ("again", "同步", "in step again", acts.settle),
+    ("again", "同步", "in step again", sights.settle),
     ("audit", "审计", "audit", ordeals.show_audited),
 )
 
