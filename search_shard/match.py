@@ -12,30 +12,24 @@ from itertools import pairwise
 
 import numpy as np
 
+from protocol.limits import MiB
 from search_shard.blocks import Array
 from search_shard.layout import ragged
 from search_shard.query import NEAR, Cell, Choice, Phrase
-from search_shard.segment import Segment
+from search_shard.segment import Codes, Segment
 from search_shard.tables import FOLD_SHIFT
 
 Deadline = Callable[[], bool]  # True when time is over
 
 _VERIFY_CODES = 1 << 20  # of text looked at between two looks at the clock
 _FEW = 64  # candidates that are verified faster than another list is read
+_KEPT_BYTES = 1 * MiB  # of masks of cells, in each segment
+_KEPT_LEAST = 32
 _ENOUGH = 4096  # candidates at which lists of whole classes of characters are no longer read
 
 
 class Late(Exception):
     """Time was over before the answer was whole; a signal inside this room."""
-
-
-@dataclass(frozen=True, slots=True)
-class Codes:
-    """A set of codes of one segment."""
-
-    ranges: tuple[tuple[int, int], ...]  # half-open, sorted, disjoint
-    mask: Array  # bool for every code
-    weight: int  # lists that begin with one of these: how frequent they are, roughly
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +44,22 @@ NOTHING = Found(np.empty(0, np.int64), np.empty(0, np.int64))
 
 
 def resolve(segment: Segment, choices: Iterable[Choice]) -> Codes:
-    """The codes that any of ``choices`` allows here."""
+    """The codes that any of ``choices`` allows here.
+
+    A query asks for each cell again and again (as asked, with a neighbour widened, for the
+    reasons of a hit), so the segment keeps the last ones.
+    """
+    key = tuple(choices)
+    codes = segment.resolved.get(key)
+    if codes is None:
+        codes = _resolve(segment, key)
+        if len(segment.resolved) >= max(_KEPT_LEAST, _KEPT_BYTES // len(codes.mask)):
+            segment.resolved.clear()
+        segment.resolved[key] = codes
+    return codes
+
+
+def _resolve(segment: Segment, choices: Sequence[Choice]) -> Codes:
     ranges: list[tuple[int, int]] = []
     shift = int(FOLD_SHIFT)
     for choice in choices:
@@ -115,29 +124,27 @@ def find_in_heads(segment: Segment, cells: Sequence[Codes]) -> tuple[Array, Arra
 def pair_list(segment: Segment, first: Codes, second: Codes | None, deadline: Deadline) -> Found:
     """Documents with a ``first`` directly before a ``second`` (or before anything)."""
     arrays = segment.arrays
-    slices: list[tuple[int, int]] = []  # of lists
-    chosen: list[Array] = []
-    for low, high in first.ranges:
-        start, end = int(arrays["first_at"][low]), int(arrays["first_at"][high])
+    first_at, list_at, seconds = arrays["first_at"], arrays["list_at"], arrays["seconds"]
+    if len(first.ranges) == 1:
+        low, high = first.ranges[0]
+        start, end = int(first_at[low]), int(first_at[high])
         if second is None:
-            slices.append((int(arrays["list_at"][start]), int(arrays["list_at"][end])))
-            continue
+            return _count_slice(segment, int(list_at[start]), int(list_at[end]))
         if high - low == 1 and len(second.ranges) == 1:  # rising seconds: a slice of lists
-            edges = np.array(second.ranges[0], dtype=np.int64)
-            left, right = start + np.searchsorted(arrays["seconds"][start:end], edges)
-            slices.append((int(arrays["list_at"][left]), int(arrays["list_at"][right])))
-        else:
-            if deadline():
-                raise Late
-            chosen.append(start + np.flatnonzero(second.mask[arrays["seconds"][start:end]]))
-    if not chosen and len(slices) == 1:
-        return _count_slice(segment, *slices[0])
-    parts = [np.arange(*edges) for edges in slices]
-    if chosen:
-        lists = np.concatenate(chosen)
-        starts = arrays["list_at"][lists].astype(np.int64)
-        parts.append(ragged(starts, arrays["list_at"][lists + 1] - starts))
-    return _count(segment, np.concatenate(parts))
+            after, past = second.ranges[0]
+            listed = seconds[start:end]
+            left = start + int(listed.searchsorted(np.uint16(after)))
+            right = start + int(listed.searchsorted(np.uint16(past - 1), side="right"))
+            return _count_slice(segment, int(list_at[left]), int(list_at[right]))
+    if deadline():
+        raise Late
+    edges = np.array(first.ranges, dtype=np.int64)
+    starts = first_at[edges[:, 0]].astype(np.int64)
+    pairs = ragged(starts, first_at[edges[:, 1]] - starts)
+    if second is not None:
+        pairs = pairs[second.mask[seconds[pairs]]]
+    starts = list_at[pairs].astype(np.int64)
+    return _count(segment, ragged(starts, list_at[pairs + 1] - starts))
 
 
 def scan(words: Array, cells: Sequence[Codes]) -> Array:

@@ -11,7 +11,6 @@ import numpy as np
 from protocol.limits import HITS_MAX
 from search_shard.blocks import Array
 from search_shard.match import (
-    Codes,
     Deadline,
     Found,
     Late,
@@ -32,7 +31,7 @@ from search_shard.rank import (
     hit_order,
     text_scores,
 )
-from search_shard.segment import Segment
+from search_shard.segment import Codes, Segment
 from search_shard.shard import Shard
 from search_shard.snippet import make_hit, prepare
 
@@ -72,12 +71,10 @@ def search(shard: Shard, query: Query, limit: int, deadline: Deadline) -> ShardA
                 near.append(_without(wider, known.documents))
     except Late:
         whole = False
-    hits = [
-        *_best(shard, query, literal, most),
-        *_best(shard, query, near, most),
-    ]
+    hits = _best(shard, query, literal, most)
+    hits += _best(shard, query, near, most - len(hits))  # their classes are below all others
     total = sum(len(found.documents) for found in [*literal, *near])
-    return ShardAnswer(total, whole, tuple(sorted(hits, key=hit_order)[:most]))
+    return ShardAnswer(total, whole, tuple(sorted(hits, key=hit_order)))
 
 
 def _visible(found: Scored, hidden: Array | None) -> Scored:
@@ -134,12 +131,16 @@ def _score(
 ) -> Scored:
     if deadline():
         raise Late
-    in_title, in_heading = find_in_heads(segment, cells)
     if phrase.titles_only:
+        in_title, _ = find_in_heads(segment, cells)
         return _scored(in_title, base, np.full(len(in_title), TITLE_SCORE))
     found: Found = find_phrase(segment, cells, deadline)
-    sizes = np.diff(segment.arrays["word_at"])[found.documents]
+    word_at = segment.arrays["word_at"]
+    sizes = word_at[found.documents + 1] - word_at[found.documents]
     details = text_scores(found.counts, sizes)
+    if not len(keep_common(found.documents, segment.head_documents)):
+        return _scored(found.documents, base, details)
+    in_title, in_heading = find_in_heads(segment, cells)
     for documents, extra in ((in_heading, HEADING_SCORE), (in_title, TITLE_SCORE)):
         details[np.searchsorted(found.documents, documents)] += extra
     return _scored(found.documents, base, details)

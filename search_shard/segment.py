@@ -7,7 +7,7 @@ in place, from bytes or a memory map.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Self
 
@@ -21,7 +21,16 @@ from search_shard.build import build_segment
 from search_shard.layout import KINDS, MAGIC, Page, Source, ragged
 from search_shard.tables import SYLLABLE_SHIFT, Tables
 
-__all__ = ["Page", "Segment", "build_segment", "merge_segments"]
+__all__ = ["Codes", "Page", "Segment", "build_segment", "merge_segments"]
+
+
+@dataclass(frozen=True, slots=True)
+class Codes:
+    """A set of codes of one segment."""
+
+    ranges: tuple[tuple[int, int], ...]  # half-open, sorted, disjoint
+    mask: Array  # bool for every code
+    weight: int  # lists that begin with one of these: how frequent they are, roughly
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +46,9 @@ class Segment:
     head_documents: Array  # documents that carry a title or a heading
     head_words: Array  # their titles and headings, one after another
     head_at: Array  # where each one's part begins, and the end
+    resolved: dict[object, Codes] = field(  # cells that were asked for, see match.resolve
+        default_factory=dict, repr=False, compare=False
+    )
 
     @classmethod
     def open(cls, buffer: Buffer, tables: Tables) -> Self:

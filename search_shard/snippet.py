@@ -9,10 +9,10 @@ import numpy as np
 
 from protocol.limits import SNIPPET_CHARS
 from search_shard.blocks import Array
-from search_shard.match import Codes, asked, resolve, scan, widened
+from search_shard.match import asked, resolve, scan, widened
 from search_shard.query import NEAR, WHYS, Phrase, Query
 from search_shard.rank import Hit
-from search_shard.segment import Segment
+from search_shard.segment import Codes, Segment
 
 _LEAD = SNIPPET_CHARS // 4  # characters shown before the first match
 _MARKS_MAX = 20

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from search_shard import match
 from search_shard.match import (
-    Codes,
     Late,
     asked,
     find_in_heads,
@@ -23,7 +22,7 @@ from search_shard.match import (
     widened,
 )
 from search_shard.query import Choice, Phrase, parse_query
-from search_shard.segment import Segment
+from search_shard.segment import Codes, Segment
 from search_shard.tables import Tables
 from tests.unit.search_shard.pages import never, page, segment_of
 
