@@ -35,6 +35,7 @@ class Screen:
 
     steps: list[Json] = field(default_factory=list)
     checks: list[Json] = field(default_factory=list)
+    broken: bool = False  # a step could not be shown at all: what follows builds on it
 
     @property
     def ok(self) -> bool:
@@ -42,12 +43,13 @@ class Screen:
 
     @contextmanager
     def step(self, code: str, zh: str, en: str) -> Iterator[None]:
-        """A part of the show, timed.  What breaks in it is a check that did not hold."""
+        """A part of the show, timed.  If it breaks off, that is a check that did not hold."""
         console.print(f"\n[bold]▍{zh}[/] [dim]{en}[/]", highlight=False)
         started = time.monotonic()
         try:
             yield
-        except (FangzhiError, TimeoutError, KeyError) as error:
+        except (FangzhiError, ExceptionGroup, KeyError, IndexError, OSError) as error:
+            self.broken = True
             self.check(code, zh, en, False, error=f"{type(error).__name__}: {error}")
         seconds = round(time.monotonic() - started, 2)
         self.steps.append({"code": code, "zh": zh, "en": en, "seconds": seconds})

@@ -31,6 +31,7 @@ Json = dict[str, Any]
 INTERRUPTED: Final = 130
 # (code, 中文, English, what to do)
 _ACTS: Final = (
+    ("roster", "成员", "members", acts.show_network),
     ("report", "报送", "reporting", acts.report),
     ("own", "报送即检", "found by its own office", acts.show_own),
     ("review", "审核", "review by the tier above", acts.review),
@@ -94,10 +95,11 @@ async def demo(arguments: argparse.Namespace) -> tuple[int, Json]:
 async def _show(arguments: argparse.Namespace, screen: Screen, network: Network) -> None:
     random = SystemRandom()
     packages: list[Package] = []
+    corpus = arguments.corpus or ""
+    count = plan.count_of(arguments.offices, corpus)  # a corpus that cannot be read founds nothing
     with screen.step("found", "建网", "founding"), screen.bars() as bars:
-        corpus = arguments.corpus or ""
         homes = bars.add("建立节点 homes", 2 * len(network.places))
-        books = bars.add("编制卷册 packages", plan.count_of(arguments.offices, corpus))
+        books = bars.add("编制卷册 packages", count)
         where = network.folder / "packages"
         task = asyncio.current_task()
         assert task is not None
@@ -114,11 +116,9 @@ async def _show(arguments: argparse.Namespace, screen: Screen, network: Network)
             await network.found(homes)
             packages = await making
     stage = Stage(screen, network, packages, random, arguments.offices == "all")
-    with screen.step("roster", "成员", "members"):
-        await acts.show_network(stage)
     for code, zh, en, act in _ACTS:
-        if not screen.ok:
-            return  # what follows builds on what failed
+        if screen.broken:
+            return
         with screen.step(code, zh, en):
             await act(stage)
 
