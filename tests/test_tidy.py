@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from node.cli.main import make_parser
 from protocol import errors
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -167,3 +168,22 @@ def test_the_glossary_says_each_word_once() -> None:
             owners[word] = number
     assert owners
     complain("one word, one row, with its English", places)
+
+
+def test_readme_names_every_command_and_option() -> None:
+    parser = make_parser()
+    commands = next(
+        action.choices for action in parser._actions if isinstance(action.choices, dict)
+    )
+    overview = (ROOT / "README.md").read_text("utf-8").split("```")
+    listed = "\n".join(block for block in overview if block.startswith("\nfangzhi demo"))
+    missing = [name for name in commands if f"fangzhi {name}" not in listed]
+    missing += [
+        f"{name} {action.option_strings[-1]}"
+        for name, command in commands.items()
+        for action in command._actions
+        if action.option_strings
+        and action.dest not in ("help", "json", "token")
+        and not any(option in listed for option in action.option_strings)
+    ]
+    assert not missing, f"README.md does not show {missing}"

@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import importlib
 import json
+import signal
 import sys
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
@@ -46,7 +47,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """Every command and option; the README's overview is this, and a test compares them."""
+    """Every command and option; a test holds the README's overview against it."""
     parser = argparse.ArgumentParser(
         prog="fangzhi", description="方志联邦档案节点 · a federated archive of chronicle offices"
     )
@@ -175,6 +176,8 @@ def main(arguments: list[str] | None = None) -> int:
         status, result = _failed(_first(known))
     except KeyboardInterrupt:
         return 130
+    except asyncio.CancelledError:
+        return 143
     except BrokenPipeError:
         return 141
     if parsed.json:
@@ -186,6 +189,9 @@ def _run_loop(
     run: Callable[[argparse.Namespace], Awaitable[tuple[int, Json]]], parsed: argparse.Namespace
 ) -> tuple[int, Json]:
     async def command() -> tuple[int, Json]:
+        task = asyncio.current_task()
+        if task is not None and sys.platform != "win32":  # so that what it started is ended too
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         return await run(parsed)
 
     if parsed.command == "serve" and sys.platform != "win32":
