@@ -13,7 +13,7 @@ from node.demo.network import Place
 from node.demo.plan import LATE, PASSED, VICTIM, Package
 from node.demo.screen import Broken, until
 from node.demo.stage import Stage, hits_of, search
-from protocol.errors import FangzhiError, Forbidden, Missing
+from protocol.errors import FangzhiError, Forbidden, Missing, Unavailable
 
 Json = dict[str, Any]
 
@@ -287,8 +287,14 @@ async def show_withdrawn(stage: Stage) -> None:
     await network.good("withdraw", owner.home, package.item, "--reason", "内容有误，核实后再发布")
     gone: dict[str, float] = {}
 
+    async def left_at(place: Place) -> list[str]:
+        try:
+            return await traces(place)
+        except Unavailable as error:  # a relay broken off half-way: not gone for sure, ask again
+            return [str(error)]
+
     async def vanish(place: Place) -> None:
-        while await traces(place):
+        while await left_at(place):
             if time.monotonic() - started > 3 * WITHDRAWN_SECONDS_MAX:
                 return
             await asyncio.sleep(0.1)

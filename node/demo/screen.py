@@ -50,7 +50,7 @@ class Screen:
             yield
         except (FangzhiError, ExceptionGroup, KeyError, IndexError, OSError) as error:
             self.broken = True
-            self.check(code, zh, en, False, error=f"{type(error).__name__}: {error}")
+            self.check(code, zh, en, False, error="; ".join(_causes(error)))
         seconds = round(time.monotonic() - started, 2)
         self.steps.append({"code": code, "zh": zh, "en": en, "seconds": seconds})
         console.print(f"  [dim]{seconds} s[/]", highlight=False)
@@ -118,3 +118,10 @@ async def until(what: str, holds: Callable[[], Any], seconds: float, every_s: fl
             raise Broken("demo", what, f"not within {seconds} s")
         await asyncio.sleep(every_s)
     return round(time.monotonic() - started, 2)
+
+
+def _causes(error: BaseException) -> list[str]:
+    """What went wrong, in words; a group of errors is each of its members."""
+    if isinstance(error, BaseExceptionGroup):
+        return [cause for member in error.exceptions for cause in _causes(member)]
+    return [f"{type(error).__name__}: {error}"]
