@@ -13,7 +13,7 @@ from node.demo.network import Place
 from node.demo.plan import LATE, PASSED, VICTIM, Package
 from node.demo.screen import Broken, until
 from node.demo.stage import Stage, hits_of, search
-from protocol.errors import FangzhiError, Forbidden, Missing, Unavailable
+from protocol.errors import FangzhiError, Forbidden, Missing
 
 Json = dict[str, Any]
 
@@ -290,7 +290,7 @@ async def show_withdrawn(stage: Stage) -> None:
     async def left_at(place: Place) -> list[str]:
         try:
             return await traces(place)
-        except Unavailable as error:  # a relay broken off half-way: not gone for sure, ask again
+        except FangzhiError as error:  # a relay broken off half-way: not gone for sure, ask again
             return [str(error)]
 
     async def vanish(place: Place) -> None:
