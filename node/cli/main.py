@@ -15,7 +15,6 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, Final
 
 from node.hands.processor import prefer_fast_sort
@@ -220,10 +219,6 @@ def _first(group: BaseExceptionGroup[FangzhiError]) -> FangzhiError:
 def say(text: str) -> None:
     """A line for people."""
     print(text, file=sys.stderr)
-
-
-def absolute(path: str) -> str:
-    return str(Path(path).absolute())
 
 
 if __name__ == "__main__":

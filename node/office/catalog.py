@@ -8,7 +8,7 @@ its bytes are).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
@@ -99,6 +99,15 @@ async def read_whole(blobs: BlobStore, blob: BlobId, bytes_max: int) -> bytes:
     if len(data) > bytes_max or BlobId.of(data) != blob:
         raise Corrupt(f"file {blob.short}", "the stored content", "another")
     return data
+
+
+async def put_bytes(blobs: BlobStore, data: bytes) -> BlobId:
+    """Store a small blob; durable when this returns."""
+
+    async def once() -> AsyncIterator[bytes]:
+        yield data
+
+    return await blobs.put(once())
 
 
 async def note_blob(

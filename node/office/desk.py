@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ledger import views
@@ -11,7 +11,7 @@ from ledger.roster import Roster
 from ledger.views import ItemView
 from node.hands.keys import OfficeKeys
 from node.hands.world import World
-from node.office.catalog import note_blob
+from node.office.catalog import note_blob, put_bytes
 from node.office.sequencer import Sequencer
 from protocol.errors import DecodeError, Forbidden, Rejected
 from protocol.ids import BlobId, EventRef, OfficeCode
@@ -88,11 +88,7 @@ class Desk:
         if not 0 < len(reason.strip()) <= REASON_CHARS_MAX:
             raise DecodeError("reason", f"1 to {REASON_CHARS_MAX} characters", len(reason))
         data = encode_reason(self._world.rng.random_bytes(16).hex(), reason)
-
-        async def once() -> AsyncIterator[bytes]:
-            yield data
-
-        blob = await self._world.blobs.put(once())
+        blob = await put_bytes(self._world.blobs, data)
         await note_blob(self._world.state, self._world.blobs, item, "report", blob)
         return blob
 

@@ -20,7 +20,7 @@ from node.hands.ingest.findings import Finding, Inspection, finding
 from node.hands.ingest.package import check_package
 from node.hands.keys import OfficeKeys
 from node.hands.world import World
-from node.office.catalog import BLOB, find, note_blob, uses
+from node.office.catalog import BLOB, find, note_blob, put_bytes, uses
 from node.office.sequencer import Sequencer
 from protocol.errors import DecodeError, Forbidden, Full, Missing, Rejected
 from protocol.ids import BlobId, EventRef, ItemId, OfficeCode, RootHash, mint_item, parse_item
@@ -207,11 +207,11 @@ class Intake:
     ) -> tuple[object, ...]:
         """Store manifest, report and pages, and note what every file is for: the event bodies."""
         blobs, state = self._world.blobs, self._world.state
-        manifest_id = await blobs.put(_once(manifest.encoded()))
+        manifest_id = await put_bytes(blobs, manifest.encoded())
         await note_blob(state, blobs, item, "manifest", manifest_id)
         report = {"format": REPORT_FORMAT, "salt": self._salt()}
-        report_id = await blobs.put(
-            _once(encode_json({**report, "findings": list(map(shown, findings))}))
+        report_id = await put_bytes(
+            blobs, encode_json({**report, "findings": list(map(shown, findings))})
         )
         await note_blob(state, blobs, item, "report", report_id)
         for file in manifest.files:
@@ -233,7 +233,7 @@ class Intake:
         if pages:
             lines = list(encode_pages(self._salt(), item, pages))
             data = b"".join(line + b"\n" for line in lines)
-            pages_id = await blobs.put(_once(data))
+            pages_id = await put_bytes(blobs, data)
             await note_blob(state, blobs, item, "pages", pages_id)
             root = RootHash(root_of([leaf_hash(line) for line in lines]))
             bodies.append(TextDerive(item, manifest_id, len(pages), root, pages_id, len(data)))
@@ -321,10 +321,6 @@ async def _exactly(body: AsyncIterator[bytes], size: int, file: Json) -> AsyncIt
         yield chunk
     if got != size:
         raise DecodeError(where, f"{size} bytes as announced (send the file again)", got)
-
-
-async def _once(data: bytes) -> AsyncIterator[bytes]:
-    yield data
 
 
 def _list(request: Json, name: str) -> list[Any]:
