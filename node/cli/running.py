@@ -154,7 +154,7 @@ async def running(home: Home, config: NodeConfig) -> AsyncIterator[Node]:
             await _until(ready, task)
             with suppress(TimeoutError):  # what was taken down meanwhile must not be shown first
                 async with asyncio.timeout(CATCH_UP_SECONDS_MAX if node.has_parents else 0):
-                    await node.replicator.caught_up()
+                    await node.replicator.catchup.caught_up()
             await _listen(closing, home, config, service)
             user = asyncio.current_task()
             assert user is not None

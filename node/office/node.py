@@ -163,7 +163,7 @@ class Node:
         handlers.update(
             {
                 "log.note": self.replicator.on_note,
-                "log.entries": self.replicator.on_entries,
+                "log.entries": self.replicator.catchup.on_entries,
                 "log.heads": self.replicator.on_heads,
                 "blob.read": self.custodian.on_read,
                 "search": self.searcher.on_search,

@@ -1,9 +1,9 @@
 """Every log at every node: gossip of checkpoints, catching up, co-signing.
 
 The unit of gossip is the newest checkpoint note of a log with every cosignature known.  A note of
-a size we have is merged into ours; a longer one makes us fetch the missing entries from whoever
-told us, each part verified against the signed checkpoint before it is stored; then the offices
-hosted here that are witnesses of that log co-sign, and the joined note goes on to our other peers.
+a size we have is merged into ours; a longer one makes us catch up (:mod:`node.office.catchup`);
+then the offices hosted here that are witnesses of that log co-sign, and the joined note goes on to
+our other peers.
 Since joining is commutative and idempotent, lost, repeated or reordered gossip does no harm, and
 heads are compared now and then to heal what was lost.
 
@@ -31,16 +31,15 @@ from ledger.checkpoint import (
 from ledger.note import Note, NoteKey, parse_note
 from ledger.roster import Genesis, Roster
 from node.hands.keys import OfficeKeys
+from node.office.catchup import Catchup
 from node.office.links import Links, Peer
 from node.office.sequencer import Sequencer
 from protocol.canonical import encode
-from protocol.errors import FangzhiError, ForkError, ProofError, WireError
+from protocol.errors import FangzhiError, ForkError, ProofError
 from protocol.ids import BlobId, OfficeCode
-from protocol.limits import CHUNK_BYTES
-from protocol.messages import Ack, Advert, Entries, EntriesAsk, HeadLine, Heads, HeadsAsk
+from protocol.messages import Ack, Advert, HeadLine, Heads, HeadsAsk
 from protocol.ports import Clock, KeyValueStore, Reader, Writer
 
-ENTRIES_ASKED_MAX = 256
 NO_NOTE = bytes(32)
 
 
@@ -75,15 +74,11 @@ class Replicator:
         self._links = links
         self._sequencer = sequencer
         self._roster = roster
-        self._grown = grown
         self._pace = pace
+        self.catchup = Catchup(store, genesis.province, links, grown, self._reached, pace.request_s)
         self._dirty: set[OfficeCode] = set()
         self._wake = asyncio.Event()
         self._told: dict[str, dict[OfficeCode, bytes]] = {}  # peer -> code -> SHA-256 of note
-        self._longer: dict[OfficeCode, tuple[int, bytes, str]] = {}  # size, note, peer
-        self._catch_up = asyncio.Event()
-        self._promised: dict[OfficeCode, int] | None = None  # sizes at the peer first compared with
-        self._news = asyncio.Event()
         self._compared: dict[str, float] = {}  # peer -> when
         with store.read() as reader:
             self.quarantined = {OfficeCode(key[:6].decode()) for key, _ in reader.scan("evidence")}
@@ -99,18 +94,6 @@ class Replicator:
         await self._learn(ask.office, ask.note, peer.key)
         return Ack()
 
-    async def on_entries(self, _peer: Peer, ask: EntriesAsk) -> Entries:
-        with self._store.read() as reader:
-            size = logbook.head(reader, ask.office).size
-            if not ask.start <= ask.end <= ask.size <= size:
-                raise WireError("log.entries", f"start ≤ end ≤ size ≤ {size}", repr(ask))
-            end = min(ask.end, ask.start + ENTRIES_ASKED_MAX)
-            entries = logbook.entries(reader, ask.office, ask.start, end)
-            entries = _fitting(entries, CHUNK_BYTES)
-            end = ask.start + len(entries)
-            proof = logbook.prove_consistency(reader, ask.office, end, ask.size)
-        return Entries(entries, tuple(proof))
-
     async def on_heads(self, _peer: Peer, _ask: HeadsAsk) -> Heads:
         with self._store.read() as reader:
             return Heads(tuple(self._head_line(reader, code) for code in self._known_codes()))
@@ -120,7 +103,7 @@ class Replicator:
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._gossip())
-            group.create_task(self._fill())
+            group.create_task(self.catchup.run())
             group.create_task(self._compare())
 
     def changed(self, code: OfficeCode) -> None:
@@ -133,8 +116,8 @@ class Replicator:
         for code in self._known_codes():
             with self._store.read() as reader:
                 note = reader.get("note", code.encode())
-            if note is not None and await self._store.write(partial(self._merge_in, code, note)):
-                self.changed(code)
+            if note is not None:
+                await self._reached(code, note)
         self._compared.clear()
 
     async def _gossip(self) -> None:
@@ -174,16 +157,6 @@ class Replicator:
             await asyncio.gather(*(self._compare_with(key) for key in due))
             await asyncio.sleep(min(self._pace.sync_s, self._pace.gossip_s))
 
-    async def caught_up(self) -> None:
-        """Wait until a peer was compared with, and everything that it has is here."""
-        while self._promised is None or self._behind(self._promised):
-            self._news.clear()
-            await self._news.wait()
-
-    def _behind(self, promised: Mapping[OfficeCode, int]) -> bool:
-        with self._store.read() as reader:
-            return any(logbook.head(reader, code).size < size for code, size in promised.items())
-
     async def _compare_with(self, peer: str) -> None:
         try:
             answer = await self._ask(peer, "log.heads", HeadsAsk())
@@ -191,9 +164,7 @@ class Replicator:
             return
         assert isinstance(answer, Heads)
         theirs = {line.office: line for line in answer.heads}
-        if self._promised is None:
-            self._promised = {line.office: line.size for line in answer.heads}
-            self._news.set()
+        self.catchup.promised({line.office: line.size for line in answer.heads})
         behind = []
         with self._store.read() as reader:
             for code in self._known_codes():
@@ -216,23 +187,6 @@ class Replicator:
         for office in self._links.offices_of(peer):
             gate.hear(roster, office, their_size, our_size)
 
-    async def _fill(self) -> None:
-        """Fetch what longer notes promise, one log after the other."""
-        while True:
-            await self._catch_up.wait()
-            self._catch_up.clear()
-            while self._longer:
-                code = min(self._longer, key=lambda c: (c != self._genesis.province, c))
-                _, note, peer = self._longer.pop(code)
-                try:
-                    await self._fetch(code, note, peer)
-                except (ProofError, WireError) as error:
-                    self._links.count(error.code)
-                except FangzhiError:
-                    pass  # gone, or busy: comparing heads will bring it again
-                finally:
-                    self._news.set()
-
     # learning
 
     async def _learn(self, code: OfficeCode, note: bytes, peer: str) -> None:
@@ -253,26 +207,11 @@ class Replicator:
             if code in self._keys:
                 self._sequencer.gates[code].outgrown(checkpoint.size)
                 self._compared.clear()
-            if checkpoint.size > self._longer.get(code, (0, b"", ""))[0]:
-                self._longer[code] = (checkpoint.size, note, peer)
-                self._catch_up.set()
-        elif await self._store.write(partial(self._merge_in, code, note)):
-            self.changed(code)
+            self.catchup.longer(code, checkpoint.size, note, peer)
+        else:
+            await self._reached(code, note)
 
-    async def _fetch(self, code: OfficeCode, note: bytes, peer: str) -> None:
-        checkpoint = parse_checkpoint(note)
-        while True:
-            with self._store.read() as reader:
-                start = logbook.head(reader, code).size
-            if start >= checkpoint.size:
-                break
-            ask = EntriesAsk(code, start, checkpoint.size, checkpoint.size)
-            answer = await self._ask(peer, "log.entries", ask)
-            assert isinstance(answer, Entries)
-            if not answer.entries:
-                raise WireError(f"log.entries {code}", "at least one entry", "none")
-            await self._store.write(partial(_extend, code, start, answer, checkpoint))
-            self._grown(code)
+    async def _reached(self, code: OfficeCode, note: bytes) -> None:
         if await self._store.write(partial(self._merge_in, code, note)):
             self.changed(code)
 
@@ -373,18 +312,3 @@ class Replicator:
 
     async def _ask(self, peer: str, method: str, body: object) -> object:
         return await self._links.ask_peer(peer, method, body, self._pace.request_s)
-
-
-def _extend(
-    code: OfficeCode, start: int, got: Entries, checkpoint: Checkpoint, writer: Writer
-) -> None:
-    logbook.append_verified(writer, code, start, got.entries, checkpoint, proof=got.proof)
-
-
-def _fitting(entries: tuple[bytes, ...], bytes_max: int) -> tuple[bytes, ...]:
-    total = 0
-    for count, entry in enumerate(entries):
-        total += len(entry) + 5
-        if total > bytes_max and count:
-            return entries[:count]
-    return entries

@@ -220,7 +220,7 @@ def test_what_peers_ask_is_bounded(play: Play) -> None:
         node = town.node(PROVINCE)
         peer = peer_of(node, CITY)
         size = node.log_size(PROVINCE)
-        answer = await node.replicator.on_entries(peer, EntriesAsk(PROVINCE, 0, size, size))
+        answer = await node.replicator.catchup.on_entries(peer, EntriesAsk(PROVINCE, 0, size, size))
         assert len(answer.entries) == size
         for ask in (
             EntriesAsk(PROVINCE, 2, 1, size),
@@ -229,7 +229,7 @@ def test_what_peers_ask_is_bounded(play: Play) -> None:
             EntriesAsk(OfficeCode("999999"), 0, 1, 1),
         ):
             with pytest.raises(WireError, match="start ≤ end"):
-                await node.replicator.on_entries(peer, ask)
+                await node.replicator.catchup.on_entries(peer, ask)
         heads = await node.replicator.on_heads(peer, HeadsAsk())
         lines = {line.office: line for line in heads.heads}
         assert lines[PROVINCE].note == BlobId.of(note_of(node, PROVINCE)).raw
