@@ -63,3 +63,15 @@ def progress_bar() -> Progress:
         disable=not sys.stderr.isatty(),
         transient=True,
     )
+
+
+def bytes_of(path: str) -> bytes:
+    """A small file that the user named.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise ConfigError(path, "a readable file", error.strerror) from error
