@@ -174,6 +174,21 @@ def verify_inclusion(
     _check_same(root, node, "inclusion proof")
 
 
+def prefix_root(leaf: bytes, index: int, size: int, proof: Sequence[bytes]) -> bytes:
+    """The root of the first ``index + 1`` leaves, from the inclusion proof of the last of them.
+
+    The hashes left of its path are the tree before it; the proof must have been verified.
+    """
+    place, last, node = index, size - 1, leaf
+    for sibling in proof:
+        if place & 1 or place == last:
+            node = node_hash(sibling, node)
+            while place and not place & 1:
+                place, last = place >> 1, last >> 1
+        place, last = place >> 1, last >> 1
+    return node
+
+
 def verify_consistency(
     size1: int, root1: bytes, size2: int, root2: bytes, proof: Sequence[bytes]
 ) -> None:
