@@ -113,6 +113,7 @@ def line(item: str) -> ItemLine:
         files=2,
         file_bytes=len(OPEN_FILE) + 3 * 1024**2,
         holders=("320000", "320500", "320582"),
+        witnessed_by=() if item == HIDDEN else ("320000", "320500"),
     )
 
 
@@ -177,6 +178,7 @@ class FakeService:
             log_index=17,
             seq=2,
             public=True,
+            witnessed_by=("320000", "320500"),
         )
         second = replace(
             hit,
@@ -235,7 +237,7 @@ class FakeService:
             event("review.accept", "320500", "苏州市", 41, witnessed=False),
         )
         found = (Finding("Q012", "note", FILE_NAME, "字体未全部嵌入。", "Not all fonts embedded."),)
-        return ItemAnswer(shown, MANIFEST, record, files, events, found, witnessed=True)
+        return ItemAnswer(shown, MANIFEST, record, files, events, found)
 
     def items(self, office: str | None, asker: Asker, after: str, limit: int) -> list[ItemLine]:
         if office not in (None, "320582"):
@@ -260,6 +262,7 @@ class FakeService:
             "卷二 自然环境",
             HOSTILE if item == STRANGE else PAGES[seq - 1],
             OPEN_SHA,
+            shown.witnessed_by,
         )
 
     def offices(self) -> list[OfficeLine]:

@@ -85,7 +85,7 @@ async def show_restarted(stage: Stage, late: Package) -> None:
 
     async def witnessed() -> bool:
         answer = await victim.get(f"/api/v1/items/{late.item}", staff=True)
-        return bool(answer["witnessed"])
+        return bool(answer["line"]["witnessed_by"])
 
     seconds = await until("the last report to be witnessed", witnessed, BACK_SECONDS_MAX)
     stage.screen.check(

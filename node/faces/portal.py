@@ -92,6 +92,7 @@ async def home(request: web.Request) -> web.Response:
     values = {
         "network": request.app[FACE].network(),
         "provinces": tree(offices),
+        "names": office_names(request),
         "items": service.items(None, asker_of(request), "", HOME_ITEMS),
     }
     return render(request, "home.html", values)
@@ -124,6 +125,7 @@ async def search(request: web.Request) -> web.Response:
     values = {
         "query": query,
         "mode": mode,
+        "names": names,
         "answer": answer,
         "missing": [names.get(code, code) for code in answer.coverage.missing],
         "answerers": answerers(answer, names),
@@ -188,7 +190,7 @@ async def page(request: web.Request) -> web.Response:
     """GET /items/{item}/pages/{seq}: one page to read."""
     seq = integer(request.match_info["seq"], "page number", 1, SEQ_MAX)
     answer = await service_of(request).page(item_in(request), seq, asker_of(request))
-    return render(request, "page.html", {"answer": answer})
+    return render(request, "page.html", {"answer": answer, "names": office_names(request)})
 
 
 async def network(request: web.Request) -> web.Response:

@@ -35,6 +35,7 @@ class Hit:
     log_index: int
     seq: int  # of the page in its item, from 1
     public: bool
+    witnessed_by: tuple[str, ...]  # of the upload; empty while pending
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class EventLine:
     index: int
     leaf: str  # hexadecimal leaf hash
     time: int  # claimed, milliseconds
-    witnessed_by: tuple[str, ...]  # codes; empty while pending
+    witnessed_by: tuple[str, ...]  # codes, names of outside witnesses; empty while pending
     reason: str  # "" when there is none or the asker may not read it
 
 
@@ -105,6 +106,7 @@ class ItemLine:
     files: int
     file_bytes: int
     holders: tuple[str, ...]
+    witnessed_by: tuple[str, ...]  # of the upload; empty while pending
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,6 @@ class ItemAnswer:
     files: tuple[FileLine, ...]
     events: tuple[EventLine, ...]
     findings: tuple[Finding, ...]
-    witnessed: bool  # whether the upload event is witnessed
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,7 @@ class PageAnswer:
     section: str
     text: str
     file: str
+    witnessed_by: tuple[str, ...]  # of the upload; empty while pending
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from node.office.searcher import Searcher
 from node.office.sequencer import Sequencer
 from node.office.upkeep import Upkeep
 from node.office.witness import Witness
+from node.office.witnessing import Witnessing
 from protocol.errors import Forbidden, Full, Missing, Unavailable
 from protocol.handshake import Identity
 from protocol.ids import OfficeCode
@@ -73,6 +74,7 @@ class Node:
         self._roster_news = asyncio.Event()
         self.folding = Folding(world.ledger, world.state, self.genesis)
         handlers: dict[str, Handler] = {}
+        self.witnessing = Witnessing(self.genesis, self._roster)
         self.links = Links(
             world.wire,
             world.rng,
@@ -118,6 +120,7 @@ class Node:
         )
         self.searcher = Searcher(
             world.state,
+            world.ledger,
             world.work,
             self.indexer,
             tables,
@@ -125,6 +128,7 @@ class Node:
             self.links,
             self._roster,
             self._reachable,
+            self.witnessing,
             config.search.deadline_ms / 1000,
             config.search.hedge_ms / 1000,
         )
@@ -132,7 +136,9 @@ class Node:
             world, keys, self.sequencer, config.store.reserve_mib * MiB, self.custodian.look_at
         )
         self.desk = Desk(world, keys, self.sequencer, self._roster)
-        self.reading = Reading(world, self.genesis, keys, self.links, self.custodian, self._roster)
+        self.reading = Reading(
+            world, keys, self.links, self.custodian, self._roster, self.witnessing
+        )
         self.notary = Notary(
             world.ledger,
             world.state,

@@ -7,10 +7,8 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Any
 
 from ledger import logbook, views
-from ledger.checkpoint import parse_checkpoint
-from ledger.note import parse_note
 from ledger.rights import decide
-from ledger.roster import Genesis, Roster
+from ledger.roster import Roster
 from ledger.views import Fact, ItemView
 from node.hands.keys import OfficeKeys
 from node.hands.world import World
@@ -28,6 +26,7 @@ from node.office.catalog import find, read_small, read_whole, record, records_of
 from node.office.custodian import Custodian
 from node.office.links import Links
 from node.office.shelf import Shelf
+from node.office.witnessing import Witnessing
 from protocol.errors import DecodeError, FangzhiError, Forbidden, Missing
 from protocol.ids import BlobId, OfficeCode, parse_item, parse_office
 from protocol.limits import CHUNK_BYTES, PAGES_BLOB_BYTES_MAX
@@ -43,20 +42,19 @@ class Reading:
     def __init__(
         self,
         world: World,
-        genesis: Genesis,
         keys: Mapping[OfficeCode, OfficeKeys],
         links: Links,
         custodian: Custodian,
         roster: Callable[[], Roster],
+        witnessing: Witnessing,
     ) -> None:
         self._world = world
-        self._genesis = genesis
         self._keys = keys
         self._links = links
         self._custodian = custodian
         self._roster = roster
         self.shelf = Shelf(world.state)
-        self._witness_names: tuple[Roster, dict[str, OfficeCode]] | None = None
+        self._witnessing = witnessing
 
     # items
 
@@ -70,28 +68,26 @@ class Reading:
             manifest = record(reader, view.manifest)
             facts = views.facts(reader, view.item)
             events = tuple(self._event_line(ledger, fact, view, asker) for fact in facts)
-            upload = view.upload
-            covered, _ = self.witnessed(ledger, upload.origin)
+            line = self._line(ledger, view, manifest)
         return ItemAnswer(
-            line=self._line(view, manifest),
+            line=line,
             manifest=view.manifest.hex,
             record=manifest.record if manifest else {},
             files=self._file_lines(manifest),
             events=events,
             findings=self._findings(view, asker),
-            witnessed=covered > upload.index,
         )
 
     def items(self, office: str | None, asker: Asker, after: str, limit: int) -> list[ItemLine]:
         """Newest first; the public sees only what is public."""
         lines: list[ItemLine] = []
-        with self._world.state.read() as reader:
+        with self._world.state.read() as reader, self._world.ledger.read() as ledger:
             for item in self.shelf.newest(office or "", after):
                 if len(lines) == limit:
                     break
                 view = find(reader, item)
                 if view is not None and (view.public or self._may(view, asker, "record")):
-                    lines.append(self._line(view, record(reader, view.manifest)))
+                    lines.append(self._line(ledger, view, record(reader, view.manifest)))
         return lines
 
     async def page(self, item: str, seq: int, asker: Asker) -> PageAnswer:
@@ -101,9 +97,10 @@ class Reading:
             Missing: no such page.
             Unavailable: nobody who has the text can be reached.
         """
-        with self._world.state.read() as reader:
+        with self._world.state.read() as reader, self._world.ledger.read() as ledger:
             view = self._view(reader, item, asker, "page_text")
             manifest = record(reader, view.manifest)
+            witnesses = self._witnessing.of(ledger, view.upload.origin, view.upload.index)
         if view.pages_blob is None or not 1 <= seq <= view.pages:
             raise Missing(f"page {seq} of {item}", f"1 to {view.pages}", seq)
         data = await self._whole(view, view.pages_blob)
@@ -119,6 +116,7 @@ class Reading:
             section=page.section,
             text=page.text,
             file=page.file,
+            witnessed_by=witnesses,
         )
 
     # files
@@ -176,23 +174,6 @@ class Reading:
                 for member in roster.active()
             ]
 
-    def witnessed(self, ledger: Reader, code: str) -> tuple[int, tuple[str, ...]]:
-        """How far the witness policy holds for a log, and which offices signed that checkpoint."""
-        note = ledger.get("witnessed", code.encode())
-        if note is None:
-            return 0, ()
-        names = self._names()
-        signers = [names[s.name] for s in parse_note(note).signatures if s.name in names]
-        return parse_checkpoint(note).size, tuple(sorted(signers))
-
-    def _names(self) -> dict[str, OfficeCode]:
-        """Office codes by the key name of their witness, for the roster of now."""
-        roster = self._roster()
-        if self._witness_names is None or self._witness_names[0] is not roster:
-            names = {m.witness_name(self._genesis): m.code for m in roster.active()}
-            self._witness_names = (roster, names)
-        return self._witness_names[1]
-
     def checkpoint(self, code: str) -> bytes:
         with self._world.ledger.read() as reader:
             note = reader.get("note", parse_office(code).encode())
@@ -232,7 +213,7 @@ class Reading:
             return True
         return False
 
-    def _line(self, view: ItemView, manifest: Manifest | None) -> ItemLine:
+    def _line(self, ledger: Reader, view: ItemView, manifest: Manifest | None) -> ItemLine:
         title = manifest.title if manifest else ""
         return ItemLine(
             item=view.item,
@@ -247,6 +228,7 @@ class Reading:
             files=view.files,
             file_bytes=view.file_bytes,
             holders=view.holders,
+            witnessed_by=self._witnessing.of(ledger, view.upload.origin, view.upload.index),
         )
 
     def _name(self, code: str) -> str:
@@ -254,7 +236,6 @@ class Reading:
         return member.name if member else code
 
     def _event_line(self, ledger: Reader, fact: Fact, view: ItemView, asker: Asker) -> EventLine:
-        covered, signers = self.witnessed(ledger, fact.ref.origin)
         return EventLine(
             kind=fact.kind,
             office=fact.ref.origin,
@@ -262,7 +243,7 @@ class Reading:
             index=fact.ref.index,
             leaf=fact.ref.leaf.hex,
             time=fact.time,
-            witnessed_by=signers if covered > fact.ref.index else (),
+            witnessed_by=self._witnessing.of(ledger, fact.ref.origin, fact.ref.index),
             reason=self._reason(fact, view, asker),
         )
 
@@ -312,7 +293,7 @@ class Reading:
         self, state: Reader, ledger: Reader, code: OfficeCode, roster: Roster, live: Iterable[str]
     ) -> OfficeLine:
         member = roster.member(code)
-        covered, signers = self.witnessed(ledger, code)
+        covered, signers = self._witnessing.covered(ledger, code)
         return OfficeLine(
             code=code,
             name=member.name,

@@ -20,6 +20,7 @@ from node.office.catalog import find
 from node.office.fanout import fan_out
 from node.office.indexer import Indexer
 from node.office.links import Links, Peer
+from node.office.witnessing import Witnessing
 from protocol.canonical import Value
 from protocol.errors import DecodeError, FangzhiError
 from protocol.ids import OfficeCode
@@ -43,6 +44,7 @@ class Searcher:
     def __init__(
         self,
         state: KeyValueStore,
+        ledger: KeyValueStore,
         work: BlockingWork,
         indexer: Indexer,
         tables: Tables,
@@ -50,10 +52,12 @@ class Searcher:
         links: Links,
         roster: Callable[[], Roster],
         reachable: Callable[[OfficeCode], bool],
+        witnessing: Witnessing,
         deadline_s: float,
         hedge_s: float,
     ) -> None:
         self._state = state
+        self._ledger = ledger
         self._work = work
         self._indexer = indexer
         self._tables = tables
@@ -61,6 +65,7 @@ class Searcher:
         self._links = links
         self._roster = roster
         self._reachable = reachable
+        self._witnessing = witnessing
         self._deadline_s = deadline_s
         self._hedge_s = hedge_s
 
@@ -204,8 +209,9 @@ class Searcher:
 
     def _shown(self, hit: ShardHit) -> Hit:
         item = hit.item.partition("/")[0]
-        with self._state.read() as reader:
+        with self._state.read() as reader, self._ledger.read() as ledger:
             view = views.item(reader, item)
+            witnesses = self._witnessing.of(ledger, view.upload.origin, view.upload.index)
         return Hit(
             office=hit.office,
             office_name=self._roster().member(hit.office).name,
@@ -221,6 +227,7 @@ class Searcher:
             log_index=hit.log_index,
             seq=hit.seq,
             public=view.public,
+            witnessed_by=witnesses,
         )
 
 

@@ -89,7 +89,7 @@ class OfficeService:
                 gate[code] = "open" if door.is_open else f"waiting: {door.why_shut(size)}"
             for code in sorted({*node.folding.roster.members, *node.keys}):
                 size = logbook.head(ledger, code).size
-                logs[code] = (size, node.reading.witnessed(ledger, code)[0])
+                logs[code] = (size, node.witnessing.covered(ledger, code)[0])
             items: dict[str, int] = {}
             for code in node.keys:
                 for word, count in views.counts(state, code).items():

@@ -31,7 +31,7 @@ def test_a_clock_that_is_a_year_off_stops_nothing(play: Play, offset_ms: int) ->
         answer = await town.node(PROVINCE).searcher.search("虞山", "exact", 9, PUBLIC)
         assert [hit.item for hit in answer.hits] == [item]
         shown = town.node(PROVINCE).reading.item(item, PUBLIC)
-        assert shown.witnessed
+        assert shown.line.witnessed_by
         claimed = [event.time for event in shown.events if event.kind == "version.upload"]
         passed = [event.time for event in shown.events if event.kind == "review.accept"]
         assert abs((claimed[0] - passed[0]) - offset_ms) < 60_000
