@@ -39,7 +39,7 @@ class RootSignature:
 
 @dataclass(frozen=True, slots=True)
 class MemberAdmit:
-    """``member.admit``: an office joins (or comes back with new keys)."""
+    """``member.admit``: an office joins, or comes back after a closure with new keys."""
 
     code: str
     name: str
@@ -47,21 +47,114 @@ class MemberAdmit:
     parent: str  # "" for the province
     log_key: bytes
     witness_key: bytes
+    mirror_key: bytes
     event_key: bytes
     tls_pin: bytes  # SHA-256 of the peer listener's certificate (DER)
     peer_address: str  # host:port, "" when nobody can dial in
     web_url: str  # "" when it has no public window
+    turn: int  # how many changes of this office came before
+    signatures: tuple[RootSignature, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MemberRotate:
+    """``member.rotate``: other keys or addresses of an active office, whose log goes on."""
+
+    code: str
+    log_key: bytes
+    witness_key: bytes
+    mirror_key: bytes
+    event_key: bytes
+    tls_pin: bytes
+    peer_address: str
+    web_url: str
+    turn: int
     signatures: tuple[RootSignature, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class MemberRevoke:
-    """``member.revoke``: the keys of an office no longer count from this roster size on."""
+    """``member.revoke``: the keys of an office are closed at its last anchored checkpoint."""
 
     code: str
-    log_size: int  # of the revoked office's last anchored checkpoint
+    log_size: int
     log_root: RootHash
+    turn: int
     signatures: tuple[RootSignature, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MemberMove:
+    """``member.move``: an office stands under another parent, or has another name."""
+
+    code: str
+    parent: str
+    name: str
+    turn: int
+    signatures: tuple[RootSignature, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MemberAbolish:
+    """``member.abolish``: the state abolished the code; ``successor`` acts for its items."""
+
+    code: str
+    successor: str
+    log_size: int
+    log_root: RootHash
+    turn: int
+    signatures: tuple[RootSignature, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OutsideWitness:
+    """Somebody else's C2SP witness, such as an archive's or an audit office's."""
+
+    name: str  # in policy files
+    vkey: str  # verifier key of type 04
+    url: str  # below which ``add-checkpoint`` stands
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySet:
+    """``policy.set``: the next version of the witness policy of every log."""
+
+    version: int
+    city_county: int  # how many members must co-sign a city's or county's checkpoint
+    province: int  # how many the province's; 0: a majority of the cities
+    outside: tuple[OutsideWitness, ...]
+    outside_needed: int  # how many of ``outside`` too, for every log
+    signatures: tuple[RootSignature, ...]
+
+
+RosterChange = MemberAdmit | MemberRotate | MemberRevoke | MemberMove | MemberAbolish | PolicySet
+CHANGES: Final = (MemberAdmit, MemberRotate, MemberRevoke, MemberMove, MemberAbolish, PolicySet)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyEnroll:
+    """``key.enroll``: a named user's key may sign events of this log from the next index on."""
+
+    key: bytes  # public
+    person: BlobId  # of a salted blob that can be erased
+    roles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRetire:
+    """``key.retire``: a user's key may sign no more."""
+
+    key: bytes  # its id
+
+
+@dataclass(frozen=True, slots=True)
+class ForkReport:
+    """``fork.report``: this office holds evidence that the log of ``code`` forked."""
+
+    code: str
+    evidence: BlobId
+    size_a: int  # of the two checkpoints in the evidence
+    size_b: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +245,13 @@ class Anchor:
 
 KINDS: Final[dict[str, type[Any]]] = {
     "member.admit": MemberAdmit,
+    "member.rotate": MemberRotate,
     "member.revoke": MemberRevoke,
+    "member.move": MemberMove,
+    "member.abolish": MemberAbolish,
+    "policy.set": PolicySet,
+    "key.enroll": KeyEnroll,
+    "key.retire": KeyRetire,
     "version.upload": VersionUpload,
     "version.withdraw": VersionWithdraw,
     "text.derive": TextDerive,
@@ -161,6 +260,7 @@ KINDS: Final[dict[str, type[Any]]] = {
     "hold.take": HoldTake,
     "hold.lose": HoldLose,
     "anchor": Anchor,
+    "fork.report": ForkReport,
 }
 _KIND_OF: Final = {body: kind for kind, body in KINDS.items()}
 

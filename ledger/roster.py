@@ -137,6 +137,7 @@ class Member:
     parent: OfficeCode | None
     log_key: bytes
     witness_key: bytes
+    mirror_key: bytes
     event_key: bytes
     tls_pin: bytes
     peer_address: str
@@ -150,11 +151,21 @@ class Member:
     def witness_name(self, genesis: Genesis) -> str:
         return f"{genesis.origin(self.code)}/witness"
 
+    def mirror_name(self, genesis: Genesis) -> str:
+        return f"{genesis.origin(self.code)}/mirror"
+
     def log_note_key(self, genesis: Genesis) -> NoteKey:
         return log_key(genesis.origin(self.code), self.log_key)
 
     def witness_note_key(self, genesis: Genesis) -> NoteKey:
         return NoteKey(self.witness_name(genesis), COSIGNATURE_V1, self.witness_key)
+
+    def mirror_note_key(self, genesis: Genesis) -> NoteKey:
+        return NoteKey(self.mirror_name(genesis), COSIGNATURE_V1, self.mirror_key)
+
+    @property
+    def signing_keys(self) -> frozenset[bytes]:
+        return frozenset((self.log_key, self.witness_key, self.mirror_key, self.event_key))
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,11 +278,12 @@ class Roster:
             above = self.member(parent)
             if above.tier != _PARENT_TIER[body.tier] or above.revoked:
                 raise ProofError(where, f"an active {_PARENT_TIER[body.tier]} as parent", parent)
-        for key in (body.log_key, body.witness_key, body.event_key, body.tls_pin):
+        keys = (body.log_key, body.witness_key, body.mirror_key, body.event_key)
+        for key in (*keys, body.tls_pin):
             if len(key) != 32:
                 raise ProofError(where, "keys of 32 bytes", len(key))
-        if len({body.log_key, body.witness_key, body.event_key}) != 3:
-            raise ProofError(where, "three different keys", "one key for two purposes")
+        if len(set(keys)) != len(keys):
+            raise ProofError(where, "four different keys", "one key for two purposes")
         if not 0 < len(body.name) <= NAME_CHARS_MAX or not body.name.isprintable():
             raise ProofError(where, f"a printable name of 1–{NAME_CHARS_MAX} characters", body.name)
         for address in (body.peer_address, body.web_url):
@@ -291,6 +303,7 @@ class Roster:
             parent=parent,
             log_key=body.log_key,
             witness_key=body.witness_key,
+            mirror_key=body.mirror_key,
             event_key=body.event_key,
             tls_pin=body.tls_pin,
             peer_address=body.peer_address,
@@ -298,13 +311,9 @@ class Roster:
         )
 
     def _require_fresh_keys(self, where: str, code: str, body: MemberAdmit) -> None:
-        keys = {body.log_key, body.witness_key, body.event_key}
+        keys = {body.log_key, body.witness_key, body.mirror_key, body.event_key}
         for member in self.members.values():
-            if (member.code != code or member.revoked) and keys & {
-                member.log_key,
-                member.witness_key,
-                member.event_key,
-            }:
+            if (member.code != code or member.revoked) and keys & member.signing_keys:
                 raise ProofError(where, "new keys of its own", f"a key of {member.code}")
 
 

@@ -1,9 +1,10 @@
 """The private keys of a home: PEM files of mode 0600, one purpose each.
 
 Trusted with: ``event`` signs what an office says, ``log`` its checkpoints, ``witness`` what it
-saw of others, ``tls`` who answers at its address, ``root`` who belongs.  Loss: an office whose keys
-are lost is admitted again with new ones; a lost root key below the threshold ends the network's
-changes, so root keys are kept offline, in two places.
+saw of others, ``mirror`` what it durably holds of others, ``tls`` who answers at its address,
+``root`` who belongs.  Loss: an office whose keys are lost is admitted again with new ones; a lost
+root key below the threshold ends the network's changes, so root keys are kept offline, in two
+places.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
@@ -25,20 +27,22 @@ from protocol.errors import ConfigError, Missing
 from protocol.ids import OfficeCode, parse_office
 from protocol.keys import SigningKey
 
+PURPOSES: Final = ("log", "witness", "mirror", "event")
+
 
 @dataclass(frozen=True, slots=True)
 class OfficeKeys:
-    """The three signing keys of one office."""
+    """The four signing keys of one office."""
 
     code: OfficeCode
     log: SigningKey
     witness: SigningKey
+    mirror: SigningKey
     event: SigningKey
 
 
 def make_office_keys(code: OfficeCode, random_bytes: Callable[[int], bytes]) -> OfficeKeys:
-    log, witness, event = (SigningKey.from_seed(random_bytes(32)) for _ in range(3))
-    return OfficeKeys(code, log, witness, event)
+    return OfficeKeys(code, *(SigningKey.from_seed(random_bytes(32)) for _ in PURPOSES))
 
 
 def save_office_keys(folder: Path, keys: OfficeKeys) -> None:
@@ -46,8 +50,8 @@ def save_office_keys(folder: Path, keys: OfficeKeys) -> None:
     Raises:
         ConfigError: keys of this office are there already; they are never overwritten.
     """
-    for purpose, key in (("log", keys.log), ("witness", keys.witness), ("event", keys.event)):
-        save_key(folder / f"{keys.code}.{purpose}.pem", key)
+    for purpose in PURPOSES:
+        save_key(folder / f"{keys.code}.{purpose}.pem", getattr(keys, purpose))
 
 
 def load_office_keys(folder: Path) -> dict[OfficeCode, OfficeKeys]:
@@ -56,10 +60,7 @@ def load_office_keys(folder: Path) -> dict[OfficeCode, OfficeKeys]:
     return {
         code: OfficeKeys(
             code,
-            *(
-                load_key(folder / f"{code}.{purpose}.pem")
-                for purpose in ("log", "witness", "event")
-            ),
+            *(load_key(folder / f"{code}.{purpose}.pem") for purpose in PURPOSES),
         )
         for code in codes
     }

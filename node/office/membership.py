@@ -39,7 +39,9 @@ INVITE_BYTES_MAX = 4 * MiB
 class JoinRequest:
     """What the offices of one node ask to be admitted with."""
 
-    offices: tuple[tuple[OfficeCode, bytes, bytes, bytes], ...]  # code; log, witness, event keys
+    offices: tuple[
+        tuple[OfficeCode, bytes, bytes, bytes, bytes], ...
+    ]  # log, witness, mirror, event
     tls_pin: bytes
     peer_address: str
     web_url: str
@@ -56,6 +58,7 @@ def write_request(
                 "code": code,
                 "event_key": keys[code].event.public.hex(),
                 "log_key": keys[code].log.public.hex(),
+                "mirror_key": keys[code].mirror.public.hex(),
                 "witness_key": keys[code].witness.public.hex(),
             }
             for code in sorted(keys)
@@ -86,6 +89,7 @@ def read_request(data: bytes) -> JoinRequest:
                     parse_office(office["code"]),
                     bytes.fromhex(office["log_key"]),
                     bytes.fromhex(office["witness_key"]),
+                    bytes.fromhex(office["mirror_key"]),
                     bytes.fromhex(office["event_key"]),
                 )
                 for office in fields["offices"]
@@ -99,7 +103,7 @@ def read_request(data: bytes) -> JoinRequest:
     if not 0 < len(request.offices) == len(signatures) <= OFFICES_PER_NODE_MAX:
         raise DecodeError("request to join", "a signature for each office", len(signatures))
     message = REQUEST_DOMAIN + encode_json(fields)
-    for (code, _, _, event_key), signature in zip(request.offices, signatures, strict=True):
+    for (code, *_, event_key), signature in zip(request.offices, signatures, strict=True):
         verify(event_key, message, signature, f"request of {code}")
     return request
 
@@ -123,7 +127,7 @@ def admissions(
     for code, *_ in request.offices:
         if code not in rows:
             raise Missing(f"office {code}", "an office of the table of offices", "none")
-    for code, log_key, witness_key, event_key in sorted(
+    for code, log_key, witness_key, mirror_key, event_key in sorted(
         request.offices, key=lambda office: (TIERS.index(rows[office[0]].tier), office[0])
     ):
         row = rows[code]
@@ -134,10 +138,12 @@ def admissions(
             parent=row.parent or "",
             log_key=log_key,
             witness_key=witness_key,
+            mirror_key=mirror_key,
             event_key=event_key,
             tls_pin=request.tls_pin,
             peer_address=request.peer_address,
             web_url=request.web_url,
+            turn=0,
             signatures=(),
         )
         for root in signers:

@@ -86,10 +86,12 @@ class Network:
             parent=PARENTS.get(code, ""),
             log_key=self.key(code, "log").public,
             witness_key=self.key(code, "witness").public,
+            mirror_key=self.key(code, "mirror").public,
             event_key=self.key(code, "event").public,
             tls_pin=bytes(32),
             peer_address="",
             web_url="",
+            turn=0,
             signatures=(),
         )
 

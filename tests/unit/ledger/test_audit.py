@@ -273,10 +273,10 @@ def test_a_tail_cut_by_a_revocation_is_named_and_a_kept_root_is_checked(network,
     for _ in range(2):
         network.append(COUNTY, network.upload(COUNTY, network.mint(COUNTY)))
     root = RootHash(network.tree(COUNTY, 1).root())
-    network.append(PROVINCE, network.with_roots(MemberRevoke(COUNTY, 1, root, ())))
+    network.append(PROVINCE, network.with_roots(MemberRevoke(COUNTY, 1, root, 0, ())))
     assert places(run(network, export_of(network))) == [(COUNTY, 1, "event.void")]
     wrong = RootHash(bytes(32))
-    place = network.append(PROVINCE, network.with_roots(MemberRevoke(COUNTY, 1, wrong, ())))
+    place = network.append(PROVINCE, network.with_roots(MemberRevoke(COUNTY, 1, wrong, 0, ())))
     assert (PROVINCE, place.index, "anchor.root") in places(run(network, export_of(network)))
 
 

@@ -62,7 +62,7 @@ def busy(founded):
     network.append_raw(COUNTY, b"\xc1 no event")
     cut = len(network.logs[COUNTY2])
     root = RootHash(network.tree(COUNTY2, cut - 1).root())
-    network.append(PROVINCE, network.with_roots(MemberRevoke(COUNTY2, cut - 1, root, ())))
+    network.append(PROVINCE, network.with_roots(MemberRevoke(COUNTY2, cut - 1, root, 0, ())))
     network.append(COUNTY2, network.upload(COUNTY2, network.mint(COUNTY2)))
     return network
 
@@ -322,7 +322,7 @@ def test_a_revocation_voids_what_stands_beyond_it_even_if_folded_before(network,
     early = state_of(network)
     early.apply_all()
     assert early.read(views.item, lost).status == "submitted"
-    network.append(PROVINCE, network.with_roots(MemberRevoke(COUNTY, 1, root, ())))
+    network.append(PROVINCE, network.with_roots(MemberRevoke(COUNTY, 1, root, 0, ())))
     change = early.apply(PROVINCE, len(network.logs[PROVINCE]) - 1)
     assert change.items == {lost}
     late = state_of(network)

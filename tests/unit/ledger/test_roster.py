@@ -107,7 +107,7 @@ def test_whose_cosignatures_count(roster, network):
 def test_a_revoked_key_counts_no_more_and_its_tail_is_cut(roster, network):
     signer = key_id(network.key(COUNTY, "event").public)
     assert roster.event_key(COUNTY, signer) == network.key(COUNTY, "event").public
-    later = roster.apply(9, network.with_roots(MemberRevoke(COUNTY, 4, ROOT, ())))
+    later = roster.apply(9, network.with_roots(MemberRevoke(COUNTY, 4, ROOT, 0, ())))
     assert later.event_key(COUNTY, signer) is None
     assert COUNTY not in [member.code for member in later.active()]
     assert later.is_void(COUNTY, 4, 9)
@@ -117,7 +117,7 @@ def test_a_revoked_key_counts_no_more_and_its_tail_is_cut(roster, network):
 
 
 def test_a_revoked_office_comes_back_with_new_keys_only(roster, network):
-    roster = roster.apply(9, network.with_roots(MemberRevoke(COUNTY, 4, ROOT, ())))
+    roster = roster.apply(9, network.with_roots(MemberRevoke(COUNTY, 4, ROOT, 0, ())))
     with pytest.raises(ProofError):
         roster.apply(10, network.with_roots(network.admit_body(COUNTY)))
     network.generation[COUNTY] = 1
@@ -182,7 +182,7 @@ def test_an_office_may_not_use_the_key_of_another(roster, network):
 
 
 def test_a_parent_must_be_active(roster, network):
-    roster = roster.apply(9, network.with_roots(MemberRevoke(CITY, 0, ROOT, ())))
+    roster = roster.apply(9, network.with_roots(MemberRevoke(CITY, 0, ROOT, 0, ())))
     with pytest.raises(ProofError):
         roster.apply(10, network.with_roots(network.admit_body(COUNTY)))
 

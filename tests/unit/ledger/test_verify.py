@@ -234,7 +234,7 @@ def test_step_4_names_a_roster_that_never_was(told, export_of):
 
 def test_step_4_names_an_upload_that_a_revocation_cut_off(told, export_of):
     root = RootHash(told.network.tree(COUNTY, 3).root())
-    cut = told.network.with_roots(MemberRevoke(COUNTY, 3, root, ()))
+    cut = told.network.with_roots(MemberRevoke(COUNTY, 3, root, 0, ()))
     told.network.append(PROVINCE, cut)
     assert refused(told, export_of(told.network)) == "step 4 event"
 

@@ -88,7 +88,7 @@ def test_the_latest_anchor_of_each_office_above(network, folded):
     state = folded()
     rows = state.read(views.anchors, state.fold.roster, COUNTY)
     assert [(row.by, row.size) for row in rows] == [(PROVINCE, 1), (CITY, 2)]
-    network.append(PROVINCE, network.with_roots(MemberRevoke(CITY, 0, ROOT, ())))
+    network.append(PROVINCE, network.with_roots(MemberRevoke(CITY, 0, ROOT, 0, ())))
     state = folded()
     rows = state.read(views.anchors, state.fold.roster, COUNTY)
     assert [row.by for row in rows] == [PROVINCE]

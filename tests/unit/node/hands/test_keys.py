@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from node.hands.keys import load_key, load_office_keys, make_office_keys, save_key, save_office_keys
+from node.hands.keys import (
+    PURPOSES,
+    load_key,
+    load_office_keys,
+    make_office_keys,
+    save_key,
+    save_office_keys,
+)
 from protocol.errors import ConfigError, Missing
 from protocol.ids import OfficeCode
 from protocol.keys import SigningKey
@@ -23,12 +30,9 @@ def test_keys_come_back_and_nobody_else_reads_them(tmp_path: Path) -> None:
     loaded = load_office_keys(tmp_path)
     assert list(loaded) == [CITY, COUNTY]
     for code, keys in loaded.items():
-        assert (keys.log.seed, keys.witness.seed, keys.event.seed) == (
-            made[code].log.seed,
-            made[code].witness.seed,
-            made[code].event.seed,
-        )
-        assert len({keys.log.seed, keys.witness.seed, keys.event.seed}) == 3
+        seeds = [getattr(keys, purpose).seed for purpose in PURPOSES]
+        assert seeds == [getattr(made[code], purpose).seed for purpose in PURPOSES]
+        assert len(set(seeds)) == 4
     assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
     assert made[CITY].log.seed.hex() not in repr(made[CITY])
 

@@ -13,7 +13,7 @@ PROVINCE, CITY, CITY2, CITY3, COUNTY = map(
     OfficeCode, ("320000", "320500", "320600", "320700", "320581")
 )
 GENESIS = Genesis("t", PROVINCE, 1, (NoteKey("root", ED25519, bytes(32)),), bytes(32))
-NO_KEYS = (bytes(32), bytes(32), bytes(32), bytes(32), "", "")
+NO_KEYS = (bytes(32), bytes(32), bytes(32), bytes(32), bytes(32), "", "")
 
 
 def roster(*codes: OfficeCode) -> Roster:

@@ -45,12 +45,18 @@ def test_a_request_says_what_was_written() -> None:
     read = read_request(write_request(both, bytes(range(32)), "a:1", "http://w") + b"\n")
     assert [office[0] for office in read.offices] == [CITY, COUNTY]
     assert read.offices[1][1:] == tuple(
-        key.public for key in (both[COUNTY].log, both[COUNTY].witness, both[COUNTY].event)
+        key.public
+        for key in (
+            both[COUNTY].log,
+            both[COUNTY].witness,
+            both[COUNTY].mirror,
+            both[COUNTY].event,
+        )
     )
     assert (read.tls_pin, read.peer_address, read.web_url) == (bytes(range(32)), "a:1", "http://w")
 
 
-@pytest.mark.parametrize("name", ["code", "log_key", "witness_key", "event_key"])
+@pytest.mark.parametrize("name", ["code", "log_key", "witness_key", "mirror_key", "event_key"])
 def test_a_forged_office_of_a_request(name: str) -> None:
     fields = json.loads(request(COUNTY))
     other = "320582" if name == "code" else "00" * 32
