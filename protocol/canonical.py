@@ -8,7 +8,7 @@ Specification: docs/spec/encoding.md.
 
 from __future__ import annotations
 
-from typing import Union
+from typing import Final, Union, cast
 
 import msgpack
 
@@ -16,6 +16,7 @@ from protocol.errors import DecodeError
 from protocol.limits import VALUE_DEPTH_MAX
 
 Value = Union[None, bool, int, str, bytes, tuple["Value", ...]]
+_PLAIN: Final = frozenset({type(None), bool, int, str, bytes})
 
 
 def encode(value: Value) -> bytes:
@@ -60,7 +61,9 @@ def _check(value: object, depth: int, where: str) -> None:
     if kind is tuple:
         if depth == 0:
             raise DecodeError(where, f"nesting of at most {VALUE_DEPTH_MAX}", "deeper")
-        for member in value:  # type: ignore[attr-defined]
-            _check(member, depth - 1, where)
-    elif value is not None and kind not in (bool, int, str, bytes):
+        members = cast("tuple[object, ...]", value)
+        if not _PLAIN.issuperset(map(type, members)):  # the loop in C passes most arrays
+            for member in members:
+                _check(member, depth - 1, where)
+    elif kind not in _PLAIN:
         raise DecodeError(where, "null, bool, int, str, bytes or array", kind.__name__)

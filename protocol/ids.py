@@ -19,6 +19,7 @@ ItemId = NewType("ItemId", str)
 
 _OFFICE = re.compile(r"[1-9][0-9]{5}")
 _BASE32 = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford: no i, l, o, u
+_DIGITS = str.maketrans(_BASE32, "0123456789abcdefghijklmnopqrstuv")  # as int() reads base 32
 _CHECK = _BASE32 + "*~$=u"  # mod 37, as in Crockford's scheme
 _ITEM = re.compile(rf"([1-9][0-9]{{5}})-([{_BASE32}]{{12}})([{re.escape(_CHECK)}])")
 
@@ -120,9 +121,7 @@ def parse_item(text: str) -> ItemId:
     if not match:
         raise DecodeError("item id", "office code, dash, 13 characters", repr(text[:40]))
     office, body, check = match.groups()
-    number = 0
-    for character in body:
-        number = number << 5 | _BASE32.index(character)
+    number = int(body.translate(_DIGITS), 32)
     if check != _check_character(office, number):
         raise DecodeError(
             "item id", "a matching check character (is it mistyped?)", repr(text[:40])

@@ -129,11 +129,13 @@ def _sequence(read_member: _Reader) -> _Reader:
 
 
 def _record(kind: type) -> _Reader:
+    """Reads well-formed arrays by one generated expression; the rest field by field, to say what
+    is wrong with them."""
     hints = typing.get_type_hints(kind)
     names = [field.name for field in fields(kind)]
     readers = [_reader(hints[name]) for name in names]
 
-    def read(value: Value, where: str) -> Any:
+    def careful(value: Value, where: str) -> Any:
         if type(value) is not tuple or len(value) != len(names):
             shape = f"an array of {len(names)} ({', '.join(names)})"
             got = f"{len(value)} members" if type(value) is tuple else type(value).__name__
@@ -148,4 +150,47 @@ def _record(kind: type) -> _Reader:
         except DecodeError as error:  # the path is put together only when something is wrong
             raise DecodeError(f"{where}.{error.where}", error.expected, error.got) from error
 
-    return read
+    scope: dict[str, Any] = {"kind": kind, "careful": careful, "DecodeError": DecodeError}
+    tests, members = [], []
+    for number, (name, read_field) in enumerate(zip(names, readers, strict=True)):
+        scope[f"read{number}"] = read_field
+        test, member = _quick(hints[name], f"v{number}", number, scope)
+        tests += test
+        members.append(member)
+    exec(  # noqa: S102 (as dataclasses do it; nothing but our own annotations goes in)
+        _QUICK.format(
+            count=len(names),
+            targets="".join(f"v{number}, " for number in range(len(names))),
+            tests=" and ".join(tests) or "True",
+            members=", ".join(members),
+        ),
+        scope,
+    )
+    return cast(_Reader, scope["quick"])
+
+
+_QUICK = """
+def quick(value, where):
+    if type(value) is tuple and len(value) == {count}:
+        {targets} = value
+        if {tests}:
+            try:
+                return kind({members})
+            except DecodeError:
+                pass
+    return careful(value, where)
+"""
+
+
+def _quick(kind: Any, name: str, number: int, scope: dict[str, Any]) -> tuple[list[str], str]:
+    """What a field's value must satisfy, and the expression that reads it then."""
+    while isinstance(kind, typing.NewType):
+        kind = kind.__supertype__
+    if kind is int:
+        return [f"type({name}) is int and 0 <= {name} < 0x8000000000000000"], name
+    if kind in (str, bytes, bool):
+        return [f"type({name}) is {kind.__name__}"], name
+    if isinstance(kind, type) and issubclass(kind, Digest):
+        scope[f"digest{number}"] = kind
+        return [f"type({name}) is bytes and len({name}) == 32"], f"digest{number}({name})"
+    return [], f"read{number}({name}, '')"

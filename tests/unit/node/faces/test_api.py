@@ -38,6 +38,7 @@ async def test_the_search_answer_has_the_stable_keys(client: ClientSession) -> N
         "highlights",
         "seq",
         "public",
+        "witnessed_by",
     }
     assert set(answer["coverage"]) == COVERAGE_KEYS | {"sources"}
     assert answer["query"] == "运河"
