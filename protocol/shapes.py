@@ -160,7 +160,7 @@ def _record(kind: type) -> _Reader:
     exec(  # noqa: S102 (as dataclasses do it; nothing but our own annotations goes in)
         _QUICK.format(
             count=len(names),
-            targets="".join(f"v{number}, " for number in range(len(names))),
+            targets=", ".join(f"v{number}" for number in range(len(names))),
             tests=" and ".join(tests) or "True",
             members=", ".join(members),
         ),
@@ -172,7 +172,7 @@ def _record(kind: type) -> _Reader:
 _QUICK = """
 def quick(value, where):
     if type(value) is tuple and len(value) == {count}:
-        {targets} = value
+        [{targets}] = value
         if {tests}:
             try:
                 return kind({members})
