@@ -91,7 +91,7 @@ class Replicator:
         if known is None and ask.office != self._genesis.province:
             return Ack()  # our roster is behind; comparing heads will bring it again
         self._told.setdefault(peer.key, {})[ask.office] = BlobId.of(ask.note).raw
-        await self._learn(ask.office, ask.note, peer.key)
+        await self.learn(ask.office, ask.note, peer.key)
         return Ack()
 
     async def on_heads(self, _peer: Peer, _ask: HeadsAsk) -> Heads:
@@ -189,7 +189,13 @@ class Replicator:
 
     # learning
 
-    async def _learn(self, code: OfficeCode, note: bytes, peer: str) -> None:
+    async def learn(self, code: OfficeCode, note: bytes, peer: str = "") -> None:
+        """Believe a note as far as it is signed and fits the log here; ``peer`` told it.
+
+        Raises:
+            DecodeError, ProofError: not a signed checkpoint of this log.
+            ForkError: it contradicts the log here; both notes are kept.
+        """
         if code in self.quarantined:
             return
         checkpoint, _ = open_checkpoint(note, *self._note_keys(code))
