@@ -16,7 +16,8 @@ from protocol.errors import DecodeError
 from protocol.limits import VALUE_DEPTH_MAX
 
 Value = Union[None, bool, int, str, bytes, tuple["Value", ...]]
-_PLAIN: Final = frozenset({type(None), bool, int, str, bytes})
+PLAIN: Final = frozenset({type(None), bool, int, str, bytes})
+"""The exact types of values that are not arrays."""
 
 
 def encode(value: Value) -> bytes:
@@ -62,8 +63,8 @@ def _check(value: object, depth: int, where: str) -> None:
         if depth == 0:
             raise DecodeError(where, f"nesting of at most {VALUE_DEPTH_MAX}", "deeper")
         members = cast("tuple[object, ...]", value)
-        if not _PLAIN.issuperset(map(type, members)):  # the loop in C passes most arrays
+        if not PLAIN.issuperset(map(type, members)):  # the loop in C passes most arrays
             for member in members:
                 _check(member, depth - 1, where)
-    elif kind not in _PLAIN:
+    elif kind not in PLAIN:
         raise DecodeError(where, "null, bool, int, str, bytes or array", kind.__name__)

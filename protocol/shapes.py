@@ -13,33 +13,45 @@ import typing
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from functools import cache
+from operator import attrgetter
 from typing import Any, TypeVar, cast
 
-from protocol.canonical import Value, decode, encode
+from protocol.canonical import PLAIN, Value, decode, encode
 from protocol.errors import DecodeError
 from protocol.ids import Digest
 
 T = TypeVar("T")
 _Reader = Callable[[Value, str], Any]
+_Writer = Callable[[Any], Value]
 
 
 def to_value(thing: object) -> Value:
     """The canonical value of a dataclass (or of anything a field may hold)."""
-    if isinstance(thing, Digest):
-        return thing.raw
-    if isinstance(thing, tuple):
-        return tuple([to_value(member) for member in thing])
     kind: type = type(thing)
-    names = _field_names(kind)
-    if names is None:
+    if kind in PLAIN:
         return cast(Value, thing)
-    return tuple([to_value(getattr(thing, name)) for name in names])
+    if kind is tuple:
+        return tuple([to_value(member) for member in cast("tuple[object, ...]", thing)])
+    return _writer(kind)(thing)
 
 
 @cache
-def _field_names(kind: type) -> tuple[str, ...] | None:
-    """Of a dataclass; None for anything else."""
-    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else None
+def _writer(kind: type) -> _Writer:
+    if issubclass(kind, Digest):
+        return attrgetter("raw")
+    if not is_dataclass(kind):
+        return lambda thing: thing  # encode() refuses it
+    names = [field.name for field in fields(kind)]
+    members: Callable[[Any], tuple[Any, ...]]
+    if len(names) > 1:
+        members = attrgetter(*names)
+    else:  # attrgetter gives no tuple
+        members = lambda thing: tuple([getattr(thing, name) for name in names])  # noqa: E731
+
+    def write(thing: Any) -> Value:
+        return tuple([m if type(m) in PLAIN else to_value(m) for m in members(thing)])
+
+    return write
 
 
 def from_value(cls: type[T], value: Value, where: str) -> T:
@@ -123,7 +135,14 @@ def _sequence(read_member: _Reader) -> _Reader:
     def read(value: Value, where: str) -> tuple[Any, ...]:
         if type(value) is not tuple:
             raise DecodeError(where, "an array", type(value).__name__)
-        return tuple(read_member(member, f"{where}[{i}]") for i, member in enumerate(value))
+        members: list[Any] = []
+        try:
+            for member in value:
+                members.append(read_member(member, ""))  # noqa: PERF401 (its length is the path)
+        except DecodeError as error:
+            path = f"{where}[{len(members)}]{error.where}"
+            raise DecodeError(path, error.expected, error.got) from error
+        return tuple(members)
 
     return read
 

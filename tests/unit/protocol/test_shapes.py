@@ -55,6 +55,18 @@ def test_a_dataclass_travels_as_its_fields_in_order() -> None:
     assert to_value(OUTER) == (7, b"x", True, None, (inner, inner))
 
 
+def test_a_dataclass_of_one_field_is_an_array_too() -> None:
+    @dataclass(frozen=True, slots=True)
+    class One:
+        blobs: tuple[BlobId, ...]
+
+    one = One((BlobId(bytes(32)),))
+    assert to_value(one) == ((bytes(32),),)
+    assert unpack(One, pack(one), bytes_max=100, where="one") == one
+    with pytest.raises(DecodeError, match=r"one.blobs\[0\]: expected 32 bytes"):
+        from_value(One, ((b"",),), "one")
+
+
 @pytest.mark.parametrize(
     ("value", "message"),
     [
@@ -72,6 +84,10 @@ def test_a_dataclass_travels_as_its_fields_in_order() -> None:
         ((7, b"x", True, None, None), "outer.inners: expected an array"),
         ((7, b"x", True, None, (("a",),)), r"outer.inners\[0\]: expected an array of 2"),
         ((7, b"x", True, None, (("a", b""),)), r"outer.inners\[0\].blob: expected 32 bytes"),
+        (
+            (7, b"x", True, None, (("a", bytes(32)), (b"a", bytes(32)))),
+            r"outer.inners\[1\].name: expected str, got bytes",
+        ),
     ],
 )
 def test_refuses_naming_the_field(value: Value, message: str) -> None:
