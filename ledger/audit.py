@@ -30,8 +30,9 @@ from ledger.findings import WORDS
 from ledger.log_audit import Leaf, LogAudit
 from ledger.merkle import CompactRange
 from ledger.note import Note, parse_note
-from ledger.replay import Change, Fold, digest
+from ledger.replay import Change, Fold, Run
 from ledger.roster import TIERS, Genesis, read_genesis
+from ledger.settlement import digest
 from ledger.source import LogSource, Signers, note_signers, verify_checkpoint
 from ledger.views import TABLES, Fact, number
 from protocol.errors import DecodeError, Missing, ProofError, Unavailable
@@ -223,7 +224,9 @@ class _Audit:
             else:
                 self._judge(code, leaf.index, change)
                 return change
-        self._fold.skip(self._writer, code, leaf.index, LeafHash(leaf.leaf))
+        run = Run(self._fold, self._writer, code, leaf.index)
+        run.skip(LeafHash(leaf.leaf))
+        run.close()
         return None
 
     def _judge(self, code: OfficeCode, index: int, change: Change) -> None:

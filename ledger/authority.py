@@ -18,7 +18,6 @@ from ledger.events import (
     VersionWithdraw,
 )
 from ledger.roster import Roster
-from ledger.views import Fact
 from protocol.errors import DecodeError
 from protocol.ids import ItemId, item_birth_office, parse_item
 from protocol.records import RIGHTS_CLASSES
@@ -53,10 +52,8 @@ def item_named(body: Any) -> ItemId:
     return item_id
 
 
-def check_authority(
-    roster: Roster, item_id: ItemId, known: list[Fact], event: Event, body: object
-) -> None:
-    """Return if the office may say this; ``known`` are the facts its log gave before.
+def check_authority(roster: Roster, item_id: ItemId, event: Event, body: object) -> None:
+    """Return if the office may say this, whatever else was said of the item.
 
     Raises:
         Broken: it may not.
@@ -64,7 +61,7 @@ def check_authority(
     owner = item_birth_office(item_id)
     match body:
         case VersionUpload():
-            _check_upload(owner, known, event, body)
+            _check_upload(owner, event, body)
         case TextDerive() if event.origin != owner:
             raise Broken("text.office")
         case VersionWithdraw() if event.origin != owner and not roster.is_above(
@@ -76,12 +73,8 @@ def check_authority(
                 raise Broken("review.office")
 
 
-def _check_upload(owner: str, known: list[Fact], event: Event, body: VersionUpload) -> None:
+def _check_upload(owner: str, event: Event, body: VersionUpload) -> None:
     if event.origin != owner:
         raise Broken("upload.office")
     if body.rights not in RIGHTS_CLASSES:
         raise Broken("upload.rights")
-    before = [fact for fact in known if fact.kind == event.kind]
-    current = before[-1].read_body() if before else None
-    if body.supersedes != (current.manifest if isinstance(current, VersionUpload) else None):
-        raise Broken("upload.supersedes")

@@ -21,7 +21,7 @@ from typing import Any, Final
 from protocol.canonical import Value, encode
 from protocol.errors import DecodeError
 from protocol.ids import BlobId, EventRef, NetworkId, OfficeCode, RootHash, UnixMs
-from protocol.keys import Signer, key_id, verify
+from protocol.keys import Signer, key_id, verify, verify_once
 from protocol.limits import EVENT_BYTES_MAX
 from protocol.shapes import from_value, to_value, unpack
 
@@ -382,4 +382,5 @@ def verify_entry(entry: bytes, event: Event, public: bytes) -> None:
         ProofError: another key, or the signature does not hold.
     """
     # Canonical bytes: 9c opens the array of 12, c4 40 and 64 bytes are the signature at its end.
-    verify(public, DOMAIN + b"\x9b" + entry[1:-66], event.signature, f"event of {event.origin}")
+    message = DOMAIN + b"\x9b" + entry[1:-66]
+    verify_once(public, message, event.signature, f"event of {event.origin}")

@@ -87,6 +87,31 @@ class CompactRange:
         return _fold(self.hashes)
 
 
+class GrowingTree:
+    """A tree to which many leaves are added one by one."""
+
+    __slots__ = ("_hashes", "size")
+
+    def __init__(self, start: CompactRange) -> None:
+        self.size = start.size
+        self._hashes = list(start.hashes)
+
+    def push(self, leaf: bytes) -> None:
+        """One more leaf hash."""
+        hashes, carry = self._hashes, self.size
+        while carry & 1:
+            leaf = sha256(b"\x01" + hashes.pop() + leaf).digest()
+            carry >>= 1
+        hashes.append(leaf)
+        self.size += 1
+
+    def root(self) -> bytes:
+        return _fold(self._hashes)
+
+    def compact(self) -> CompactRange:
+        return CompactRange(self.size, tuple(self._hashes))
+
+
 def range_root(start: int, end: int, subtree: Subtree) -> bytes:
     """The hash of leaves [start, end), where ``start`` is a multiple of the largest power of two
     that is at most ``end - start`` (every node of a tree is such a range)."""

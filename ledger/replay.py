@@ -5,7 +5,8 @@ come out the same (:func:`digest`).  That holds because
 
 * an event is judged by itself, its own log before it, and the roster that its envelope names; an
   event that names a roster beyond the folded provincial log waits (:class:`Unavailable`);
-* it leaves a row under its own (origin, index), and a view is recomputed from those rows.
+* it leaves a row under its own (origin, index), and what follows for an item is computed from
+  those rows (ledger/settlement.py).
 
 An event that breaks a rule leaves a ``finding`` row with a stable code and nothing else, so a bad
 event never stops the fold.  The codes, and the rules in the order they are checked, are in
@@ -15,9 +16,9 @@ audit shows it beside what others saw.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from hashlib import sha256
-from typing import Any, Final
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from ledger.authority import ITEM_BODIES, Broken, check_authority, item_named
 from ledger.events import (
@@ -25,28 +26,20 @@ from ledger.events import (
     Event,
     MemberAdmit,
     MemberRevoke,
-    VersionUpload,
     parse_event,
     parse_whole,
     verify_entry,
 )
-from ledger.lifecycle import view_of
-from ledger.merkle import EMPTY_ROOT, HASH_BYTES, CompactRange, leaf_hash
+from ledger.merkle import EMPTY_ROOT, HASH_BYTES, CompactRange, GrowingTree, leaf_hash
 from ledger.roster import Genesis, Roster, RosterHistory, RosterRef
-from ledger.views import TABLES, AnchorView, Fact, ItemView, facts, folded_size, item, number
+from ledger.settlement import settle
+from ledger.views import AnchorView, folded_size, number
+from protocol.canonical import encode
 from protocol.errors import DecodeError, ProofError, Unavailable
-from protocol.ids import (
-    EventRef,
-    ItemId,
-    LeafHash,
-    OfficeCode,
-    RootHash,
-)
+from protocol.ids import ItemId, LeafHash, OfficeCode, RootHash
 from protocol.keys import key_id
 from protocol.ports import Reader, Writer
 from protocol.shapes import pack
-
-_THERE: Final = b"\x01"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,71 +110,58 @@ class Fold:
         return RosterRef(size, RootHash(_province_root(reader, size) or EMPTY_ROOT))
 
     def apply(self, writer: Writer, code: OfficeCode, index: int, entry: bytes) -> Change:
-        """Fold the entry at ``index`` of the log of ``code``; entries come in order.
+        """:meth:`apply_run` of one entry."""
+        return self.apply_run(writer, code, index, (entry,))[0]
+
+    def apply_run(
+        self, writer: Writer, code: OfficeCode, start: int, entries: Sequence[bytes]
+    ) -> list[Change]:
+        """Fold the entries from ``start`` on of the log of ``code``; views are computed once an
+        item, at the end.  Stops before an entry that names a roster that is not folded yet.
 
         Raises:
-            ProofError: not the next index of that log.
-            Unavailable: it names a roster that is not folded yet; nothing was written.
+            ProofError: ``start`` is not the next index of that log.
+            Unavailable: already the first one names such a roster; nothing was written.
         """
-        cursor = self._cursor(writer, code, index)
-        event: Event | None = None
-        body: object | None = None
-        chain = (cursor.roster_size, cursor.last_size, cursor.last_root)
-        items: frozenset[ItemId] = frozenset()
-        finding = ""
+        run = Run(self, writer, code, start)
+        changes: list[Change] = []
         try:
-            event, body = _parse(entry)
-            self._check_place(code, event)
-            _check_chain(cursor, event)
-            chain = (cursor.roster_size, event.last_size, event.last_root.raw)
-            self._check_roster(writer, cursor, event)
-            self._check_signature(entry, event, body)
-            chain = (event.roster_size, *chain[1:])
-            items = self._take(writer, index, entry, event, body)
-        except Broken as broken:
-            finding = str(broken)
-            writer.put("finding", code.encode() + number(index), finding.encode())
-        self._advance(writer, code, Cursor(cursor.tree.push(leaf_hash(entry)), *chain))
-        changed = not finding and isinstance(body, MemberAdmit | MemberRevoke)
-        return Change(event, body, finding, items, changed)
+            for entry in entries:
+                changes.append(run.apply(entry))  # noqa: PERF401 (those before one that raises)
+        except Unavailable:
+            if not changes:
+                raise
+        run.close()
+        items = frozenset[ItemId]().union(*[change.items for change in changes])
+        broken = settle(writer, self.roster, items, code, start)
+        for index, finding in broken.items():
+            change = changes[index - start]
+            changes[index - start] = replace(change, finding=finding, items=frozenset())
+        return changes
 
-    def skip(self, writer: Writer, code: OfficeCode, index: int, leaf: LeafHash) -> None:
-        """Go past an entry whose bytes are lost, of which only the leaf hash is known."""
-        cursor = self._cursor(writer, code, index)
-        writer.put("finding", code.encode() + number(index), b"entry.lost")
-        chain = (cursor.roster_size, cursor.last_size, cursor.last_root)
-        self._advance(writer, code, Cursor(cursor.tree.push(leaf.raw), *chain))
-
-    def _cursor(self, writer: Writer, code: OfficeCode, index: int) -> Cursor:
-        row = writer.get("cursor", code.encode())
-        cursor = Cursor() if row is None else Cursor.decode(row)
-        if index != cursor.size:
-            raise ProofError(f"fold of {code}", f"event {cursor.size}", index)
-        return cursor
-
-    def _advance(self, writer: Writer, code: OfficeCode, cursor: Cursor) -> None:
-        writer.put("cursor", code.encode(), cursor.encoded())
-        if code == self.genesis.province:
-            writer.put("root", number(cursor.size), cursor.tree.root())
-
-    def _check_place(self, code: OfficeCode, event: Event) -> None:
+    def check_place(self, code: OfficeCode, event: Event) -> None:
         if event.network != self.genesis.id:
             raise Broken("event.network")
         if event.origin != code:
             raise Broken("event.origin")
 
-    def _check_roster(self, writer: Writer, cursor: Cursor, event: Event) -> None:
+    def check_roster(self, writer: Writer, run: Run, event: Event) -> None:
         """The roster it names is of the provincial log, and not older than its predecessor's."""
-        if event.roster_size > folded_size(writer, self.genesis.province):
-            if event.origin == self.genesis.province:  # its own future
+        if (event.roster_size, event.roster_root.raw) == run.roster:
+            return
+        own = event.origin == self.genesis.province
+        folded = run.tree.size if own else folded_size(writer, self.genesis.province)
+        if event.roster_size > folded:
+            if own:  # its own future
                 raise Broken("event.roster")
             expected = f"the provincial log folded to {event.roster_size}"
-            raise Unavailable(f"fold of {event.origin}", expected, "less")
+            raise Unavailable(f"fold of {event.origin}", expected, folded)
         root = _province_root(writer, event.roster_size)
-        if event.roster_root.raw != root or event.roster_size < cursor.roster_size:
+        if event.roster_root.raw != root or event.roster_size < run.roster_size:
             raise Broken("event.roster")
+        run.roster = (event.roster_size, event.roster_root.raw)
 
-    def _check_signature(self, entry: bytes, event: Event, body: object | None) -> None:
+    def check_signature(self, entry: bytes, event: Event, body: object | None) -> None:
         public = self.roster_at(event.roster_size).event_key(event.origin, event.signer)
         if public is None:
             public = self._admits_itself(event, body)
@@ -203,7 +183,7 @@ class Fold:
             return body.event_key
         return None
 
-    def _take(
+    def take(
         self, writer: Writer, index: int, entry: bytes, event: Event, body: object | None
     ) -> frozenset[ItemId]:
         """Write the rows of an event whose envelope holds, if its body keeps the rules."""
@@ -232,15 +212,11 @@ class Fold:
         writer.put("member", number(index), entry)
         if isinstance(body, MemberAdmit):
             return frozenset()
-        cut = {
+        return frozenset(
             ItemId(key[:20].decode())
             for key, _ in writer.scan("fact")
             if key[20:26] == body.code.encode() and int.from_bytes(key[26:], "big") >= body.log_size
-        }
-        for item_id in sorted(cut):
-            before = item(writer, item_id) if writer.get("item", item_id.encode()) else None
-            _put_view(writer, item_id, before, self._view(item_id, facts(writer, item_id)))
-        return frozenset(cut)
+        )
 
     def _take_anchor(self, writer: Writer, index: int, event: Event, body: Anchor) -> None:
         roster = self.roster_at(event.roster_size)
@@ -256,31 +232,77 @@ class Fold:
         self, writer: Writer, index: int, entry: bytes, event: Event, body: Any
     ) -> frozenset[ItemId]:
         item_id = item_named(body)
-        known = facts(writer, item_id)
-        check_authority(self.roster_at(event.roster_size), item_id, known, event, body)
-        fact = Fact(
-            ref=EventRef(event.origin, index, LeafHash(leaf_hash(entry))),
-            kind=event.kind,
-            time=event.time,
-            signer=event.signer,
-            roster_size=event.roster_size,
-            body=event.body,
-        )
-        writer.put("fact", (item_id + event.origin).encode() + number(index), pack(fact))
-        if isinstance(body, VersionUpload):
-            writer.put("by_manifest", body.manifest.raw + item_id.encode(), _THERE)
-        before, after = self._view(item_id, known), self._view(item_id, [*known, fact])
-        _put_view(writer, item_id, before, after)
+        check_authority(self.roster_at(event.roster_size), item_id, event, body)
+        place = (event.origin, index, leaf_hash(entry))
+        row = (place, event.kind, event.time, event.signer, event.roster_size, event.body)
+        writer.put("fact", (item_id + event.origin).encode() + number(index), encode(row))
         return frozenset({item_id})
 
-    def _view(self, item_id: ItemId, known: list[Fact]) -> ItemView | None:
-        """What follows from the facts that no revocation has cut off."""
-        valid = [
-            fact
-            for fact in sorted(known, key=lambda fact: fact.ref)
-            if not self.roster.is_void(fact.ref.origin, fact.ref.index, fact.roster_size)
-        ]
-        return view_of(item_id, valid)
+
+class Run:
+    """Consecutive entries of one log on their way into the tables; whoever makes one closes it,
+    and sees to the views of the items it touched."""
+
+    def __init__(self, fold: Fold, writer: Writer, code: OfficeCode, start: int) -> None:
+        """Raises ProofError when ``start`` is not the next index of the log."""
+        row = writer.get("cursor", code.encode())
+        cursor = Cursor() if row is None else Cursor.decode(row)
+        if start != cursor.size:
+            raise ProofError(f"fold of {code}", f"event {cursor.size}", start)
+        self._fold = fold
+        self._writer = writer
+        self._code = code
+        self.tree = GrowingTree(cursor.tree)
+        self.roster_size = cursor.roster_size
+        self.last_size = cursor.last_size
+        self.last_root = cursor.last_root
+        self.roster = (-1, b"")  # (size, root) last found in the provincial log
+
+    def apply(self, entry: bytes) -> Change:
+        """Fold the next entry.
+
+        Raises:
+            Unavailable: it names a roster that is not folded yet; nothing was written.
+        """
+        index = self.tree.size
+        event: Event | None = None
+        body: object | None = None
+        chain = (self.roster_size, self.last_size, self.last_root)
+        items: frozenset[ItemId] = frozenset()
+        finding = ""
+        try:
+            event, body = _parse(entry)
+            self._fold.check_place(self._code, event)
+            _check_chain(self, event)
+            chain = (self.roster_size, event.last_size, event.last_root.raw)
+            self._fold.check_roster(self._writer, self, event)
+            self._fold.check_signature(entry, event, body)
+            chain = (event.roster_size, *chain[1:])
+            items = self._fold.take(self._writer, index, entry, event, body)
+        except Broken as broken:
+            finding = str(broken)
+            self._writer.put("finding", self._code.encode() + number(index), finding.encode())
+        self.roster_size, self.last_size, self.last_root = chain
+        self._advance(leaf_hash(entry))
+        changed = not finding and isinstance(body, MemberAdmit | MemberRevoke)
+        return Change(event, body, finding, items, changed)
+
+    def skip(self, leaf: LeafHash) -> None:
+        """Go past an entry whose bytes are lost, of which only the leaf hash is known."""
+        place = self._code.encode() + number(self.tree.size)
+        self._writer.put("finding", place, b"entry.lost")
+        self._advance(leaf.raw)
+
+    def close(self) -> None:
+        """Say how far the log is folded."""
+        chain = (self.roster_size, self.last_size, self.last_root)
+        cursor = Cursor(self.tree.compact(), *chain)
+        self._writer.put("cursor", self._code.encode(), cursor.encoded())
+
+    def _advance(self, leaf: bytes) -> None:
+        self.tree.push(leaf)
+        if self._code == self._fold.genesis.province:
+            self._writer.put("root", number(self.tree.size), self.tree.root())
 
 
 def _parse(entry: bytes) -> tuple[Event, object | None]:
@@ -290,12 +312,12 @@ def _parse(entry: bytes) -> tuple[Event, object | None]:
         raise Broken("event.decode") from error
 
 
-def _check_chain(cursor: Cursor, event: Event) -> None:
+def _check_chain(run: Run, event: Event) -> None:
     """A batch begins at the checkpoint it names; the rest of the batch names the same one."""
-    if event.last_size == cursor.size:
-        held = event.last_root.raw == cursor.tree.root()
+    if event.last_size == run.tree.size:
+        held = event.last_root.raw == run.tree.root()
     else:
-        held = (event.last_size, event.last_root.raw) == (cursor.last_size, cursor.last_root)
+        held = (event.last_size, event.last_root.raw) == (run.last_size, run.last_root)
     if not held:
         raise Broken("event.chain")
 
@@ -303,49 +325,3 @@ def _check_chain(cursor: Cursor, event: Event) -> None:
 def _province_root(reader: Reader, size: int) -> bytes | None:
     """The root of the provincial log at a folded size."""
     return reader.get("root", number(size)) if size else EMPTY_ROOT
-
-
-def _put_view(
-    writer: Writer, item_id: ItemId, before: ItemView | None, view: ItemView | None
-) -> None:
-    """Replace the view and what is counted and listed from it."""
-    key = item_id.encode()
-    gone, come = _counted(before), _counted(view)
-    for word in gone - come:
-        _count(writer, key[:6] + word.encode(), -1)
-    for word in come - gone:
-        _count(writer, key[:6] + word.encode(), 1)
-    if view is None:
-        writer.delete("item", key)
-    else:
-        writer.put("item", key, pack(view))
-    if view is not None and view.public:
-        writer.put("public", key, _THERE)
-    else:
-        writer.delete("public", key)
-
-
-def _counted(view: ItemView | None) -> set[str]:
-    """Under which words an item counts."""
-    if view is None:
-        return set()
-    return {view.status, "public"} if view.public else {view.status}
-
-
-def _count(writer: Writer, key: bytes, step: int) -> None:
-    count = int.from_bytes(writer.get("count", key) or b"", "big") + step
-    if count:
-        writer.put("count", key, number(count))
-    else:
-        writer.delete("count", key)
-
-
-def digest(reader: Reader) -> str:
-    """SHA-256 over every row of every derived table in order: the same on every node that has
-    folded the same logs ("logical digest")."""
-    running = sha256()
-    for table in TABLES:
-        running.update(b"table " + table.encode() + b"\n")
-        for key, value in reader.scan(table):
-            running.update(number(len(key)) + key + number(len(value)) + value)
-    return running.hexdigest()

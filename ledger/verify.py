@@ -28,10 +28,10 @@ from ledger.authority import ITEM_BODIES, Broken, check_authority, item_named
 from ledger.checkpoint import Checkpoint
 from ledger.events import Anchor, Event, MemberAdmit, MemberRevoke, VersionUpload, parse_event
 from ledger.events import verify_entry as verify_signature
-from ledger.lifecycle import view_of
 from ledger.merkle import leaf_hash
 from ledger.note import parse_note
 from ledger.roster import Genesis, RosterHistory, read_genesis
+from ledger.settlement import settle_item
 from ledger.source import LogReader, LogSource, Signers, note_signers, verify_checkpoint
 from ledger.tiles import bundles_of
 from ledger.tlogproof import TlogProof
@@ -208,9 +208,10 @@ def _chain(
         anchors = evidence.anchors(place, hint)
     with _step("8 state"):
         about = evidence.about(manifest.item, hint)
-        if place not in about:
+        settled = settle_item(evidence.history.newest, upload.body.item, about.values())
+        if place not in about or upload.ref in settled.broken:
             raise ProofError("upload", "an upload by the rules of events", "one against them")
-        view = view_of(upload.body.item, about.values())
+        view = settled.view
     current = view is not None and view.upload == upload.ref
     roster = evidence.history.newest
     return Chain(
@@ -403,7 +404,7 @@ class _Evidence:
                 roster = self.history.at(said.event.roster_size)
                 item_id = item_named(said.body)
                 if item_id == item:
-                    check_authority(roster, item_id, list(facts.values()), said.event, said.body)
+                    check_authority(roster, item_id, said.event, said.body)
                     facts[said.place] = _fact(said)
             except Broken:
                 continue

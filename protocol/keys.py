@@ -73,6 +73,23 @@ def verify(public: bytes, message: bytes, signature: bytes, where: str) -> None:
         raise ProofError(where, f"a signature by {public.hex()[:8]}", "none that holds") from error
 
 
+def verify_once(public: bytes, message: bytes, signature: bytes, where: str) -> None:
+    """:func:`verify` for what is not met again, such as the events of a log.
+
+    Raises:
+        ProofError: the signature does not hold.
+    """
+    try:
+        _public_key(public).verify(signature, message)
+    except (InvalidSignature, ValueError) as error:
+        raise ProofError(where, f"a signature by {public.hex()[:8]}", "none that holds") from error
+
+
 @lru_cache(maxsize=4096)  # a note that travels is met again with every cosignature it gains
 def _verified(public: bytes, message: bytes, signature: bytes) -> None:
-    Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
+    _public_key(public).verify(signature, message)
+
+
+@lru_cache(maxsize=1024)
+def _public_key(public: bytes) -> Ed25519PublicKey:
+    return Ed25519PublicKey.from_public_bytes(public)

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from functools import partial
 
 from ledger import logbook, views
-from ledger.replay import Change, Fold, digest
+from ledger.replay import Change, Fold
 from ledger.roster import Genesis, Roster, RosterRef
+from ledger.settlement import digest
 from protocol.errors import Unavailable
 from protocol.ids import OfficeCode
 from protocol.ports import KeyValueStore, Reader, Writer
@@ -154,13 +155,10 @@ def _folded_logs(reader: Reader) -> list[OfficeCode]:
 def _apply(
     fold: Fold, code: OfficeCode, start: int, entries: tuple[bytes, ...], writer: Writer
 ) -> list[Change]:
-    changes: list[Change] = []
-    for index, entry in enumerate(entries, start):
-        try:
-            changes.append(fold.apply(writer, code, index, entry))
-        except Unavailable:  # names a roster that is not folded yet
-            break
-    return changes
+    try:
+        return fold.apply_run(writer, code, start, entries)
+    except Unavailable:  # names a roster that is not folded yet
+        return []
 
 
 def _clear(writer: Writer) -> None:

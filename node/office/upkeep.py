@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ledger import logbook
-from ledger.replay import digest
 from ledger.roster import Roster
+from ledger.settlement import digest
 from ledger.tiles import bundle_path, tile_path
 from node.hands.keys import OfficeKeys
 from node.hands.world import World

@@ -18,8 +18,9 @@ from ledger.events import (
 )
 from ledger.merkle import CompactRange, leaf_hash, perfect_root
 from ledger.note import ED25519, Note, NoteKey, parse_note
-from ledger.replay import Change, Fold, digest
+from ledger.replay import Change, Fold
 from ledger.roster import Genesis, sign_change, write_genesis
+from ledger.settlement import digest
 from ledger.tiles import bundles_of, encode_bundle, tiles_of
 from ledger.views import TABLES
 from node.hands.storage.memory_kv import MemoryStore

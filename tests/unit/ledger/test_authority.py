@@ -39,7 +39,7 @@ def who_may(scene, body_about, owner=COUNTY):
     for code in OFFICES:
         body = body_about(item, upload)
         try:
-            check_authority(roster, item, [], network.sign(code, body), body)
+            check_authority(roster, item, network.sign(code, body), body)
         except Broken:
             continue
         allowed.add(code)

@@ -25,7 +25,9 @@ def codes_in(*modules):
 def test_every_code_that_is_given_has_words_and_the_other_way_round():
     from ledger.events import KINDS
 
-    given = codes_in("replay", "authority", "audit", "log_audit", "source") - set(KINDS)
+    given = codes_in("replay", "settlement", "authority", "audit", "log_audit", "source") - set(
+        KINDS
+    )
     assert given == set(WORDS)
 
 

@@ -18,7 +18,8 @@ from ledger.events import (
     TextDerive,
     VersionWithdraw,
 )
-from ledger.replay import Cursor, Fold, digest
+from ledger.replay import Cursor, Fold, Run
+from ledger.settlement import digest
 from protocol.canonical import decode, encode
 from protocol.errors import Missing, ProofError, Unavailable
 from protocol.ids import BlobId, NetworkId, RootHash
@@ -371,7 +372,13 @@ def test_a_lost_entry_keeps_the_chain(network, state_of):
     for index in range(5):
         state.apply(PROVINCE, index)
     leaf = network.ref(COUNTY, 0).leaf
-    state.store.run(lambda writer: state.fold.skip(writer, COUNTY, 0, leaf))
+
+    def skip(writer):
+        run = Run(state.fold, writer, COUNTY, 0)
+        run.skip(leaf)
+        run.close()
+
+    state.store.run(skip)
     assert state.apply(COUNTY, 1).finding == ""
     with state.store.read() as reader:
         assert list(views.findings(reader)) == [(COUNTY, 0, "entry.lost")]
