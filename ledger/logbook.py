@@ -10,7 +10,7 @@ new with the new.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,11 +20,10 @@ from ledger.merkle import (
     HASH_BYTES,
     leaf_hash,
     perfect_root,
-    range_root,
-    verify_consistency,
 )
 from ledger.merkle import prove_consistency as merkle_consistency
 from ledger.merkle import prove_inclusion as merkle_inclusion
+from ledger.tile_tree import TILE_BYTES, Row, root_of_tiles, subtree
 from ledger.tiles import encode_bundle, tile_count, tiles_of
 from protocol.errors import Corrupt, DecodeError, Missing, ProofError
 from protocol.ids import OfficeCode, RootHash
@@ -36,9 +35,6 @@ ENTRY: Final = "entry"
 TILE: Final = "tile"
 HEAD: Final = "head"
 
-TILE_BYTES: Final = TILE_WIDTH * HASH_BYTES
-
-_Row = Callable[[int, int], bytes]  # (level, tile number) -> the hashes of that tile
 _Rows = dict[tuple[int, int], bytes]
 
 
@@ -88,7 +84,7 @@ def append(writer: Writer, code: OfficeCode, entries: Sequence[bytes]) -> Head:
     before = head(writer, code)
     if not entries:
         return before
-    rows, after = _grown(writer, code, before.size, entries)
+    rows, after = _grown(writer, code, before.size, _leaves(entries))
     return _write(writer, code, entries, rows, after)
 
 
@@ -98,26 +94,36 @@ def append_verified(
     start: int,
     entries: Sequence[bytes],
     checkpoint: Checkpoint,
-    *,
-    proof: Sequence[bytes] = (),
 ) -> Head:
-    """Add entries of another's log, if they lead to its checkpoint (whose signature the caller has
-    verified).
-
-    When the entries end before the checkpoint, ``proof`` is the consistency proof from where they
-    end to it; so a long gap is filled in batches, each of them verified before it is stored.
+    """Add all that another's log has up to its checkpoint, if the entries lead to it (the caller
+    has verified the checkpoint's signature).
 
     Raises:
-        ProofError: ``start`` is not the size of the log here, or the root over the entries does not
-            lead to the checkpoint's; nothing was written.
+        ProofError: ``start`` is not the size of the log here, or the root over the entries is not
+            the checkpoint's; nothing was written.
         DecodeError: an entry over 65,535 bytes; nothing was written.
     """
-    before = head(writer, code)
-    if start != before.size:
-        raise ProofError(f"log {code}", f"entries from index {before.size}", f"from {start}")
-    rows, after = _grown(writer, code, start, entries)
-    verify_consistency(after.size, after.root.raw, checkpoint.size, checkpoint.root.raw, proof)
+    before = _at(writer, code, start)
+    rows, after = _grown(writer, code, start, _leaves(entries))
+    if (after.size, after.root) != (checkpoint.size, checkpoint.root):
+        expected = f"size {checkpoint.size}, root {checkpoint.root.short}"
+        raise ProofError(f"log {code}", expected, f"size {after.size}, root {after.root.short}")
     return _write(writer, code, entries, rows, after) if entries else before
+
+
+def append_hashed(
+    writer: Writer, code: OfficeCode, start: int, entries: Sequence[bytes], leaves: bytes
+) -> Head:
+    """Add entries of another's log.  ``leaves`` are their joined leaf hashes, which the caller has
+    computed and found in tiles that lead to a signed checkpoint.
+
+    Raises:
+        ProofError: ``start`` is not the size of the log here; nothing was written.
+    """
+    _at(writer, code, start)
+    each = [leaves[at : at + HASH_BYTES] for at in range(0, len(leaves), HASH_BYTES)]
+    rows, after = _grown(writer, code, start, each)
+    return _write(writer, code, entries, rows, after)
 
 
 def set_note(writer: Writer, code: OfficeCode, note: bytes) -> Head:
@@ -189,7 +195,7 @@ def subtree_hash(reader: Reader, code: OfficeCode, level: int, index: int) -> by
     Raises:
         Missing: the log is not that long.
     """
-    return _subtree(_stored(reader, code), level, index)
+    return subtree(_stored(reader, code), level, index)
 
 
 def root_at(reader: Reader, code: OfficeCode, size: int) -> RootHash:
@@ -198,13 +204,13 @@ def root_at(reader: Reader, code: OfficeCode, size: int) -> RootHash:
     Raises:
         Missing: the log is not that long.
     """
-    return RootHash(_root(_reaching(reader, code, size), size))
+    return root_of_tiles(_reaching(reader, code, size), size)
 
 
 def prove_inclusion(reader: Reader, code: OfficeCode, index: int, size: int) -> tuple[bytes, ...]:
     """Raises ProofError when ``index`` is not below ``size``, Missing when the log is shorter."""
     row = _reaching(reader, code, size)
-    return merkle_inclusion(index, size, lambda level, at: _subtree(row, level, at))
+    return merkle_inclusion(index, size, lambda level, at: subtree(row, level, at))
 
 
 def prove_consistency(
@@ -212,14 +218,14 @@ def prove_consistency(
 ) -> tuple[bytes, ...]:
     """Raises ProofError when ``size1`` exceeds ``size2``, Missing when the log is shorter."""
     row = _reaching(reader, code, size2)
-    return merkle_consistency(size1, size2, lambda level, at: _subtree(row, level, at))
+    return merkle_consistency(size1, size2, lambda level, at: subtree(row, level, at))
 
 
-def _stored(reader: Reader, code: OfficeCode) -> _Row:
+def _stored(reader: Reader, code: OfficeCode) -> Row:
     return lambda level, number: reader.get(TILE, tile_key(code, level, number)) or b""
 
 
-def _reaching(reader: Reader, code: OfficeCode, size: int) -> _Row:
+def _reaching(reader: Reader, code: OfficeCode, size: int) -> Row:
     """The tiles of a log that is at least ``size`` long.  Not every proof needs the last leaf's
     tile, so without this some proofs of a future size would come out."""
     now = head(reader, code)
@@ -228,31 +234,27 @@ def _reaching(reader: Reader, code: OfficeCode, size: int) -> _Row:
     return _stored(reader, code)
 
 
-def _subtree(row: _Row, level: int, index: int) -> bytes:
-    """A node of the tree, from the tile in whose 8 levels it lies."""
-    tile_level, height = divmod(level, 8)
-    number, at = divmod(index << height, TILE_WIDTH)
-    hashes = row(tile_level, number)[at * HASH_BYTES : (at + (1 << height)) * HASH_BYTES]
-    if len(hashes) != HASH_BYTES << height:
-        where = f"tile {tile_level}/{number}"
-        raise Missing(where, f"{at + (1 << height)} hashes", "fewer")
-    return perfect_root(hashes)
+def _at(reader: Reader, code: OfficeCode, start: int) -> Head:
+    now = head(reader, code)
+    if start != now.size:
+        raise ProofError(f"log {code}", f"entries from index {now.size}", f"from {start}")
+    return now
 
 
-def _root(row: _Row, size: int) -> bytes:
-    return range_root(0, size, lambda level, index: _subtree(row, level, index))
-
-
-def _grown(
-    reader: Reader, code: OfficeCode, size: int, added: Sequence[bytes]
-) -> tuple[_Rows, Head]:
-    """The tiles that change when a log of ``size`` gets entries, and its head then."""
+def _leaves(added: Sequence[bytes]) -> list[bytes]:
     for value in added:
         if len(value) > ENTRY_BYTES_MAX:
             raise DecodeError("log entry", f"at most {ENTRY_BYTES_MAX} bytes", len(value))
+    return [leaf_hash(value) for value in added]
+
+
+def _grown(
+    reader: Reader, code: OfficeCode, size: int, leaves: Sequence[bytes]
+) -> tuple[_Rows, Head]:
+    """The tiles that change when a log of ``size`` gets leaves, and its head then."""
     stored = _stored(reader, code)
     rows: _Rows = {}
-    level, start, hashes = 0, size, [leaf_hash(value) for value in added]
+    level, start, hashes = 0, size, list(leaves)
     while hashes:
         number, width = divmod(start, TILE_WIDTH)
         kept = stored(level, number) if width else b""
@@ -272,8 +274,8 @@ def _grown(
     def row(at_level: int, number: int) -> bytes:
         return rows.get((at_level, number)) or stored(at_level, number)
 
-    end = size + len(added)
-    return rows, Head(end, RootHash(_root(row, end)), b"")
+    end = size + len(leaves)
+    return rows, Head(end, root_of_tiles(row, end), b"")
 
 
 def _write(

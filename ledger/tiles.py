@@ -124,18 +124,26 @@ def decode_bundle(data: bytes, width: int) -> tuple[bytes, ...]:
     """
     if not 0 < width <= TILE_WIDTH:
         raise DecodeError("entry bundle", f"1 to {TILE_WIDTH} entries", width)
+    entries = split_bundle(data)
+    if len(entries) != width:
+        raise DecodeError("entry bundle", f"{width} entries", len(entries))
+    return entries
+
+
+def split_bundle(data: bytes) -> tuple[bytes, ...]:
+    """All entries of a bundle or of a part of one, at most 256.
+
+    Raises:
+        DecodeError: truncated, or more entries.
+    """
     entries: list[bytes] = []
-    at = 0
-    for _ in range(width):
+    at, end = 0, len(data)
+    while at < end and len(entries) < TILE_WIDTH:
         start = at + 2
         at = start + int.from_bytes(data[at:start], "big")
-        if at > len(data) or start > len(data):
-            raise DecodeError(
-                "entry bundle", f"{width} whole entries", f"the end in {len(entries)}"
-            )
         entries.append(data[start:at])
-    if at != len(data):
-        raise DecodeError("entry bundle", f"{at} bytes", len(data))
+    if at != end:
+        raise DecodeError("entry bundle", f"at most {TILE_WIDTH} whole entries", len(entries))
     return tuple(entries)
 
 

@@ -200,27 +200,36 @@ class Ack:
 
 @dataclass(frozen=True, slots=True)
 class EntriesAsk:
-    """Entries ``start <= index < end`` of an office's log, ``end <= size``.
-
-    ``size`` is that of the checkpoint against which the asker will check what comes.
-    """
+    """Entries ``start <= index < end`` of an office's log, at most 256."""
 
     office: OfficeCode
     start: int
     end: int
-    size: int
 
 
 @dataclass(frozen=True, slots=True)
 class Entries:
-    """A prefix of what was asked: as many as fit a frame and the sender has.
+    """A prefix of what was asked, at least one entry: as many as fit CHUNK_BYTES, each after its
+    u16 length as in an entry bundle."""
 
-    ``proof`` is the consistency proof from ``start + len(entries)`` to the asked ``size``, so each
-    part of a long log is verified before it is stored.
-    """
+    data: bytes
 
-    entries: tuple[bytes, ...]
-    proof: tuple[bytes, ...]
+
+@dataclass(frozen=True, slots=True)
+class TileAsk:
+    """The first ``width`` hashes of a tile of an office's log."""
+
+    office: OfficeCode
+    level: int
+    number: int
+    width: int
+
+
+@dataclass(frozen=True, slots=True)
+class TileHashes:
+    """``width`` concatenated hashes."""
+
+    hashes: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,6 +304,7 @@ class SearchReply:
 METHODS: Final[dict[str, tuple[type, type]]] = {
     "log.note": (Advert, Ack),
     "log.entries": (EntriesAsk, Entries),
+    "log.tile": (TileAsk, TileHashes),
     "log.heads": (HeadsAsk, Heads),
     "blob.read": (BlobAsk, Chunk),
     "search": (SearchAsk, SearchReply),

@@ -170,6 +170,7 @@ class Node:
             {
                 "log.note": self.replicator.on_note,
                 "log.entries": self.replicator.catchup.on_entries,
+                "log.tile": self.replicator.catchup.on_tile,
                 "log.heads": self.replicator.on_heads,
                 "blob.read": self.custodian.on_read,
                 "search": self.searcher.on_search,

@@ -75,7 +75,16 @@ class Replicator:
         self._sequencer = sequencer
         self._roster = roster
         self._pace = pace
-        self.catchup = Catchup(store, genesis.province, links, grown, self._reached, pace.request_s)
+        self.catchup = Catchup(
+            store,
+            genesis.province,
+            links,
+            grown,
+            self._reached,
+            self._forked,
+            lambda code: code in self.quarantined,
+            pace.request_s,
+        )
         self._dirty: set[OfficeCode] = set()
         self._wake = asyncio.Event()
         self._told: dict[str, dict[OfficeCode, bytes]] = {}  # peer -> code -> SHA-256 of note
@@ -220,6 +229,9 @@ class Replicator:
     async def _reached(self, code: OfficeCode, note: bytes) -> None:
         if await self._store.write(partial(self._merge_in, code, note)):
             self.changed(code)
+
+    async def _forked(self, code: OfficeCode, note: bytes, _peer: str) -> None:
+        await self._accuse(code, note)
 
     def _merge_in(self, code: OfficeCode, note: bytes, writer: Writer) -> bool:
         """Join ``note`` into ours and co-sign; whether anything is new."""

@@ -14,10 +14,10 @@ from ledger.note import parse_note
 from node.office.links import Peer
 from node.office.node import LEDGER_TABLES
 from protocol.canonical import decode
-from protocol.errors import DecodeError, ForkError, ProofError, WireError
+from protocol.errors import DecodeError, ForkError, ProofError
 from protocol.ids import BlobId, OfficeCode, RootHash
 from protocol.keys import SigningKey
-from protocol.messages import Advert, Entries, EntriesAsk, HeadsAsk
+from protocol.messages import Advert, HeadsAsk
 from simulations.disk import SimDisk
 
 PROVINCE, CITY, COUNTY = map(OfficeCode, ("320000", "320500", "320581"))
@@ -113,27 +113,6 @@ def test_what_is_not_a_good_note_changes_nothing(play: Play) -> None:
     play(story, PROVINCE, CITY, COUNTY)
 
 
-def test_entries_that_do_not_make_the_promised_root_are_not_kept(play: Play) -> None:
-    async def story(town: Any) -> None:
-        await asyncio.sleep(5)  # cosignatures of the founding are still on their way
-        node = town.node(CITY)
-        size = node.log_size(COUNTY)
-        before = dump(node)
-
-        async def lying(_: Peer, ask: EntriesAsk) -> Entries:
-            return Entries((b"not an event",) * (ask.end - ask.start), ())
-
-        county = town.node(COUNTY)
-        county.links._handlers["log.entries"] = lying
-        await county.replicator._links.ask(
-            CITY, "log.note", Advert(COUNTY, forged(town, size + 3, bytes(32)), size + 3), 5
-        )
-        await town.until(lambda: node.links.counters["proof"] > 0)
-        assert dump(node) == before
-
-    play(story, PROVINCE, CITY, COUNTY)
-
-
 def test_a_fork_is_evidence_and_quarantine(play: Play) -> None:
     async def story(town: Any) -> None:
         await town.report(COUNTY, {"a.txt": "县".encode()})
@@ -215,21 +194,11 @@ def test_two_halves_of_cosignatures_are_joined(play: Play) -> None:
     play(story, PROVINCE, CITY, COUNTY)
 
 
-def test_what_peers_ask_is_bounded(play: Play) -> None:
+def test_heads_are_sizes_and_notes(play: Play) -> None:
     async def story(town: Any) -> None:
         node = town.node(PROVINCE)
         peer = peer_of(node, CITY)
         size = node.log_size(PROVINCE)
-        answer = await node.replicator.catchup.on_entries(peer, EntriesAsk(PROVINCE, 0, size, size))
-        assert len(answer.entries) == size
-        for ask in (
-            EntriesAsk(PROVINCE, 2, 1, size),
-            EntriesAsk(PROVINCE, 0, size, size + 1),
-            EntriesAsk(PROVINCE, 0, size, size - 1),
-            EntriesAsk(OfficeCode("999999"), 0, 1, 1),
-        ):
-            with pytest.raises(WireError, match="start ≤ end"):
-                await node.replicator.catchup.on_entries(peer, ask)
         heads = await node.replicator.on_heads(peer, HeadsAsk())
         lines = {line.office: line for line in heads.heads}
         assert lines[PROVINCE].note == BlobId.of(note_of(node, PROVINCE)).raw
