@@ -1,6 +1,6 @@
 """What several rooms' tests need: the folder of real data, a browser, and an honest last word.
 
-Real data and a browser are optional.  A test that asks for one that is not there is skipped, and
+Real data, a browser and Go are optional.  A test that asks for one that is not there is skipped, and
 the summary says how many tests that were and how to have them run.
 """
 
@@ -14,6 +14,7 @@ import pytest
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 NO_DATA = "no real data: set FANGZHI_DATA to its folder"
+NO_GO = "no Go reader of our logs: install golang-go and golang-golang-x-mod-dev"
 NO_BROWSER = "no browser: install chromium or google-chrome, or set FANGZHI_BROWSER"
 
 
@@ -38,7 +39,7 @@ def browser_path() -> str:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     skipped = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])]
-    for reason in (NO_DATA, NO_BROWSER):
+    for reason in (NO_DATA, NO_BROWSER, NO_GO):
         if count := sum(reason in text for text in skipped):
             terminalreporter.write_sep("!", f"{count} tests SKIPPED", yellow=True, bold=True)
             terminalreporter.write_line(reason)

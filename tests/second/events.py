@@ -1,0 +1,108 @@
+"""The envelope of an event and the shapes of its bodies, by ``docs/spec/event.md``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tests.second import ed25519, values
+from tests.second.values import Bad, Value
+
+BYTES_MAX = 4096
+
+# n a number, t a text, h 32 bytes, k a key id, s 64 bytes, ? or null; a list repeats its tuple.
+Shape = str | tuple["Shape", ...] | list["Shape"]
+PLACE: Shape = ("t", "n", "h")
+ROOTS: Shape = [("k", "s")]
+BODIES: dict[str, Shape] = {
+    "member.admit": ("t", "t", "t", "t", "h", "h", "h", "h", "h", "t", "t", "n", ROOTS),
+    "member.rotate": ("t", "h", "h", "h", "h", "h", "t", "t", "n", ROOTS),
+    "member.revoke": ("t", "n", "h", "n", ROOTS),
+    "member.move": ("t", "t", "t", "n", ROOTS),
+    "member.abolish": ("t", "t", "n", "h", "n", ROOTS),
+    "policy.set": ("n", "n", "n", [("t", "t", "t")], "n", ROOTS),
+    "key.enroll": ("h", "h", ["t"]),
+    "key.retire": ("k",),
+    "fork.report": ("t", "h", "n", "n"),
+    "version.upload": ("t", "h", "t", "n", "n", "h?", "h?"),
+    "version.withdraw": ("t", PLACE, "h"),
+    "text.derive": ("t", "h", "n", "h", "h", "n"),
+    "review.accept": ("t", "h", PLACE),
+    "review.return": ("t", "h", PLACE, "h"),
+    "hold.take": ("t", "h", "n", "n"),
+    "hold.lose": ("t", "h", "n"),
+    "anchor": ([("t", "n", "h")],),
+}
+ENVELOPE: Shape = ("n", "h", "t", "k", "n", "n", "h", "n", "h", "t", "any", "s")
+LENGTHS = {"h": 32, "k": 16, "s": 64}
+
+
+def fit(value: Value, shape: Shape) -> None:
+    """Raises Bad where a value is not of a shape."""
+    if isinstance(shape, str):
+        if shape == "any" or (shape.endswith("?") and value is None):
+            return
+        kind = shape[0]
+        if kind == "n":
+            good = isinstance(value, int) and not isinstance(value, bool) and value < 2**63
+        elif kind == "t":
+            good = isinstance(value, str)
+        else:
+            good = isinstance(value, bytes) and len(value) == LENGTHS[kind]
+        if not good:
+            raise Bad(f"not of the shape {shape}")
+        return
+    if not isinstance(value, tuple):
+        raise Bad("not an array")
+    if isinstance(shape, list):
+        for each in value:
+            fit(each, shape[0])
+        return
+    if len(value) != len(shape):
+        raise Bad("another number of fields")
+    for each, part in zip(value, shape, strict=True):
+        fit(each, part)
+
+
+@dataclass(frozen=True)
+class Event:
+    network: bytes
+    origin: str
+    signer: bytes
+    time: int
+    last: tuple[int, bytes]
+    roster_size: int
+    roster_root: bytes
+    kind: str
+    body: tuple[Value, ...]
+    signature: bytes
+    signed: bytes
+
+    def check_signature(self, public: bytes) -> None:
+        if not ed25519.verifies(public, self.signed, self.signature):
+            raise Bad("the signature")
+
+
+def read_event(entry: bytes) -> Event:
+    if len(entry) > BYTES_MAX:
+        raise Bad("too long")
+    value = values.read(entry)
+    fit(value, ENVELOPE)
+    version, network, origin, signer, time, size, root, roster, its_root, kind, body, mark = value
+    if version != 1 or not isinstance(body, tuple):
+        raise Bad("another version, or no body")
+    if kind in BODIES:
+        fit(body, BODIES[kind])
+    signed = b"fangzhi/event/v1\n" + values.write(value[:-1])
+    return Event(
+        network,
+        origin,
+        signer,
+        time,
+        (size, root),
+        roster,
+        its_root,
+        kind,
+        body,
+        mark,
+        signed,
+    )

@@ -1,0 +1,113 @@
+"""Random small networks through the real code, exported as folders, and damage to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from ledger import logbook
+from ledger.events import Anchor, AnchorLine, HoldTake, MemberRevoke, sign_event
+from node.hands.storage.memory_kv import MemoryStore
+from node.office.upkeep import export_log
+from protocol.ids import BlobId, OfficeCode, RootHash
+from protocol.ports import Writer
+from tests.unit.ledger.conftest import CITY, CITY2, COUNTY, COUNTY2, PARENTS, PROVINCE, Network, key
+
+TABLES = ("entry", "tile", "head", "note")
+OFFICES = (PROVINCE, CITY, CITY2, COUNTY, COUNTY2)
+WITNESSES = (PROVINCE, CITY, CITY2)
+
+
+def hold(network: Network, code: OfficeCode, count: int) -> None:
+    """One batch of ``count`` events."""
+    item = network.mint(COUNTY)
+    network.append(code, *(HoldTake(item, BlobId.of(b"x"), 1, at) for at in range(count)))
+
+
+def anchor(network: Network, child: OfficeCode, size: int, root: bytes | None = None) -> None:
+    """The office above records what it saw of a log, or another root."""
+    tree = network.tree(child, size)
+    if root and not tree.size:
+        return
+    line = AnchorLine(child, tree.size, RootHash(root or tree.root()))
+    network.append(PARENTS[child], Anchor((line,)))
+
+
+def revoke(network: Network, code: OfficeCode, size: int) -> None:
+    tree = network.tree(code, size)
+    body = MemberRevoke(code, tree.size, RootHash(tree.root()), 1, ())
+    network.append(PROVINCE, network.with_roots(body))
+
+
+def broken(network: Network, code: OfficeCode, how: str) -> None:
+    """One event against a rule, at the end of a log."""
+    body = HoldTake(network.mint(COUNTY), BlobId.of(b"x"), 1, 1)
+    context = network.context(code)
+    signer = network.key(code, "event")
+    changes: dict[str, object] = {
+        "network": {"network": bytes(32)},
+        "origin": {"origin": OfficeCode("330100")},
+        "chain size": {"last_size": context.last_size + 1},
+        "chain root": {"last_root": RootHash(bytes(32))},
+        "roster root": {"roster_root": RootHash(bytes(32))},
+        "roster size": {"roster_size": context.roster_size + 1},
+    }.get(how, {})
+    if how == "signer":
+        signer = key("somebody")
+    event = sign_event(replace(context, **changes), body, network.now, signer)
+    entry = event.encoded()
+    if how == "signature":
+        entry = entry[:-1] + bytes([entry[-1] ^ 1])
+    if how == "decode":
+        entry = entry[:-1]
+    if how == "root signatures":
+        entry = network.sign(PROVINCE, network.with_roots(network.admit_body(COUNTY), 1)).encoded()
+        code = PROVINCE
+    if how == "place":
+        body = network.with_roots(network.admit_body(COUNTY))
+        entry = network.sign(code, body).encoded()
+    network.append_raw(code, entry)
+
+
+BREAKS = (
+    "network",
+    "origin",
+    "chain size",
+    "chain root",
+    "roster root",
+    "roster size",
+    "signer",
+    "signature",
+    "decode",
+    "root signatures",
+    "place",
+)
+
+
+def _fill(code: OfficeCode, entries: list[bytes], note: bytes, writer: Writer) -> None:
+    logbook.append(writer, code, entries)
+    writer.put("note", code.encode(), note)
+
+
+def export(network: Network, folder: Path, codes: Iterable[str] = OFFICES) -> list[Path]:
+    """What ``fangzhi export`` writes; the files, sorted."""
+    store = MemoryStore(TABLES)
+    for code in map(OfficeCode, codes):
+        if entries := network.logs.get(code, []):
+            note = network.checkpoint(code, [each for each in WITNESSES if each != code])
+            store.run(partial(_fill, code, entries, note))
+    written: list[Path] = []
+
+    def sink(name: str, data: bytes) -> None:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        written.append(path)
+
+    sink("genesis.note", network.genesis_note)
+    with store.read() as reader:
+        for code in codes:
+            export_log(reader, OfficeCode(code), sink)
+    return sorted(written[1:])
