@@ -1,6 +1,6 @@
 """What several rooms' tests need: the folder of real data, a browser, and an honest last word.
 
-Real data, a browser and Go are optional.  A test that asks for one that is not there is skipped, and
+Real data, a browser and Go are optional.  A test that asks for one that is missing is skipped, and
 the summary says how many tests that were and how to have them run.
 """
 
