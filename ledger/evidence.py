@@ -21,10 +21,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from ledger import logbook
-from ledger.checkpoint import Checkpoint, open_checkpoint, parse_checkpoint
+from ledger.checkpoint import Checkpoint, log_key, open_checkpoint, parse_checkpoint
 from ledger.events import Event
 from ledger.merkle import leaf_hash, prefix_root, verify_inclusion
 from ledger.note import Note, NoteKey
+from ledger.roster import Closure, Roster, RosterHistory
 from ledger.tlogproof import MAGIC, TlogProof
 from protocol.errors import DecodeError, ProofError
 from protocol.ids import OfficeCode, RootHash
@@ -185,6 +186,24 @@ def of_proof(
     keys = tuple(log_keys)
     proof = TlogProof(index, tuple(hashes), _bare(longer, keys), entry)
     return _proven(Evidence(_bare(shorter, keys), proof.format()), keys)
+
+
+def log_keys(history: RosterHistory, code: OfficeCode) -> tuple[NoteKey, ...]:
+    """Every key under which the log of ``code`` has ever signed, the newest first."""
+    genesis = history.newest.genesis
+    first = {genesis.log_key: None} if code == genesis.province else {}
+    named = [roster.members[code].log_key for roster in history if code in roster.members]
+    origin = genesis.origin(code)
+    return tuple(log_key(origin, public) for public in reversed({**first, **dict.fromkeys(named)}))
+
+
+def lost_tail(roster: Roster, code: OfficeCode, key: NoteKey, size: int) -> Closure | None:
+    """The closure beyond which a checkpoint of ``size`` by ``key`` stands, if it does: what the
+    office signed there was lost with its disk or forged with its key, and accuses nobody."""
+    for closure in roster.closures:
+        if (closure.code, closure.log_key) == (code, key.public) and size > closure.log_size:
+            return closure
+    return None
 
 
 def _proven(evidence: Evidence, keys: tuple[NoteKey, ...]) -> bytes:

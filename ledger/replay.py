@@ -24,6 +24,7 @@ from ledger.authority import ITEM_BODIES, Broken, check_authority, item_named
 from ledger.events import (
     Anchor,
     Event,
+    ForkReport,
     MemberAdmit,
     MemberRevoke,
     parse_event,
@@ -191,6 +192,8 @@ class Fold:
             return self._take_member(writer, index, entry, event, body)
         if isinstance(body, Anchor):
             self._take_anchor(writer, index, event, body)
+        elif isinstance(body, ForkReport):
+            self._take_fork(writer, index, event, body)
         elif isinstance(body, ITEM_BODIES):
             return self._take_fact(writer, index, entry, event, body)
         return frozenset()
@@ -227,6 +230,13 @@ class Fold:
                 event.origin, index, event.time, event.roster_size, line.size, line.root
             )
             writer.put("anchor", (line.code + event.origin).encode(), pack(row))
+
+    def _take_fork(self, writer: Writer, index: int, event: Event, body: ForkReport) -> None:
+        """Who says where that there is evidence; the evidence itself is a matter of its bytes."""
+        if body.code not in self.roster_at(event.roster_size).members:
+            raise Broken("fork.office")
+        place = event.origin.encode() + number(index)
+        writer.put("fork", body.code.encode() + body.evidence.raw + place, number(event.time))
 
     def _take_fact(
         self, writer: Writer, index: int, entry: bytes, event: Event, body: Any

@@ -177,6 +177,7 @@ class Closure:
     at: int
     log_size: int
     log_root: RootHash
+    log_key: bytes  # the key that it closes
 
 
 @dataclass(frozen=True)
@@ -198,7 +199,7 @@ class Roster:
         closures = self.closures
         if isinstance(body, MemberRevoke):
             member = replace(self.member(body.code), revoked=True)
-            closures += (Closure(member.code, index, body.log_size, body.log_root),)
+            closures += (Closure(member.code, index, body.log_size, body.log_root, member.log_key),)
         else:
             member = self._admitted(body)
         members = {**self.members, member.code: member}

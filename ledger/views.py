@@ -11,6 +11,8 @@ Tables of the ``state`` store (docs/spec/event.md, "The fold"); integers in keys
     by_manifest  manifest, item          items whose uploads name this manifest
     anchor       child, parent           the parent's latest anchor of the child
     count        office, word            items of the office in this state, u64
+    fork         office, evidence, origin, index
+                                         who reported evidence against the office; claimed time, u64
     finding      office, index           stable code of the rule that this event breaks
 
 An item id begins with the code of its office, so a prefix of ``item`` is an office's items.
@@ -38,6 +40,7 @@ TABLES: Final = (
     "cursor",
     "fact",
     "finding",
+    "fork",
     "item",
     "member",
     "public",
@@ -191,3 +194,26 @@ def _unpack_view(row: bytes) -> ItemView:
     if view.status not in STATUSES:
         raise DecodeError("item view", f"a status among {STATUSES}", view.status)
     return view
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedFork:
+    """One office's word that it holds evidence against a log."""
+
+    evidence: BlobId
+    origin: OfficeCode
+    index: int
+    time: UnixMs  # claimed
+
+
+def reported_forks(reader: Reader, code: OfficeCode) -> list[ReportedFork]:
+    """Everybody's reports of forks of the log of ``code``."""
+    return [
+        ReportedFork(
+            BlobId(key[6:38]),
+            OfficeCode(key[38:44].decode()),
+            int.from_bytes(key[44:], "big"),
+            UnixMs(int.from_bytes(value, "big")),
+        )
+        for key, value in reader.scan("fork", code.encode())
+    ]

@@ -239,11 +239,16 @@ class HeadsAsk:
 
 @dataclass(frozen=True, slots=True)
 class HeadLine:
-    """``note`` is the SHA-256 of the newest checkpoint note, all zero while there is none."""
+    """``note`` is the SHA-256 of the newest checkpoint note, all zero while there is none.
+
+    ``cosigned`` is the size that the sender's witness last co-signed, which may be larger than
+    what it has stored: the log must not sign below it.
+    """
 
     office: OfficeCode
     size: int
     note: bytes
+    cosigned: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +256,31 @@ class Heads:
     """The stored size and the note of every log that the sender has."""
 
     heads: tuple[HeadLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ProofAsk:
+    """The entry at ``index`` of an office's log, and its proof in the tree of ``size``."""
+
+    office: OfficeCode
+    index: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class EntryProof:
+    """``hashes`` is the inclusion proof, the leaf's sibling first."""
+
+    entry: bytes
+    hashes: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceTell:
+    """Evidence (docs/spec/evidence.md) that the log of ``office`` has signed two histories."""
+
+    office: OfficeCode
+    evidence: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +336,8 @@ METHODS: Final[dict[str, tuple[type, type]]] = {
     "log.entries": (EntriesAsk, Entries),
     "log.tile": (TileAsk, TileHashes),
     "log.heads": (HeadsAsk, Heads),
+    "log.proof": (ProofAsk, EntryProof),
+    "log.evidence": (EvidenceTell, Ack),
     "blob.read": (BlobAsk, Chunk),
     "search": (SearchAsk, SearchReply),
 }

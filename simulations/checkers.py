@@ -109,9 +109,7 @@ async def nodes(cluster: Cluster, history: History) -> tuple[str, Findings]:
             continue
         if failed := node.links.counters["handler.failed"]:
             wrong.append(f"{code}: {failed} handlers failed")
-        wrong += [
-            f"{code} has quarantined {other}" for other in sorted(node.replicator.quarantined)
-        ]
+        wrong += [f"{code} has quarantined {other}" for other in sorted(node.accuser.quarantined)]
     return f"{len(cluster.hosts)} nodes", wrong
 
 

@@ -85,7 +85,7 @@ class Catchup:
         links: Links,
         grown: Callable[[OfficeCode], None],
         reached: Callable[[OfficeCode, bytes], Awaitable[None]],
-        forked: Callable[[OfficeCode, bytes, str], Awaitable[None]],
+        forked: Callable[[OfficeCode, bytes, str], Awaitable[object]],
         is_barred: Callable[[OfficeCode], bool],
         request_s: float,
     ) -> None:

@@ -12,7 +12,7 @@ from functools import partial
 
 from ledger import logbook, views
 from ledger.replay import Change, Fold
-from ledger.roster import Genesis, Roster, RosterRef
+from ledger.roster import Genesis, Roster, RosterHistory, RosterRef
 from ledger.settlement import digest
 from protocol.errors import Unavailable
 from protocol.ids import OfficeCode
@@ -41,6 +41,10 @@ class Folding:
     @property
     def roster(self) -> Roster:
         return self._fold.roster
+
+    @property
+    def history(self) -> RosterHistory:
+        return self._fold.history
 
     def roster_ref(self) -> RosterRef:
         """The provincial size that is folded, and the root there: what new events name."""

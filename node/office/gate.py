@@ -26,16 +26,22 @@ class Gate:
     is_open: bool = False
     confirmed: set[str] = field(default_factory=set)
     seen_size: int = 0  # the largest size anyone has told us
+    accused: bool = False  # the log's key has signed two histories
 
     def look(self, roster: Roster) -> None:
         """Open when nobody could know more than we do."""
-        if self.code in roster.members and not self._others(roster):
+        if self.code in roster.members and not self._others(roster) and not self.accused:
             self.is_open = True
 
     def hear(self, roster: Roster, peer: str, their_size: int, our_size: int) -> None:
         """``peer`` has ``their_size`` entries of our log, we have ``our_size``."""
         self.seen_size = max(self.seen_size, their_size)
-        if self.is_open or self.seen_size > our_size or self.code not in roster.members:
+        if (
+            self.is_open
+            or self.accused
+            or self.seen_size > our_size
+            or self.code not in roster.members
+        ):
             return
         self.confirmed.add(peer)
         needed, candidates = roster.witnesses(self.code)
@@ -62,8 +68,17 @@ class Gate:
         self.confirmed.clear()
         self.seen_size = max(self.seen_size, seen_size)
 
+    def accuse(self, accused: bool) -> None:
+        """Whether evidence stands against the key of this log."""
+        if accused and not self.accused:
+            self.is_open = False
+            self.confirmed.clear()
+        self.accused = accused
+
     def why_shut(self, our_size: int) -> str:
         """A sentence for the operator."""
+        if self.accused:
+            return "its key has signed two histories: ask the province to revoke and admit again"
         if self.seen_size > our_size:
             return f"a peer has {self.seen_size} entries of this log, we have {our_size}: refilling"
         return "waiting for the parent or enough witnesses to confirm the last signed size"

@@ -16,6 +16,7 @@ from ledger.roster import Genesis, Member, Roster, read_genesis
 from node.hands.config import NodeConfig
 from node.hands.keys import OfficeKeys
 from node.hands.world import World
+from node.office.accuser import Accuser
 from node.office.custodian import Custodian
 from node.office.desk import Desk
 from node.office.folding import Folding
@@ -93,6 +94,17 @@ class Node:
             self.folding.roster_ref,
             self._appended,
         )
+        self.accuser = Accuser(
+            world.ledger,
+            world.state,
+            world.clock,
+            keys,
+            self.links,
+            self.sequencer,
+            lambda: self.folding.history,
+            config.peer.request_s_max,
+            config.ledger.sync_s,
+        )
         self.replicator = Replicator(
             world.ledger,
             world.clock,
@@ -101,6 +113,7 @@ class Node:
             self.links,
             self.sequencer,
             lambda: self.folding.roster,
+            self.accuser,
             self._grown,
             Pace(config.ledger.gossip_ms / 1000, config.ledger.sync_s, config.peer.request_s_max),
         )
@@ -153,7 +166,7 @@ class Node:
             self.genesis,
             keys,
             self._roster,
-            self.replicator.quarantined.add,
+            self.accuser,
         )
         self.upkeep = Upkeep(
             world,
@@ -162,7 +175,7 @@ class Node:
             self.folding,
             self.indexer,
             self.custodian,
-            self.replicator,
+            self.accuser,
             self.sequencer,
             self._roster,
         )
@@ -172,6 +185,8 @@ class Node:
                 "log.entries": self.replicator.catchup.on_entries,
                 "log.tile": self.replicator.catchup.on_tile,
                 "log.heads": self.replicator.on_heads,
+                "log.proof": self.accuser.on_proof,
+                "log.evidence": self.accuser.on_evidence,
                 "blob.read": self.custodian.on_read,
                 "search": self.searcher.on_search,
             }
@@ -202,6 +217,7 @@ class Node:
                     self.links,
                     self.folding,
                     self.replicator,
+                    self.accuser,
                     self.custodian,
                     self.indexer,
                     self.notary,
@@ -289,10 +305,11 @@ class Node:
             await self.replicator.roster_changed()
 
     def _open_gates(self) -> None:
+        self.accuser.review_gates()
         for code, gate in self.sequencer.gates.items():
             # the founder writes the first entry of the province before there is a roster
             if code == self.genesis.province and not self.log_size(code):
-                gate.is_open = True
+                gate.is_open = not gate.accused
             gate.look(self.folding.roster)
 
     async def _expire(self) -> None:

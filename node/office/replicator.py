@@ -7,8 +7,8 @@ our other peers.
 Since joining is commutative and idempotent, lost, repeated or reordered gossip does no harm, and
 heads are compared now and then to heal what was lost.
 
-A note that contradicts the log we hold is kept beside ours as evidence, and its log is quarantined:
-we store nothing more of it and co-sign nothing more.
+A note that contradicts the log we hold becomes evidence (:mod:`node.office.accuser`), and its log
+is quarantined: we store nothing more of it and co-sign nothing more.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from ledger.checkpoint import (
 from ledger.note import Note, NoteKey, parse_note
 from ledger.roster import Genesis, Roster
 from node.hands.keys import OfficeKeys
+from node.office.accuser import Accuser
 from node.office.catchup import Catchup
 from node.office.links import Links, Peer
 from node.office.sequencer import Sequencer
-from protocol.canonical import encode
 from protocol.errors import FangzhiError, ForkError, ProofError
 from protocol.ids import BlobId, OfficeCode
 from protocol.messages import Ack, Advert, HeadLine, Heads, HeadsAsk
@@ -52,6 +52,13 @@ class Pace:
     request_s: float
 
 
+class _OtherTree(Exception):
+    """The tree that we co-signed is not the one that we hold."""
+
+    def __init__(self, note: bytes) -> None:
+        self.note = note
+
+
 class Replicator:
     """Keeps the logs of this node and those of its peers equal."""
 
@@ -64,6 +71,7 @@ class Replicator:
         links: Links,
         sequencer: Sequencer,
         roster: Callable[[], Roster],
+        accuser: Accuser,
         grown: Callable[[OfficeCode], None],
         pace: Pace,
     ) -> None:
@@ -74,6 +82,7 @@ class Replicator:
         self._links = links
         self._sequencer = sequencer
         self._roster = roster
+        self._accuser = accuser
         self._pace = pace
         self.catchup = Catchup(
             store,
@@ -81,16 +90,14 @@ class Replicator:
             links,
             grown,
             self._reached,
-            self._forked,
-            lambda code: code in self.quarantined,
+            accuser.diverged,
+            accuser.is_quarantined,
             pace.request_s,
         )
         self._dirty: set[OfficeCode] = set()
         self._wake = asyncio.Event()
         self._told: dict[str, dict[OfficeCode, bytes]] = {}  # peer -> code -> SHA-256 of note
         self._compared: dict[str, float] = {}  # peer -> when
-        with store.read() as reader:
-            self.quarantined = {OfficeCode(key[:6].decode()) for key, _ in reader.scan("evidence")}
 
     # what peers ask
 
@@ -178,9 +185,9 @@ class Replicator:
         with self._store.read() as reader:
             for code in self._known_codes():
                 ours = self._head_line(reader, code)
-                line = theirs.get(code, HeadLine(code, 0, NO_NOTE))
+                line = theirs.get(code, HeadLine(code, 0, NO_NOTE, 0))
                 if code in self._keys:
-                    self._hear(code, peer, line.size, ours.size)
+                    self._hear(code, peer, max(line.size, line.cosigned), ours.size)
                 if ours.note not in (NO_NOTE, line.note) and ours.size >= line.size:
                     behind.append(code)
         told = self._told.setdefault(peer, {})
@@ -203,9 +210,9 @@ class Replicator:
 
         Raises:
             DecodeError, ProofError: not a signed checkpoint of this log.
-            ForkError: it contradicts the log here; both notes are kept.
+            ForkError: it contradicts the log here.
         """
-        if code in self.quarantined:
+        if self._accuser.is_quarantined(code):
             return
         checkpoint, _ = open_checkpoint(note, *self._note_keys(code))
         if checkpoint.origin != self._genesis.origin(code):
@@ -217,7 +224,7 @@ class Replicator:
                 or logbook.root_at(reader, code, checkpoint.size) == checkpoint.root
             )
         if not agrees:
-            await self._accuse(code, note)
+            await self._contradicted(code, note)
         if checkpoint.size > head.size:
             if code in self._keys:
                 self._sequencer.gates[code].outgrown(checkpoint.size)
@@ -227,11 +234,13 @@ class Replicator:
             await self._reached(code, note)
 
     async def _reached(self, code: OfficeCode, note: bytes) -> None:
-        if await self._store.write(partial(self._merge_in, code, note)):
+        try:
+            changed = await self._store.write(partial(self._merge_in, code, note))
+        except _OtherTree as seen:
+            await self._contradicted(code, seen.note)
+            return
+        if changed:
             self.changed(code)
-
-    async def _forked(self, code: OfficeCode, note: bytes, _peer: str) -> None:
-        await self._accuse(code, note)
 
     def _merge_in(self, code: OfficeCode, note: bytes, writer: Writer) -> bool:
         """Join ``note`` into ours and co-sign; whether anything is new."""
@@ -281,7 +290,7 @@ class Replicator:
             if seen.size > checkpoint.size:
                 return note
             if logbook.root_at(writer, code, seen.size) != seen.root:
-                raise ForkError(f"log {code}", "the tree we co-signed", "another one")
+                raise _OtherTree(state)
         signed = {(line.name, line.key_id) for line in parsed.signatures}
         now_s = self._clock.now() // 1000
         for member in here:
@@ -294,16 +303,10 @@ class Replicator:
         writer.put("witness", code.encode(), note)
         return note
 
-    async def _accuse(self, code: OfficeCode, note: bytes) -> None:
-        """Keep two contradicting notes and believe nothing more of this log."""
-        self.quarantined.add(code)
-
-        def job(writer: Writer) -> None:
-            ours = writer.get("note", code.encode()) or b""
-            writer.put("evidence", code.encode() + BlobId.of(note).raw[:8], encode((ours, note)))
-
-        await self._store.write(job)
-        raise ForkError(f"log {code}", "one history", "two signed ones; both notes are kept")
+    async def _contradicted(self, code: OfficeCode, note: bytes) -> None:
+        proven = await self._accuser.contradicted(code, note)
+        got = "another, with evidence" if proven else "another, for which there is no evidence yet"
+        raise ForkError(f"log {code}", "one history", got)
 
     # small questions
 
@@ -326,7 +329,9 @@ class Replicator:
     def _head_line(self, reader: Reader, code: OfficeCode) -> HeadLine:
         note = reader.get("note", code.encode())
         size = logbook.head(reader, code).size
-        return HeadLine(code, size, NO_NOTE if note is None else BlobId.of(note).raw)
+        state = reader.get("witness", code.encode())
+        cosigned = 0 if state is None else parse_checkpoint(state).size
+        return HeadLine(code, size, NO_NOTE if note is None else BlobId.of(note).raw, cosigned)
 
     async def _ask(self, peer: str, method: str, body: object) -> object:
         return await self._links.ask_peer(peer, method, body, self._pace.request_s)

@@ -116,7 +116,7 @@ class OfficeService:
         waiting = {
             "waiting.files": node.custodian.incomplete,
             "waiting.index": node.indexer.waiting,
-            "logs.quarantined": len(node.replicator.quarantined),
+            "logs.quarantined": len(node.accuser.quarantined),
         }
         return {**node.links.counters, **waiting}
 

@@ -13,11 +13,11 @@ from ledger.settlement import digest
 from ledger.tiles import bundle_path, tile_path
 from node.hands.keys import OfficeKeys
 from node.hands.world import World
+from node.office.accuser import Accuser
 from node.office.catalog import every_item, is_whole, read_small, uses
 from node.office.custodian import Custodian
 from node.office.folding import Folding
 from node.office.indexer import Indexer
-from node.office.replicator import Replicator
 from node.office.sequencer import Sequencer
 from protocol.ids import BlobId, OfficeCode
 from protocol.limits import TILE_WIDTH
@@ -54,7 +54,7 @@ class Upkeep:
         folding: Folding,
         indexer: Indexer,
         custodian: Custodian,
-        replicator: Replicator,
+        accuser: Accuser,
         sequencer: Sequencer,
         roster: Callable[[], Roster],
     ) -> None:
@@ -64,7 +64,7 @@ class Upkeep:
         self._folding = folding
         self._indexer = indexer
         self._custodian = custodian
-        self._replicator = replicator
+        self._accuser = accuser
         self._sequencer = sequencer
         self._roster = roster
 
@@ -121,8 +121,8 @@ class Upkeep:
                     why = gate.why_shut(logbook.head(reader, code).size)
                 cure = "let this node reach its parent; what is reported meanwhile is kept (待登记)"
                 found.append(Ailment("gate.shut", f"{code} does not sign: {why}", cure))
-        for code in sorted(self._replicator.quarantined):
-            cure = "tell the province; both notes are in the evidence table and in an export"
+        for code in sorted(self._accuser.quarantined):
+            cure = "the province closes its key (fangzhi roster); see /evidence and an export"
             found.append(Ailment("log.fork", f"{code} has signed two histories", cure))
         return found
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from hashlib import sha256
+from http import HTTPStatus
 
+from ledger import logbook
 from ledger.checkpoint import Cosigner, cosign, parse_checkpoint
+from ledger.evidence import of_notes
 from ledger.note import NoteKey, parse_note
 from ledger.roster import Genesis, Roster
-from ledger.witness import Accepted, Refused, WitnessState, add_checkpoint
+from ledger.witness import TEXT, Accepted, Refused, Request, WitnessState, add_checkpoint
 from node.hands.keys import OfficeKeys
-from protocol.canonical import encode
+from node.office.accuser import Accuser
 from protocol.errors import Missing
-from protocol.ids import BlobId, OfficeCode
+from protocol.ids import OfficeCode
 from protocol.ports import Clock, KeyValueStore, Reader, Writer
 
 
@@ -26,19 +29,28 @@ class Witness:
         genesis: Genesis,
         keys: Mapping[OfficeCode, OfficeKeys],
         roster: Callable[[], Roster],
-        accuse: Callable[[OfficeCode], None],
+        accuser: Accuser,
     ) -> None:
-        """``accuse`` hears of a log that has signed two histories."""
         self._ledger = ledger
         self._clock = clock
         self._genesis = genesis
         self._keys = keys
         self._roster = roster
-        self._accuse = accuse
+        self._accuser = accuser
 
     async def add_checkpoint(self, body: bytes) -> tuple[int, str, bytes]:
-        """(HTTP status, content type, body); the state is durable before this returns."""
-        return await self._ledger.write(lambda writer: self._decide(writer, body))
+        """(HTTP status, content type, body); the state is durable before this returns, and so is
+        the evidence, if the note contradicts what was co-signed or stored here."""
+        answer, evidence = await self._ledger.write(lambda writer: self._decide(writer, body))
+        if evidence:
+            code = OfficeCode(parse_checkpoint(evidence[0]).origin.rpartition("/")[2])
+            data = of_notes(*evidence, self._accuser.log_keys(code))
+            await self._accuser.accuse(code, data, made_here=True)
+        elif answer[0] in (HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY):
+            request = Request.parse(body)
+            code = OfficeCode(request.checkpoint.origin.rpartition("/")[2])
+            await self._accuser.contradicted(code, request.note.format())
+        return answer
 
     def cosigned(self, origin_hash: str) -> bytes:
         """The latest note co-signed for the origin with this SHA-256 (hexadecimal).
@@ -54,7 +66,10 @@ class Witness:
                         return note
         raise Missing("witness", "a log that was co-signed here", origin_hash[:64])
 
-    def _decide(self, writer: Writer, body: bytes) -> tuple[int, str, bytes]:
+    def _decide(
+        self, writer: Writer, body: bytes
+    ) -> tuple[tuple[int, str, bytes], tuple[bytes, bytes] | None]:
+        """The answer, and two contradicting notes if the request brought that to light."""
         cosigners = self._cosigners()
         now_s = self._clock.now() // 1000
         answer = add_checkpoint(
@@ -64,14 +79,23 @@ class Witness:
             cosigners[0],
             now_s,
         )
+        if isinstance(answer, Accepted):
+            answer = self._fits(writer, answer)
         if isinstance(answer, Refused):
-            if answer.evidence is not None:
-                code = parse_checkpoint(answer.evidence[0]).origin.rpartition("/")[2]
-                key = code.encode() + BlobId.of(answer.evidence[1]).raw[:8]
-                writer.put("evidence", key, encode(answer.evidence))
-                self._accuse(OfficeCode(code))
-            return answer.status, answer.content_type, answer.body
-        return self._accept(writer, answer, cosigners[1:], now_s)
+            return (answer.status, answer.content_type, answer.body), answer.evidence
+        return self._accept(writer, answer, cosigners[1:], now_s), None
+
+    def _fits(self, reader: Reader, answer: Accepted) -> Accepted | Refused:
+        """We co-sign nothing of a log in quarantine, and no other tree than the one stored here."""
+        code = OfficeCode(answer.origin.rpartition("/")[2])
+        size, root = answer.state.size, answer.state.root
+        forked = self._accuser.is_quarantined(code)
+        if size <= logbook.head(reader, code).size:
+            forked = forked or logbook.root_at(reader, code, size) != root
+        if forked:
+            words = f"log {code}: expected one history, got two\n".encode()
+            return Refused(HTTPStatus.UNPROCESSABLE_ENTITY, TEXT, words)
+        return answer
 
     def _accept(
         self, writer: Writer, answer: Accepted, others: list[Cosigner], now_s: int

@@ -10,10 +10,11 @@ import pytest
 
 from ledger import logbook
 from ledger.checkpoint import Checkpoint, parse_checkpoint, sign_checkpoint
+from ledger.evidence import SAME_SIZE, Verdict, verify_evidence
 from ledger.note import parse_note
+from ledger.views import ReportedFork, reported_forks
 from node.office.links import Peer
 from node.office.node import LEDGER_TABLES
-from protocol.canonical import decode
 from protocol.errors import DecodeError, ForkError, ProofError
 from protocol.ids import BlobId, OfficeCode, RootHash
 from protocol.keys import SigningKey
@@ -38,10 +39,16 @@ def dump(node: Any) -> dict[str, Any]:
         return {table: dict(reader.scan(table)) for table in LEDGER_TABLES}
 
 
-def evidence(node: Any, code: str) -> list[tuple[bytes, bytes]]:
-    with node.world.ledger.read() as reader:
-        rows = [row for _, row in reader.scan("evidence", code.encode())]
-    return [decode(row, bytes_max=2**17, where="evidence") for row in rows]  # type: ignore[misc]
+def evidence(node: Any, code: str) -> list[Verdict]:
+    """What is held against a log, verified as a stranger would."""
+    keys = node.accuser.log_keys(code)
+    held = [held for office, _, held in node.accuser.evidence() if office == code]
+    return [verify_evidence(each.evidence, keys) for each in held]
+
+
+def reported(node: Any, code: str) -> list[ReportedFork]:
+    with node.world.state.read() as reader:
+        return reported_forks(reader, OfficeCode(code))
 
 
 def peer_of(node: Any, code: OfficeCode) -> Peer:
@@ -105,7 +112,7 @@ def test_what_is_not_a_good_note_changes_nothing(play: Play) -> None:
             with pytest.raises(error):
                 await node.replicator.on_note(peer, Advert(COUNTY, note, 1))
         assert dump(node) == before
-        assert node.replicator.quarantined == set()
+        assert node.accuser.quarantined == frozenset()
         stranger_office = Advert(OfficeCode("999999"), other, 1)
         await node.replicator.on_note(peer, stranger_office)  # our roster may be behind: no offence
         assert dump(node) == before
@@ -119,25 +126,32 @@ def test_a_fork_is_evidence_and_quarantine(play: Play) -> None:
         await town.quiet()
         node = town.node(CITY)
         ours = note_of(node, COUNTY)
-        fork = forged(town, parse_checkpoint(ours).size, bytes(range(32)))
-        with pytest.raises(ForkError, match="both notes are kept"):
+        size = parse_checkpoint(ours).size
+        fork = forged(town, size, bytes(range(32)))
+        with pytest.raises(ForkError, match="with evidence"):
             await node.replicator.on_note(peer_of(node, COUNTY), Advert(COUNTY, fork, 9))
-        assert evidence(node, COUNTY) == [(ours, fork)]
-        assert node.replicator.quarantined == {COUNTY}
+        (verdict,) = evidence(node, COUNTY)
+        assert (verdict.shape, verdict.size, verdict.size_b) == (SAME_SIZE, size, size)
+        assert node.accuser.quarantined == {COUNTY}
         assert note_of(node, COUNTY) == ours
         ailments = await node.upkeep.examine(False, lambda *_: None)
         assert [ailment.code for ailment in ailments] == ["log.fork"]
-        # from now on nothing of this log is stored or co-signed here
-        size = node.log_size(COUNTY)
-        await town.report(COUNTY, {"b.txt": "再".encode()})
+        # everybody hears it, and who found it says so in its log, once
+        await town.until(lambda: all(town.node(code).accuser.quarantined for code in town.hosts))
+        await town.until(lambda: bool(reported(town.node(PROVINCE), COUNTY)))
         await asyncio.sleep(10)
-        assert node.log_size(COUNTY) == size < town.node(COUNTY).log_size(COUNTY)
-        assert note_of(node, COUNTY) == ours
+        assert [evidence(town.node(code), COUNTY) for code in town.hosts] == [[verdict]] * 3
+        (line,) = reported(town.node(COUNTY), COUNTY)
+        assert line.origin == CITY
+        # its own office signs no more with that key; what is reported waits
+        assert (await town.report(COUNTY, {"b.txt": "再".encode()}))["pending"]
         await town.hosts[CITY].crash()
         await town.hosts[CITY].start()
         await asyncio.sleep(10)
-        assert town.node(CITY).replicator.quarantined == {COUNTY}, "a restart forgives nothing"
-        assert town.node(CITY).log_size(COUNTY) == size
+        assert town.node(CITY).accuser.quarantined == {COUNTY}, "a restart forgives nothing"
+        assert {town.node(code).log_size(COUNTY) for code in town.hosts} == {size}
+        assert note_of(town.node(CITY), COUNTY) == ours
+        assert len(reported(town.node(PROVINCE), COUNTY)) == 1
 
     play(story, PROVINCE, CITY, COUNTY)
 
@@ -151,7 +165,8 @@ def test_an_older_fork_is_found_too(play: Play) -> None:
         fork = forged(town, 2, bytes(range(32)))
         with pytest.raises(ForkError):
             await node.replicator.on_note(peer_of(node, CITY), Advert(COUNTY, fork, 9))
-        assert len(evidence(node, COUNTY)) == 1
+        (verdict,) = evidence(node, COUNTY)
+        assert (verdict.size, verdict.size_b) == (2, node.log_size(COUNTY))
 
     play(story, PROVINCE, CITY, COUNTY)
 
@@ -232,7 +247,7 @@ def test_a_restored_home_stays_shut_until_it_knows_its_own_past(play: Play) -> N
         await town.until(lambda: gate.is_open and not town.node(COUNTY).sequencer.spooled())
         await town.until(lambda: town.node(PROVINCE).log_size(COUNTY) > size)
         for code in (PROVINCE, CITY, COUNTY):
-            assert town.node(code).replicator.quarantined == set()
+            assert town.node(code).accuser.quarantined == frozenset()
             assert evidence(town.node(code), COUNTY) == []
 
     play(story, PROVINCE, CITY, COUNTY)

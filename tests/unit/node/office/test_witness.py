@@ -78,7 +78,7 @@ def test_every_status_of_add_checkpoint(play: Callable[..., None]) -> None:
         assert (await ask(format_request(7, (), fork)))[0] == 422
         with node.world.ledger.read() as reader:
             assert len(list(reader.scan("evidence", COUNTY.encode()))) == 1
-        assert COUNTY in node.replicator.quarantined  # believed no more from now on
+        assert COUNTY in node.accuser.quarantined  # believed no more from now on
         digest = hashlib.sha256(origin.encode()).hexdigest()
         assert parse_checkpoint(node.witness.cosigned(digest)).size == 7
         with pytest.raises(Missing):
