@@ -121,7 +121,7 @@ class LogReader:
             Missing: a part of it is not there.
         """
         entry = self.entry(index)
-        path = prove_inclusion(index, self.size, self._subtree)
+        path = prove_inclusion(index, self.size, self.subtree)
         verify_inclusion(leaf_hash(entry), index, self.size, self.root, path)
         return entry, path
 
@@ -137,9 +137,10 @@ class LogReader:
 
     def root_at(self, size: int) -> bytes:
         """The root of the first ``size`` entries, as far as the tiles tell."""
-        return range_root(0, size, self._subtree)
+        return range_root(0, size, self.subtree)
 
-    def _subtree(self, level: int, index: int) -> bytes:
+    def subtree(self, level: int, index: int) -> bytes:
+        """The hash of leaves [index·2^level, (index + 1)·2^level), as the tiles tell."""
         tile_level, height = divmod(level, 8)
         first = index << height
         number, at = divmod(first, TILE_WIDTH)

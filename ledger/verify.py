@@ -1,48 +1,42 @@
 """Who recorded this file, when, witnessed and held by whom?  One file's chain of evidence.
 
-The steps, each verified from the genesis note up; a step that fails is named by the error
-(docs/spec/audit.md, "One file")::
+The steps of :mod:`ledger.chain`, over logs instead of a proof's files: the provincial log is read
+whole, so that no change of members can be left out, and one more step follows::
 
-    1 genesis      the note holds
-    2 roster       the provincial log leads to its checkpoint; the rosters follow from it
-    3 manifest     a manifest lists the file, and is the blob that an upload names
-    4 event        the upload is signed by a key of its roster, and may be said by that office
-    5 inclusion    it stands in the office's log under the office's checkpoint
-    6 witnesses    whose co-signatures of that checkpoint hold
-    7 anchors      roots that offices above recorded of the log are roots that it had
     8 state        reviews, withdrawal and holdings, each proven like the upload
 
-Events are looked for where the caller's hint says, or in every log.  A hint can leave out an event,
-for example a withdrawal, and so can a log that is not served or does not lead to its checkpoint:
-:attr:`Chain.complete` says that neither was the case.
+Events are looked for where the caller's hint says, or in every log, each read once.  A hint can
+leave out an event, for example a withdrawal, and so can a log that is not served or does not lead
+to its checkpoint: :attr:`Chain.complete` says that neither was the case.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from ledger.authority import ITEM_BODIES, Broken, check_authority, item_named
+from ledger.chain import Proven, check_proof, step
 from ledger.checkpoint import Checkpoint
-from ledger.events import Anchor, Event, MemberAdmit, MemberRevoke, VersionUpload, parse_event
+from ledger.entry_index import EntryIndex
+from ledger.events import Event, MemberAdmit, MemberRevoke, parse_event
 from ledger.events import verify_entry as verify_signature
-from ledger.merkle import leaf_hash
+from ledger.merkle import CompactRange, leaf_hash
 from ledger.note import parse_note
+from ledger.proof import Proof
+from ledger.proving import Opened, Place, make_proof
 from ledger.roster import Genesis, RosterHistory, read_genesis
 from ledger.settlement import settle_item
 from ledger.source import LogReader, LogSource, Signers, note_signers, verify_checkpoint
-from ledger.tiles import bundles_of
-from ledger.tlogproof import TlogProof
+from ledger.tiles import Bundle, bundles_of
 from ledger.views import Fact
 from protocol.errors import DecodeError, Missing, ProofError
 from protocol.ids import BlobId, EventRef, LeafHash, OfficeCode
 from protocol.keys import key_id
 from protocol.limits import TILE_WIDTH
-from protocol.records import Manifest, parse_manifest
-
-Place = tuple[str, int]  # office, index
+from protocol.records import parse_manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,46 +51,16 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """What is proven of a file."""
+    """What is proven of a file, and the proof to take home."""
 
-    sha256: str
-    size: int
-    path: str  # within its package
-    item: str
-    title: str
-    manifest: str
-    office: str
-    office_name: str
-    signer: str  # key id, hexadecimal
-    time: int  # claimed, ms
-    index: int
-    leaf: str
-    log_size: int
-    log_root: str
-    witnesses_needed: int
-    witnesses: tuple[tuple[str, int], ...]  # (office, POSIX seconds)
-    anchors: tuple[Step, ...]  # of each office above, the first that covers the upload
+    proven: Proven
+    proof: Proof
     status: str  # of the item, or "superseded" when this is not its current revision
     public: bool
     holders: tuple[str, ...]
     events: tuple[Step, ...]  # all that is proven about the item
     complete: bool
     unsearched: tuple[str, ...]  # offices whose log was not served whole
-    entry: bytes  # the upload event
-    tlog_proof: bytes
-
-    @property
-    def witnessed(self) -> bool:
-        return len(self.witnesses) >= self.witnesses_needed
-
-
-@dataclass(frozen=True, slots=True)
-class _Log:
-    """A log under its verified checkpoint."""
-
-    reader: LogReader
-    note: bytes
-    times: dict[OfficeCode, int]  # of good co-signatures
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,118 +93,71 @@ def verify_file(
     """The chain of evidence of the file with this hash and size.
 
     ``manifests`` gives a manifest's bytes or raises Missing; ``hint`` says where all events about
-    the item stand (and anchors worth showing), None to search all logs.
+    the item stand (and anchors of the logs in question), None to search all logs.
 
     Raises:
         Missing: nobody recorded the file, as far as was searched.
         ProofError: a step does not hold; ``where`` names it.
     """
-    with _step("1 genesis"):
+    with step("1 genesis"):
         genesis = read_genesis(genesis_note)
     evidence = _Evidence(source, genesis)
-    with _step("2 roster"):
+    with step("2 roster"):
         evidence.read_rosters()
-    places = None if hint is None else sorted(set(hint))
-    for place in evidence.find(places, b"version.upload"):
-        found = _manifest_of(evidence, place, manifests, sha256, size)
-        if found:
-            return _chain(evidence, place, found, sha256, places)
-    raise Missing("verify", f"an upload of {sha256.hex} with {size} bytes", "none in the logs")
-
-
-@contextmanager
-def _step(name: str) -> Iterator[None]:
-    try:
-        yield
-    except Broken as broken:
-        raise ProofError(f"step {name}", "the rules of events", str(broken)) from broken
-    except (ProofError, DecodeError, Missing) as error:
-        raise ProofError(f"step {name}: {error.where}", error.expected, error.got) from error
-
-
-def _manifest_of(
-    evidence: _Evidence,
-    place: Place,
-    manifests: Callable[[BlobId], bytes],
-    sha256: BlobId,
-    size: int,
-) -> Manifest | None:
-    """Step 3: the manifest of the upload at a place, if it lists the file."""
-    try:
-        body = parse_event(evidence.log(place[0]).reader.entry(place[1])).read_body()
-        if not isinstance(body, VersionUpload):
-            return None
-        data = manifests(body.manifest)
-    except (DecodeError, Missing):
-        return None
-    if sha256.hex.encode() not in data:
-        return None
-    with _step("3 manifest"):
-        if BlobId.of(data) != body.manifest:
-            raise ProofError("manifest", f"the blob {body.manifest.short}", BlobId.of(data).short)
-        manifest = parse_manifest(data)
-        said = (body.item, place[0], body.rights)
-        written = (manifest.item, manifest.office, manifest.rights)
-        if said != written:
-            raise ProofError("manifest", f"{said} as the event says", written)
-    listed = any(file.sha256 == sha256 and file.size == size for file in manifest.files)
-    return manifest if listed else None
-
-
-def _chain(
-    evidence: _Evidence,
-    place: Place,
-    manifest: Manifest,
-    sha256: BlobId,
-    hint: list[Place] | None,
-) -> Chain:
-    """Steps 4 to 8 for the upload at ``place``."""
-    office, index = place
-    log = evidence.log(office)
-    with _step("4 event"):
-        upload = evidence.judge(place, log.reader.entry(index))
-    with _step("5 inclusion"):
-        _, path = log.reader.prove(index)
-    with _step("6 witnesses"):
-        needed, candidates = evidence.history.newest.witnesses(office)
-    held = tuple((each.code, log.times[each.code]) for each in candidates if each.code in log.times)
-    with _step("7 anchors"):
-        anchors = evidence.anchors(place, hint)
-    with _step("8 state"):
-        about = evidence.about(manifest.item, hint)
-        settled = settle_item(evidence.history.newest, upload.body.item, about.values())
-        if place not in about or upload.ref in settled.broken:
+    if hint is None:
+        evidence.search()
+    else:
+        evidence.look_at(hint)
+    place, manifest = _recorded(evidence.found, manifests, sha256, size)
+    with step("7 anchors"):
+        anchors = evidence.anchors(place)
+    with step("5 inclusion"):
+        proof = make_proof(
+            genesis_note, evidence.history, manifest, place, anchors, evidence.opened
+        )
+    proven = check_proof(proof, genesis_note, sha256, size, evidence.history)
+    with step("8 state"):
+        about = evidence.about(proven.upload.item)
+        settled = settle_item(
+            evidence.history.newest, item_named(proven.upload), list(about.values())
+        )
+        if place not in about or about[place].ref in settled.broken:
             raise ProofError("upload", "an upload by the rules of events", "one against them")
         view = settled.view
-    current = view is not None and view.upload == upload.ref
-    roster = evidence.history.newest
+    current = view is not None and view.upload == about[place].ref
     return Chain(
-        sha256=sha256.hex,
-        size=next(file.size for file in manifest.files if file.sha256 == sha256),
-        path=next(file.path for file in manifest.files if file.sha256 == sha256),
-        item=manifest.item,
-        title=manifest.title,
-        manifest=upload.body.manifest.hex,
-        office=office,
-        office_name=roster.member(office).name,
-        signer=upload.event.signer.hex(),
-        time=upload.event.time,
-        index=index,
-        leaf=upload.ref.leaf.hex,
-        log_size=log.reader.size,
-        log_root=log.reader.root.hex(),
-        witnesses_needed=needed,
-        witnesses=held,
-        anchors=anchors,
+        proven=proven,
+        proof=proof,
         status=view.status if view and (current or view.withdrawn) else "superseded",
         public=bool(view and view.public and current),
         holders=view.holders if view and current else (),
-        events=tuple(Step(fact.kind, *place, fact.time) for place, fact in about.items()),
+        events=tuple(Step(fact.kind, *where, fact.time) for where, fact in about.items()),
         complete=hint is None and not evidence.unsearched,
         unsearched=tuple(sorted(evidence.unsearched)),
-        entry=upload.entry,
-        tlog_proof=TlogProof(index, path, log.note).format(),
     )
+
+
+def _recorded(
+    found: EntryIndex, manifests: Callable[[BlobId], bytes], sha256: BlobId, size: int
+) -> tuple[Place, bytes]:
+    """Where an upload stands whose manifest lists the file, and that manifest's bytes."""
+    for place, blob in found.uploads():
+        try:
+            data = manifests(blob)
+        except Missing:
+            continue
+        if sha256.hex.encode() not in data:
+            continue
+        with step("3 manifest"):
+            files = parse_manifest(data).files
+        if any((file.sha256, file.size) == (sha256, size) for file in files):
+            return place, data
+    raise Missing("verify", f"an upload of {sha256.hex} with {size} bytes", "none in the logs")
+
+
+def _indices(bundle: Bundle) -> range:
+    first = bundle.number * TILE_WIDTH
+    return range(first, first + bundle.width)
 
 
 class _Evidence:
@@ -249,9 +166,9 @@ class _Evidence:
     def __init__(self, source: LogSource, genesis: Genesis) -> None:
         self._source = source
         self._genesis = genesis
-        self._logs: dict[str, _Log] = {}
+        self._logs: dict[str, Opened] = {}
         self._signers: Signers = {}
-        self._searched: set[str] = set()
+        self.found = EntryIndex()
         self.unsearched: set[str] = set()
         self.history = RosterHistory(genesis)
 
@@ -262,13 +179,24 @@ class _Evidence:
         note = parse_note(self._source.checkpoint(province))
         checkpoint = Checkpoint.parse(note.text)
         reader = LogReader(self._source, province, checkpoint.size, checkpoint.root.raw)
-        reader.check_whole()
-        for index in range(reader.size):
-            entry = reader.entry(index)
-            if b"member." in entry:
-                self._take_member(index, entry, reader)
+        if self._read_province(reader) != reader.root:
+            raise ProofError(f"log {province}", f"root {reader.root.hex()[:16]}", "another")
         self._signers = note_signers(self.history)
-        self.log(province)
+        self.opened(province)
+
+    def _read_province(self, reader: LogReader) -> bytes:
+        """The root to which the entries lead."""
+        tree = CompactRange()
+        for bundle in bundles_of(reader.size):
+            hashes = []
+            for index in _indices(bundle):
+                entry = reader.entry(index)
+                hashes.append(leaf_hash(entry))
+                self.found.add((reader.code, index), entry)
+                if b"member." in entry:
+                    self._take_member(index, entry, reader)
+            tree = tree.extend(hashes)
+        return tree.root()
 
     def _take_member(self, index: int, entry: bytes, reader: LogReader) -> None:
         """As the fold does: a change that breaks a rule is skipped."""
@@ -281,8 +209,8 @@ class _Evidence:
         except (DecodeError, ProofError):
             return
 
-    def log(self, code: str) -> _Log:
-        """The log of an office under its checkpoint, and who co-signed that.
+    def opened(self, code: str) -> Opened:
+        """The log of an office under its checkpoint.
 
         Raises:
             ProofError: no key of its office signed its checkpoint, or it is another log's.
@@ -296,52 +224,46 @@ class _Evidence:
             if checkpoint.origin != origin:
                 raise ProofError(f"checkpoint of {code}", origin, checkpoint.origin)
             office = OfficeCode(code)
-            times = verify_checkpoint(self._signers, office, note, lambda code, signer: None)
+            verify_checkpoint(self._signers, office, note, lambda found, signer: None)
             reader = LogReader(self._source, office, checkpoint.size, checkpoint.root.raw)
-            self._logs[code] = _Log(reader, data, times)
+            self._logs[code] = Opened(reader, data)
         return self._logs[code]
 
-    def find(self, hint: list[Place] | None, *needles: bytes) -> Iterator[Place]:
-        """Where entries stand that have all these bytes in them."""
-        for code, index in hint if hint is not None else self._everywhere():
-            try:
-                entry = self.log(code).reader.entry(index)
-            except (Missing, DecodeError, ProofError):
-                continue  # an audit names what is wrong there
-            if all(needle in entry for needle in needles):
-                yield code, index
+    def look_at(self, hint: Iterable[Place]) -> None:
+        """Read the entries at these places; the provincial log is known already."""
+        for place in sorted(set(hint)):
+            if place[0] != self._genesis.province:
+                with suppress(Missing, DecodeError, ProofError):  # an audit names what is wrong
+                    self.found.add(place, self.opened(place[0]).reader.entry(place[1]))
 
-    def _everywhere(self) -> Iterator[Place]:
+    def search(self) -> None:
+        """Read every log but the provincial one, which is known already, as far as it is served."""
         for code in sorted(self.history.newest.members):
+            if code == self._genesis.province:
+                continue
             try:
-                reader = self.log(code).reader
-                self._check_whole(reader)
+                whole = self._read_whole(self.opened(code).reader)
             except (Missing, DecodeError, ProofError):
+                whole = False
+            if not whole:
                 self.unsearched.add(code)
-            if code in self._logs:
-                yield from self._readable(self._logs[code].reader)
 
-    def _readable(self, reader: LogReader) -> Iterator[Place]:
-        """Where a log has entries, up to the first bundle that is not served."""
+    def _read_whole(self, reader: LogReader) -> bool:
+        """Whether the entries lead to the root of the log; a damaged bundle is passed over."""
+        tree = CompactRange()
         for bundle in bundles_of(reader.size):
-            first = bundle.number * TILE_WIDTH
             with suppress(DecodeError):
-                try:
-                    reader.entry(first)
-                except Missing:
-                    return
-                yield from ((reader.code, first + at) for at in range(bundle.width))
+                entries = [reader.entry(index) for index in _indices(bundle)]
+                tree = tree.extend(map(leaf_hash, entries))
+                for index, entry in zip(_indices(bundle), entries, strict=True):
+                    self.found.add((reader.code, index), entry)
+        return tree.root() == reader.root
 
-    def _check_whole(self, reader: LogReader) -> None:
-        if reader.code not in self._searched:
-            reader.check_whole()
-            self._searched.add(reader.code)
-
-    def _valid(self, places: Iterator[Place]) -> Iterator[_Said]:
+    def _valid(self, places: Iterable[Place]) -> Iterator[_Said]:
         """The events that hold; an office's bad event is skipped as in the fold, but one that does
         not stand in its log is a fault of the evidence."""
         for place in places:
-            entry, _ = self.log(place[0]).reader.prove(place[1])
+            entry, _ = self.opened(place[0]).reader.prove(place[1])
             with suppress(ProofError, DecodeError, Broken):
                 yield self.judge(place, entry)
 
@@ -356,7 +278,7 @@ class _Evidence:
         body = event.read_body()
         if (event.network, event.origin) != (self._genesis.id, code):
             raise ProofError("event", f"one of {code} in this network", event.origin)
-        self._check_envelope(entry, event, self.log(self._genesis.province).reader, body)
+        self._check_envelope(entry, event, self.opened(self._genesis.province).reader, body)
         if self.history.newest.is_void(code, index, event.roster_size):
             raise Broken("event.void")
         return _Said(place, event, body, entry)
@@ -375,29 +297,46 @@ class _Evidence:
             raise ProofError("event signer", "a key that counted then", event.signer.hex())
         verify_signature(entry, event, public)
 
-    def anchors(self, place: Place, hint: list[Place] | None) -> tuple[Step, ...]:
-        """Step 7: of each office above, the first anchor that covers the event at ``place``."""
+    def anchors(self, place: Place) -> list[Place]:
+        """Step 7: where the log of the event at ``place`` was first anchored beyond it by the
+        nearest office above, where that office's log was anchored beyond this, and so on."""
+        chain: list[Place] = []
+        roster = self.history.newest
         code, index = place
-        log = self.log(code).reader
-        steps: dict[str, Step] = {}
-        for said in self._valid(self.find(hint, b"anchor", code.encode())):
-            where = said.place
-            if where[0] in steps or not self.history.newest.is_above(where[0], code):
-                continue
-            heads = said.body.heads if isinstance(said.body, Anchor) else ()
-            for line in heads:
+        while (covering := self._covering(code, index)) and code != self._genesis.province:
+            above = roster.member(code).parent
+            while above is not None and above not in covering:
+                above = roster.member(above).parent
+            if above is None:
+                break
+            chain.append(covering[above])
+            code, index = covering[above]
+        return chain
+
+    def _covering(self, code: str, index: int) -> dict[str, Place]:
+        """Of each office above, the first anchor of ``code`` that covers ``index``."""
+        log = self.opened(code).reader
+        found: dict[str, Place] = {}
+        above = (
+            place
+            for place in self.found.anchors(code, index)
+            if place[0] not in found and self.history.newest.is_above(place[0], code)
+        )
+        for said in self._valid(above):
+            by = said.place[0]
+            for line in said.body.heads:
                 if line.code == code and index < line.size <= log.size:
                     if log.root_at(line.size) != line.root.raw:
-                        found = f"another in {where[0]} {where[1]}"
-                        raise ProofError(f"anchor of {code}", f"its root at {line.size}", found)
-                    steps[where[0]] = said.step
-        return tuple(steps.values())
+                        where = f"another in {by} {said.place[1]}"
+                        raise ProofError(f"anchor of {code}", f"its root at {line.size}", where)
+                    found[by] = said.place
+        return found
 
-    def about(self, item: str, hint: list[Place] | None) -> dict[Place, Fact]:
+    def about(self, item: str) -> dict[Place, Fact]:
         """Step 8: everything proven about an item; what breaks a rule is skipped, as in the
         fold."""
         facts: dict[Place, Fact] = {}
-        for said in self._valid(self.find(hint, item.encode())):
+        for said in self._valid(self.found.about(item)):
             if not isinstance(said.body, ITEM_BODIES):
                 continue
             try:

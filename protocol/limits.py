@@ -20,6 +20,7 @@ WITNESS_REQUEST_BYTES_MAX: Final = NOTE_BYTES_MAX + 4 * KiB  # 63 hashes in base
 TLOG_PROOF_BYTES_MAX: Final = 2 * NOTE_BYTES_MAX  # hashes and extra data before the note
 EVIDENCE_BYTES_MAX: Final = 96 * KiB  # an entry in base64, 63 hashes, two short notes
 EVIDENCE_PER_LOG_MAX: Final = 8  # one convicts; more tell little more
+PROOF_BYTES_MAX: Final = 16 * MiB  # of a file: a tlog-proof for each change of members
 POLICY_BYTES_MAX: Final = 256 * KiB
 ORIGIN_BYTES_MAX: Final = 255
 BATCH_EVENTS_MAX: Final = 1000

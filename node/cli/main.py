@@ -128,7 +128,9 @@ def make_parser() -> argparse.ArgumentParser:
     source = one.add_mutually_exclusive_group(required=True)
     source.add_argument("--node", metavar="URL")
     source.add_argument("--log", metavar="DIR", help="a folder made by export")
+    source.add_argument("--proof", metavar="DIR", help="a folder made by --out: nobody is asked")
     one.add_argument("--genesis", required=True, metavar="FILE")
+    one.add_argument("--out", metavar="DIR", help="write a proof that verifies offline")
 
     one = command(
         "export", "write logs as static tiles for an audit · 导出", home="HOME|URL", token=True

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import base64
 import hashlib
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
+from importlib.resources import files as files_of
 from pathlib import Path
 from typing import Any
 
+from ledger.chain import Proven, Seen, check_proof
+from ledger.proof import Proof
 from ledger.verify import Chain, verify_file
 from node.cli.reaching import bytes_of, console
-from node.hands.sources import open_source
+from node.hands.sources import open_source, proof_in
 from protocol.errors import ConfigError
 from protocol.ids import BlobId
 
@@ -27,39 +30,118 @@ async def verify(arguments: argparse.Namespace) -> tuple[int, Json]:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise ConfigError(str(path), "a readable file", error.strerror) from error
-    source = open_source(arguments.node or arguments.log)
-    chain = verify_file(
-        BlobId.parse(digest),
-        path.stat().st_size,
-        source,
-        source.manifest,
-        source.places_of(digest),
-        bytes_of(arguments.genesis),
-    )
-    _tell_chain(path, chain)
-    told = asdict(chain)
-    told["entry"] = base64.b64encode(chain.entry).decode()
-    told["tlog_proof"] = chain.tlog_proof.decode()
-    return (0 if chain.witnessed else 1), {"ok": chain.witnessed, **told}
+    blob, size, genesis = BlobId.parse(digest), path.stat().st_size, bytes_of(arguments.genesis)
+    if arguments.proof:
+        proof, chain = proof_in(Path(arguments.proof)), None
+        proven = check_proof(proof, genesis, blob, size)
+    else:
+        source = open_source(arguments.node or arguments.log)
+        hint = source.places_of(digest)
+        chain = verify_file(blob, size, source, source.manifest, hint, genesis)
+        proof, proven = chain.proof, chain.proven
+    for name, text in _rows(path, proven):
+        _tell("✓", name, text)
+    for seen in _logs(proven):
+        name = "见证 witnessed" if seen.witnessed else "尚未见证 not yet witnessed"
+        _tell("✓" if seen.witnessed else "✗", name, _witnesses(seen))
+    for name, text in _state(chain):
+        _tell("·", name, text)
+    if chain is not None and not chain.complete:
+        console.print("[yellow]并未检索全部日志 · not every log was searched[/]", highlight=False)
+    if arguments.out:
+        written = write_proof(proof, proven, path, Path(arguments.out))
+        _tell("·", "证明 proof", f"{written} 个文件 files → {arguments.out}")
+    return (0 if proven.log.witnessed else 1), {"ok": proven.log.witnessed, **_told(proven, chain)}
 
 
-def _tell_chain(path: Path, chain: Chain) -> None:
-    by = "、".join(f"{code}（{_when(seconds * 1000)}）" for code, seconds in chain.witnesses)
-    state = "已见证 witnessed" if chain.witnessed else "尚未见证 not yet witnessed"
-    rows = (
-        ("文件 file", f"{path} = {chain.path} of 《{chain.title}》 {chain.item}"),
-        ("报送 reported", f"{chain.office} {chain.office_name}, {_when(chain.time)} (claimed)"),
-        ("日志 log", f"index {chain.index} of {chain.log_size}, root {chain.log_root[:16]}…"),
-        (state, f"{len(chain.witnesses)} of {chain.witnesses_needed} needed: {by}"),
-        ("锚定 anchored", "、".join(f"{s.office} #{s.index}" for s in chain.anchors) or "—"),
-        ("状态 status", chain.status + ("，公开 public" if chain.public else "")),
-        ("副本 held by", "、".join(chain.holders)),
-    )
-    for name, text in rows:
-        console.print(f"[bold]{name}[/]", end="  ")
-        console.print(text, markup=False, highlight=False)
-    if not chain.complete:
-        console.print("[yellow]not every log was searched: a later event may be missing[/]")
+def write_proof(proof: Proof, proven: Proven, file: Path, folder: Path) -> int:
+    """Put the proof and how to check it by hand into a folder; how many files that are.
+
+    Raises:
+        ConfigError: the folder cannot be written, or has something else in it.
+    """
+    readme = files_of(__package__).joinpath("templates", "proof.md").read_text("utf-8")
+    for name, value in (("@OFFICE@", proven.log.office), ("@FILE@", file.name)):
+        readme = readme.replace(name, value)
+    files = proof.files() | {"README.md": readme.encode()}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise ConfigError(str(folder), "an empty folder", "something in it")
+        for name, data in files.items():
+            (folder / name).write_bytes(data)
+    except OSError as error:
+        raise ConfigError(str(folder), "a folder to write to", error.strerror) from error
+    return len(files)
+
+
+def _rows(path: Path, proven: Proven) -> Iterator[tuple[str, str]]:
+    """The steps that hold, in order: what was checked."""
+    event, log = proven.event, proven.log
+    yield "创世 genesis", f"{proven.network[:16]}…，根签名 root signatures ≥ {proven.roots}"
+    yield "名册 roster", f"{proven.province.name} #{event.roster_size} / {proven.province.size}"
+    yield "文件 file", f"{path} = {proven.file.path}，SHA-256 {proven.file.sha256.hex[:16]}…"
+    yield "清单 manifest", f"《{proven.manifest.title}》 {proven.manifest.item}"
+    yield "事件 event", f"{log.office} {log.name}，{_when(event.time)}（自述 claimed）"
+    yield "日志 log", f"#{proven.index} / {log.size}，根 root {log.root[:16]}…"
+    for anchor in proven.anchors:
+        where = f"{anchor.office} {anchor.seen.name} #{anchor.index}"
+        yield "锚定 anchored", f"{where} ⊇ {anchor.child} / {anchor.size}，{_when(anchor.time)}"
+
+
+def _logs(proven: Proven) -> list[Seen]:
+    """The logs of the chain, each once, the file's own first."""
+    logs = [proven.log, *(anchor.seen for anchor in proven.anchors), proven.province]
+    return list({seen.office: seen for seen in logs}.values())
+
+
+def _witnesses(seen: Seen) -> str:
+    by = "、".join(f"{code}（{_when(seconds * 1000)}）" for code, seconds in seen.witnesses)
+    return f"{seen.office} / {seen.size}：{len(seen.witnesses)} ≥ {seen.needed}：{by or '—'}"
+
+
+def _state(chain: Chain | None) -> Iterator[tuple[str, str]]:
+    """What only the logs tell."""
+    if chain is None:
+        yield "状态 status", "证明不含其后的审核与下架 · later reviews are not in a proof"
+        return
+    yield "状态 status", chain.status + ("，公开 public" if chain.public else "")
+    yield "副本 held by", "、".join(chain.holders) or "—"
+
+
+def _told(proven: Proven, chain: Chain | None) -> Json:
+    log, event, file = proven.log, proven.event, proven.file
+    told: Json = {
+        "sha256": file.sha256.hex,
+        "size": file.size,
+        "path": file.path,
+        "item": proven.manifest.item,
+        "title": proven.manifest.title,
+        "manifest": proven.manifest_hash,
+        "office": log.office,
+        "office_name": log.name,
+        "signer": event.signer.hex(),
+        "time": event.time,
+        "index": proven.index,
+        "leaf": proven.leaf.hex(),
+        "log_size": log.size,
+        "log_root": log.root,
+        "witnesses_needed": log.needed,
+        "witnesses": log.witnesses,
+        "anchors": [asdict(anchor) for anchor in proven.anchors],
+        "province": asdict(proven.province),
+    }
+    if chain is not None:
+        for name in ("status", "public", "holders", "complete", "unsearched"):
+            told[name] = getattr(chain, name)
+        told["events"] = [asdict(step) for step in chain.events]
+    return told
+
+
+def _tell(mark: str, name: str, text: str) -> None:
+    colour = {"✓": "green", "✗": "red"}.get(mark, "default")
+    console.print(f"[{colour}]{mark}[/] [bold]{name}[/]", end="  ")
+    console.print(text, markup=False, highlight=False)
 
 
 def _when(milliseconds: int) -> str:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import http.client
 import json
 import ssl
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, urlsplit
 
+from ledger.proof import Proof
 from ledger.tiles import bundle_path, tile_path
-from protocol.errors import ConfigError, Missing, Unavailable
+from protocol.errors import ConfigError, DecodeError, Missing, Unavailable
 from protocol.ids import BlobId, parse_office
-from protocol.limits import MANIFEST_BYTES_MAX, NOTE_BYTES_MAX, MiB
+from protocol.limits import MANIFEST_BYTES_MAX, NOTE_BYTES_MAX, PROOF_BYTES_MAX, MiB
 
 _ANSWER_BYTES_MAX: Final = 32 * MiB  # a bundle of 256 entries of 65,535 bytes is half of it
 _SECONDS_MAX: Final = 30.0
@@ -95,16 +97,20 @@ class HttpSource:
         return self._get(f"/api/v1/manifests/{blob.hex}")
 
     def places_of(self, sha256: str) -> list[tuple[str, int]] | None:
-        """Where the node says the events about a file's items stand; None when it does not know."""
+        """Where the node says the events about a file's items stand, and the anchors of their logs;
+        None when it does not know."""
         try:
             records = json.loads(self._get(f"/api/v1/files/{quote(sha256)}/records"))["records"]
-            items = [
-                json.loads(self._get(f"/api/v1/items/{quote(record['item'])}"))
-                for record in records
-            ]
+            names = sorted({quote(record["item"]) for record in records})
+            items = [json.loads(self._get(f"/api/v1/items/{name}")) for name in names]
         except Missing:
             return None
-        return [(e["office"], e["index"]) for item in items for e in item["events"]]
+        places = [(e["office"], e["index"]) for item in items for e in item["events"]]
+        for name in names:
+            with suppress(Missing, Unavailable, DecodeError):  # not all of it can be proven yet
+                proof = Proof.decode(self._get(f"/api/v1/items/{name}/proof"))
+                places += [(code, anchor.index) for code, anchor in proof.anchors.items()]
+        return places
 
     def _snapshot(self) -> dict[str, bytes]:
         if not self._checkpoints:
@@ -171,3 +177,24 @@ def open_source(target: str) -> FolderSource | HttpSource:
     if target.startswith(("http://", "https://")):
         return HttpSource(target)
     return FolderSource(Path(target))
+
+
+def proof_in(folder: Path) -> Proof:
+    """The proof in a folder.
+
+    Raises:
+        ConfigError: the folder cannot be read.
+        Missing, DecodeError: it holds no proof, or one too large.
+    """
+    files: dict[str, bytes] = {}
+    left = PROOF_BYTES_MAX
+    try:
+        for path in sorted(folder.iterdir()):
+            with path.open("rb") as file:
+                files[path.name] = file.read(left + 1)
+            left -= len(files[path.name])
+            if left < 0:
+                raise DecodeError(str(folder), f"at most {PROOF_BYTES_MAX} bytes", "more")
+    except OSError as error:
+        raise ConfigError(str(folder), "a folder of a proof", error.strerror) from error
+    return Proof.of_files(files)

@@ -4,67 +4,31 @@ import copy
 
 import pytest
 
-from ledger.checkpoint import log_key
 from ledger.events import (
     Anchor,
     AnchorLine,
-    HoldTake,
     MemberRevoke,
     ReviewAccept,
     VersionUpload,
     VersionWithdraw,
 )
 from ledger.merkle import leaf_hash
-from ledger.policy import Policy, PolicyGroup, PolicyLog, PolicyWitness
+from ledger.policy import Policy
 from ledger.tiles import encode_bundle
-from ledger.tlogproof import TlogProof, verify_proof
-from ledger.verify import verify_file
+from ledger.tlogproof import verify_proof
 from protocol.errors import Missing, ProofError
 from protocol.ids import BlobId, LeafHash, RootHash
-from protocol.records import FileEntry, Manifest
-
-PROVINCE, CITY, CITY2, COUNTY, COUNTY2 = "320000", "320500", "320600", "320581", "320681"
-CONTENT = "苏州府志".encode()
-FILE = BlobId.of(CONTENT)
-REASON = BlobId.of(b"reason")
-
-
-def manifest_of(item, office=COUNTY, rights="open", salt="0" * 32, file=FILE):
-    entry = FileEntry("卷一.pdf", len(CONTENT), file, "application/pdf", "print_pdf")
-    return Manifest(salt, item, office, rights, {"title": "苏州府志"}, (entry,)).encoded()
-
-
-class Told:
-    """A network in which the county reported CONTENT, the city passed it, the province holds it."""
-
-    def __init__(self, network):
-        self.network = network
-        self.blobs = {}
-        for _ in range(3):
-            network.append(COUNTY, network.upload(COUNTY, network.mint(COUNTY)))
-        self.item = network.mint(COUNTY)
-        self.manifest = self.put(manifest_of(self.item))
-        body = VersionUpload(self.item, self.manifest, "open", 1, len(CONTENT), None, None)
-        self.upload = network.append(COUNTY, body)
-        self.accept = network.append(CITY, ReviewAccept(self.item, self.manifest, self.upload))
-        self.hold = network.append(PROVINCE, HoldTake(self.item, self.manifest, 1, len(CONTENT)))
-        tree = network.tree(COUNTY)
-        line = AnchorLine(COUNTY, tree.size, RootHash(tree.root()))
-        self.anchor = network.append(CITY, Anchor((line,)))
-        network.append(CITY2, network.upload(CITY2, network.mint(CITY2)))
-        network.append(COUNTY2, network.upload(COUNTY2, network.mint(COUNTY2)))
-
-    def put(self, data):
-        self.blobs[BlobId.of(data)] = data
-        return BlobId.of(data)
-
-    def manifests(self, blob):
-        if blob not in self.blobs:
-            raise Missing("blob", "a blob", blob.short)
-        return self.blobs[blob]
-
-    def verify(self, source, hint=None, file=FILE, size=12):
-        return verify_file(file, size, source, self.manifests, hint, self.network.genesis_note)
+from tests.told import (
+    CITY,
+    CITY2,
+    CONTENT,
+    COUNTY,
+    COUNTY2,
+    PROVINCE,
+    REASON,
+    Told,
+    manifest_of,
+)
 
 
 @pytest.fixture
@@ -85,40 +49,41 @@ def places(*refs):
 def test_the_whole_chain(told, export, hinted):
     hint = places(told.upload, told.accept, told.hold, told.anchor) if hinted else None
     chain = told.verify(export, hint)
-    assert (chain.office, chain.index, chain.item) == (COUNTY, 3, told.item)
-    assert (chain.title, chain.path, chain.office_name) == ("苏州府志", "卷一.pdf", "office 320581")
+    proven, log = chain.proven, chain.proven.log
+    assert (log.office, proven.index, proven.upload.item) == (COUNTY, 3, told.item)
+    assert (proven.manifest.title, proven.file.path) == ("苏州府志", "卷一.pdf")
+    assert log.name == "office 320581"
     assert (chain.status, chain.public, chain.holders) == ("accepted", True, (PROVINCE,))
-    assert [code for code, _ in chain.witnesses] == [PROVINCE, CITY, CITY2]
-    assert chain.witnessed
-    assert [(step.office, step.index) for step in chain.anchors] == places(told.anchor)
+    assert [code for code, _ in log.witnesses] == [PROVINCE, CITY, CITY2]
+    assert log.witnessed
+    anchors = [(anchor.office, anchor.index) for anchor in proven.anchors]
+    assert anchors == places(told.anchor, told.above)
     assert [step.kind for step in chain.events] == ["hold.take", "review.accept", "version.upload"]
     assert chain.complete == (not hinted)
     assert chain.unsearched == ()
 
 
-def test_the_tlog_proof_stands_on_its_own(told, export):
-    chain = told.verify(export)
-    network = told.network
-    codes = (PROVINCE, CITY, CITY2)
-    policy = Policy(
-        logs=(
-            PolicyLog(log_key(network.genesis.origin(COUNTY), network.key(COUNTY, "log").public)),
-        ),
-        witnesses=tuple(PolicyWitness(code, told_key(network, code)) for code in codes),
-        groups=(PolicyGroup("quorum", 2, codes),),
-        quorum="quorum",
-    )
-    leaf = LeafHash(leaf_hash(chain.entry))
-    assert verify_proof(TlogProof.parse(chain.tlog_proof), leaf, policy).size == chain.log_size
+def test_every_tlog_proof_stands_on_its_own(told, export):
+    proof = told.verify(export).proof
+    each = {COUNTY: proof.upload, **proof.anchors}
+    assert set(each) == {COUNTY, CITY, PROVINCE} == set(proof.policies)
+    for code, one in each.items():
+        leaf = LeafHash(leaf_hash(one.extra))
+        verify_proof(one, leaf, Policy.parse(proof.policies[code]))
+    with pytest.raises(ProofError):
+        verify_proof(proof.upload, leaf, Policy.parse(proof.policies[COUNTY]))
 
 
-def told_key(network, code):
-    from ledger.roster import Roster
-
-    roster = Roster(network.genesis)
-    for index, each in enumerate((PROVINCE, CITY, CITY2)):
-        roster = roster.apply(index, network.with_roots(network.admit_body(each)))
-    return roster.member(code).witness_note_key(network.genesis)
+@pytest.mark.parametrize("hinted", [False, True])
+def test_each_entry_is_read_once_for_the_search(told, export, hinted):
+    read = []
+    bundle = export.bundle
+    export.bundle = lambda *name: read.append(name[0]) or bundle(*name)
+    told.verify(export, places(told.upload, told.anchor) if hinted else None)
+    assert set(read) == ({PROVINCE, COUNTY, CITY} if hinted else set(export.offices()))
+    # each log once, and again where an entry of it is proven
+    assert max(read.count(code) for code in (CITY2, COUNTY2)) == (0 if hinted else 1)
+    assert max(map(read.count, read)) <= 4
 
 
 def test_a_file_nobody_recorded_is_missing(told, export):
@@ -246,9 +211,18 @@ def test_step_7_names_an_anchor_of_another_history(told, export_of):
 
 
 def test_step_8_names_an_upload_against_the_rules(told, export_of):
+    told.blobs.clear()
+    manifest = told.put(manifest_of(told.item, salt="3" * 32))
+    other = BlobId.of(b"never reported")
+    body = VersionUpload(told.item, manifest, "open", 1, len(CONTENT), other, None)
+    told.network.append(COUNTY, body)
+    assert refused(told, export_of(told.network)) == "step 8 state"
+
+
+def test_step_4_names_an_upload_by_another_office(told, export_of):
     item = told.network.mint(COUNTY2)
     told.blobs.clear()
     manifest = told.put(manifest_of(item))
     body = VersionUpload(item, manifest, "open", 1, len(CONTENT), None, None)
     told.network.append(COUNTY, body)
-    assert refused(told, export_of(told.network)) == "step 8 state"
+    assert refused(told, export_of(told.network)) == "step 4 event"

@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ledger.chain import check_proof
+from ledger.events import Anchor, AnchorLine, MemberRevoke
+from ledger.note import Note, parse_note
+from ledger.tlogproof import TlogProof
+from protocol.errors import DecodeError, Missing, ProofError
+from protocol.ids import RootHash
+from tests.told import CITY, CONTENT, COUNTY, FILE, PROVINCE, Told, manifest_of
+
+
+@pytest.fixture
+def told(network):
+    return Told(network)
+
+
+@pytest.fixture
+def proof(told, export_of):
+    return told.verify(export_of(told.network)).proof
+
+
+def test_a_proof_needs_nothing_but_the_genesis_note(told, proof):
+    proven = check_proof(proof, told.network.genesis_note, FILE, len(CONTENT))
+    assert (proven.log.office, proven.index, proven.file.path) == (COUNTY, 3, "卷一.pdf")
+    assert [seen.witnessed for seen in (proven.log, proven.province)] == [True, True]
+    chain = [(anchor.office, anchor.child) for anchor in proven.anchors]
+    assert chain == [(CITY, COUNTY), (PROVINCE, CITY)]
+    assert proven.changes == 4  # of the other county nothing is needed
+
+
+def refused(told, proof, file=FILE):
+    with pytest.raises(ProofError) as caught:
+        check_proof(proof, told.network.genesis_note, file, len(CONTENT))
+    return str(caught.value.where).split(":")[0]
+
+
+def test_step_1_names_another_network(told, proof, founded):
+    other = founded()
+    other.genesis = replace(other.genesis, network="fzb.other.example")
+    from ledger.roster import write_genesis
+
+    roots = {f"root{i}": root for i, root in enumerate(other.roots)}
+    note = write_genesis(other.genesis, roots)
+    assert refused(told, replace(proof, genesis=note)) == "step 1 genesis"
+
+
+def without_witnesses(proof, keep=1):
+    note = parse_note(proof.checkpoint)
+    return replace(proof, checkpoint=Note(note.text, note.signatures[:keep]).format())
+
+
+def test_step_2_names_an_unwitnessed_province(told, proof):
+    changes = tuple(map(without_witnesses, proof.changes))
+    assert refused(told, replace(proof, changes=changes)) == "step 2 roster"
+
+
+def test_step_2_names_a_change_that_is_not_in_the_log(told, proof):
+    moved = replace(proof.changes[1], index=proof.changes[1].index + 1)
+    changes = (proof.changes[0], moved, *proof.changes[2:])
+    assert refused(told, replace(proof, changes=changes)) == "step 2 roster"
+
+
+def test_step_2_names_changes_under_two_checkpoints(told, proof):
+    changes = (*proof.changes[:-1], without_witnesses(proof.changes[-1], 2))
+    assert refused(told, replace(proof, changes=changes)) == "step 2 roster"
+    assert refused(told, replace(proof, changes=())) == "step 2 roster"
+
+
+def test_step_3_names_another_file_and_another_manifest(told, proof):
+    assert refused(told, proof, file=type(FILE).of(b"another")) == "step 3 manifest"
+    other = manifest_of(told.item, salt="9" * 32)
+    assert refused(told, replace(proof, manifest=other)) == "step 3 manifest"
+
+
+def test_step_4_names_a_signature_that_does_not_hold(told, proof):
+    entry = proof.upload.extra
+    spoilt = replace(proof.upload, extra=entry[:-1] + bytes([entry[-1] ^ 1]))
+    assert refused(told, replace(proof, upload=spoilt)) == "step 4 event"
+
+
+def test_step_4_names_another_past_of_the_province(told, proof):
+    growths = {**proof.growths, PROVINCE: proof.growths[PROVINCE].replace(b"old ", b"old 1")}
+    assert refused(told, replace(proof, growths=growths)) == "step 4 event"
+    del growths[PROVINCE]
+    assert refused(told, replace(proof, growths=growths)) == "step 4 event"
+
+
+def test_step_4_names_a_key_that_is_not_in_the_roster(told, proof):
+    without = tuple(change for change in proof.changes if COUNTY.encode() not in change.extra)
+    assert refused(told, replace(proof, changes=without)) == "step 4 event"
+
+
+def test_step_5_names_another_place_and_another_log(told, proof):
+    assert refused(told, replace(proof, upload=replace(proof.upload, index=2))) == (
+        "step 5 inclusion"
+    )
+    foreign = replace(proof.upload, checkpoint=proof.anchors[CITY].checkpoint)
+    assert refused(told, replace(proof, upload=foreign)) == "step 5 inclusion"
+
+
+def test_witnesses_that_are_missing_are_counted(told, proof):
+    alone = replace(proof, upload=without_witnesses(proof.upload, 2))
+    proven = check_proof(alone, told.network.genesis_note, FILE, len(CONTENT))
+    assert (len(proven.log.witnesses), proven.log.needed, proven.log.witnessed) == (1, 2, False)
+
+
+def test_step_6_names_a_policy_of_somebody_else(told, proof):
+    policies = {**proof.policies, COUNTY: proof.policies[CITY]}
+    assert refused(told, replace(proof, policies=policies)) == "step 6 witnesses"
+
+
+def test_step_7_names_an_anchor_of_another_history(told, proof):
+    growths = {**proof.growths, COUNTY: proof.growths[CITY]}
+    assert refused(told, replace(proof, growths=growths)) == "step 7 anchors"
+    elsewhere = replace(proof.anchors[CITY], index=0)
+    anchors = {**proof.anchors, CITY: elsewhere}
+    assert refused(told, replace(proof, anchors=anchors)) == "step 7 anchors"
+
+
+def test_a_proof_may_end_below_the_province(told, proof):
+    shorter = replace(proof, anchors={CITY: proof.anchors[CITY]})
+    proven = check_proof(shorter, told.network.genesis_note, FILE, len(CONTENT))
+    assert [anchor.office for anchor in proven.anchors] == [CITY]
+
+
+def test_a_key_revoked_below_the_upload_proves_nothing(told, export_of):
+    root = RootHash(told.network.tree(COUNTY, 3).root())
+    before = told.verify(export_of(told.network)).proof
+    told.network.append(PROVINCE, told.network.with_roots(MemberRevoke(COUNTY, 3, root, 1, ())))
+    told.blobs.clear()
+    with pytest.raises(Missing):
+        told.verify(export_of(told.network))
+    assert check_proof(before, told.network.genesis_note, FILE, len(CONTENT)).index == 3
+
+
+def test_the_anchor_of_a_shorter_log_covers_nothing(told, export_of):
+    root = RootHash(told.network.tree(COUNTY, 2).root())
+    told.network.append(CITY, Anchor((AnchorLine(COUNTY, 2, root),)))
+    anchors = told.verify(export_of(told.network)).proven.anchors
+    assert (anchors[0].index, anchors[0].size) == (told.anchor.index, 4)
+
+
+def test_a_proof_travels_as_files_and_as_json(proof):
+    assert type(proof).of_files(proof.files()) == proof
+    assert type(proof).decode(proof.encoded()) == proof
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"[]", b"{}", b'{"format":"fangzhi/proof/1","files":{"a":1}}', b"[" * 10**5]
+)
+def test_what_is_no_proof_is_refused(proof, data):
+    with pytest.raises(DecodeError):
+        type(proof).decode(data)
+
+
+def test_a_proof_without_a_part_or_with_two_events_is_refused(proof):
+    files = proof.files()
+    for name in ("genesis.note", "manifest.json", "upload.event", "upload.tlog-proof"):
+        with pytest.raises(Missing):
+            type(proof).of_files({each: files[each] for each in files if each != name})
+    other = TlogProof(0, (), proof.upload.checkpoint, b"other")
+    with pytest.raises(DecodeError):
+        type(proof).of_files(files | {"upload.tlog-proof": other.format()})
