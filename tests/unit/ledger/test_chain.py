@@ -7,8 +7,7 @@ import pytest
 from ledger.chain import check_proof
 from ledger.events import Anchor, AnchorLine, MemberRevoke
 from ledger.note import Note, parse_note
-from ledger.tlogproof import TlogProof
-from protocol.errors import DecodeError, Missing, ProofError
+from protocol.errors import Missing, ProofError
 from protocol.ids import RootHash
 from tests.told import CITY, CONTENT, COUNTY, FILE, PROVINCE, Told, manifest_of
 
@@ -142,26 +141,3 @@ def test_the_anchor_of_a_shorter_log_covers_nothing(told, export_of):
     told.network.append(CITY, Anchor((AnchorLine(COUNTY, 2, root),)))
     anchors = told.verify(export_of(told.network)).proven.anchors
     assert (anchors[0].index, anchors[0].size) == (told.anchor.index, 4)
-
-
-def test_a_proof_travels_as_files_and_as_json(proof):
-    assert type(proof).of_files(proof.files()) == proof
-    assert type(proof).decode(proof.encoded()) == proof
-
-
-@pytest.mark.parametrize(
-    "data", [b"", b"[]", b"{}", b'{"format":"fangzhi/proof/1","files":{"a":1}}', b"[" * 10**5]
-)
-def test_what_is_no_proof_is_refused(proof, data):
-    with pytest.raises(DecodeError):
-        type(proof).decode(data)
-
-
-def test_a_proof_without_a_part_or_with_two_events_is_refused(proof):
-    files = proof.files()
-    for name in ("genesis.note", "manifest.json", "upload.event", "upload.tlog-proof"):
-        with pytest.raises(Missing):
-            type(proof).of_files({each: files[each] for each in files if each != name})
-    other = TlogProof(0, (), proof.upload.checkpoint, b"other")
-    with pytest.raises(DecodeError):
-        type(proof).of_files(files | {"upload.tlog-proof": other.format()})
