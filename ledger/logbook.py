@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice, takewhile
 from typing import Final
 
 from ledger.checkpoint import Checkpoint, parse_checkpoint
@@ -156,14 +157,16 @@ def entries(reader: Reader, code: OfficeCode, start: int, end: int) -> tuple[byt
     Raises:
         Missing: the log does not have them all.
     """
-    found: list[bytes] = []
-    for key, value in reader.scan(ENTRY, code.encode("ascii"), entry_key(code, start)):
-        if len(found) >= end - start or key != entry_key(code, start + len(found)):
-            break
-        found.append(value)
-    if len(found) < end - start:
-        raise Missing(f"log {code}", f"entry {start + len(found)}", "nothing")
-    return tuple(found)
+    if end <= start:
+        return ()
+    rows = list(
+        islice(reader.scan(ENTRY, code.encode("ascii"), entry_key(code, start)), end - start)
+    )
+    # Keys grow, so if the last one is right, all are.
+    if len(rows) < end - start or rows[-1][0] != entry_key(code, end - 1):
+        due = takewhile(lambda at: rows[at][0] == entry_key(code, start + at), range(len(rows)))
+        raise Missing(f"log {code}", f"entry {start + len(list(due))}", "nothing")
+    return tuple([value for _, value in rows])
 
 
 def tile_hashes(reader: Reader, code: OfficeCode, level: int, number: int, width: int) -> bytes:

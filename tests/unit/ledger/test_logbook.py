@@ -141,6 +141,16 @@ def test_an_append_reads_and_writes_no_more_when_the_log_is_long() -> None:
     assert cost(20_000)[0] < 25
 
 
+def test_an_entry_that_is_not_there_is_named() -> None:
+    tables = store(600)
+    tables.run(lambda writer: writer.delete(ENTRY, entry_key(CODE, 300)))
+    for start, end in ((290, 310), (290, 301), (300, 301), (299, 600)):
+        with pytest.raises(Missing, match="entry 300"):
+            read(tables, lambda r, start=start, end=end: logbook.entries(r, CODE, start, end))
+    with pytest.raises(Missing, match="entry 600"):
+        read(tables, lambda r: logbook.entries(r, CODE, 590, 601))
+
+
 def test_entries_and_bundles() -> None:
     tables = store(600)
     assert read(tables, lambda r: logbook.entry(r, CODE, 599)) == b"entry 599"
