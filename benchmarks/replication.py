@@ -164,8 +164,8 @@ async def catch_up(root: Path, size: int, fold: bool) -> None:
 
 
 async def longer(node: Node, size: int) -> None:
-    while node.log_size(CITY) <= size:
-        await asyncio.sleep(0.002)  # noqa: ASYNC110  # a node tells nobody when a log has grown
+    while node.log_size(CITY) <= size:  # noqa: ASYNC110  # nobody is told when a log has grown
+        await asyncio.sleep(0.002)
 
 
 async def ask(root: Path) -> None:
