@@ -191,6 +191,11 @@ class Session:
         frames, self._out = self._out, []
         return frames
 
+    @property
+    def has_to_send(self) -> bool:
+        """Whether :meth:`to_send` would give anything."""
+        return bool(self._out)
+
     def next_deadline(self) -> int | None:
         """When :meth:`tick` is due, if nothing else happens."""
         if self.state is State.CLOSED:
@@ -198,7 +203,7 @@ class Session:
         if self.state is not State.READY:
             return self._ready_by
         late = [q.late_at for q in self._asking.values() if q.late_at is not None]
-        return min(late, default=None)
+        return min(late) if late else None
 
     def tick(self, now: int) -> list[Event]:
         """Time has passed."""

@@ -172,8 +172,11 @@ class Link:
                     self._over.set()
                     return
                 deadline = self._session.next_deadline()
+                if deadline is None:
+                    await self._wake.wait()
+                    continue
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout_at(None if deadline is None else deadline / 1000):
+                    async with asyncio.timeout_at(deadline / 1000):
                         await self._wake.wait()
         except (Unavailable, TimeoutError) as error:
             self._lose(str(error) or f"no frame taken for {SEND_SECONDS_MAX} s")
@@ -197,7 +200,8 @@ class Link:
                         answer.set_result(event.result)
                 case Closed():
                     self._end(event)
-        self._wake.set()
+        if self._session.has_to_send:
+            self._wake.set()
 
     def _end(self, closed: Closed) -> None:
         self.why = (closed.code, closed.reason)

@@ -161,6 +161,8 @@ class Links:
             AuthError: something with another certificate answers at its address.
             RemoteFault: it answered with an error.
         """
+        if link := self._by_office.get(office):
+            return await link.ask(method, body, seconds)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
         try:
