@@ -17,6 +17,7 @@ from typing import Final
 
 from ledger.checkpoint import log_key
 from ledger.events import MemberAdmit, MemberRevoke, RootSignature
+from ledger.fields import parse_decimal
 from ledger.note import COSIGNATURE_V1, ED25519, Note, NoteKey, open_note, parse_note, sign_note
 from protocol.canonical import encode
 from protocol.errors import DecodeError, ProofError
@@ -105,8 +106,9 @@ def _parse_genesis(text: str) -> Genesis:
     if names != ["network", "province", "threshold", *["root"] * roots, "log"]:
         raise DecodeError("genesis note", "network, province, threshold, root…, log", names)
     network, province, threshold, *root_lines, log = (word[-1] for word in words)
-    if not threshold.isdecimal() or not 1 <= int(threshold) <= roots:
-        raise DecodeError("genesis threshold", f"1 to {roots}", threshold)
+    needed = parse_decimal(threshold, "genesis threshold")
+    if not 1 <= needed <= roots:
+        raise DecodeError("genesis threshold", f"1 to {roots}", needed)
     if len(network.encode()) > ORIGIN_BYTES_MAX - 7 or not network.isascii() or " " in network:
         raise DecodeError("genesis network", "a short ASCII name", repr(network[:60]))
     if not _HEX_KEY.fullmatch(log):
@@ -114,7 +116,7 @@ def _parse_genesis(text: str) -> Genesis:
     genesis = Genesis(
         network=network,
         province=parse_office(province),
-        threshold=int(threshold),
+        threshold=needed,
         roots=tuple(NoteKey.parse(line) for line in root_lines),
         log_key=bytes.fromhex(log),
     )

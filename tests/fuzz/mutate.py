@@ -14,7 +14,22 @@ import msgpack
 
 BYTES_MAX = 300_000
 NUMBERS = (0, 1, 2, 127, 128, 255, 256, 65_535, 65_536, 2**31, 2**32 - 1, 2**53, 2**63 - 1, 2**63)
-TEXTS = ("", "0", "-1", "+", " ", "\r", "\u2028", "\u00a0", "é", "x" * 70_000, "\udc80", "٣", "NaN")
+TEXTS = (
+    "9" * 5000,
+    "",
+    "0",
+    "-1",
+    "+",
+    " ",
+    "\r",
+    "\u2028",
+    "\u00a0",
+    "é",
+    "x" * 70_000,
+    "\udc80",
+    "٣",
+    "NaN",
+)
 # Heads of msgpack forms, among them lengths that lie and types that are not ours.
 BYTES = (
     *(bytes([each]) for each in (0, 0x0A, 0x0D, 0x20, 0x2B, 0x7F, 0x80, 0xA0, 0xC1, 0xFF)),

@@ -9,19 +9,19 @@ from tests.second.values import Bad, Value
 
 BYTES_MAX = 4096
 
-# n a number, t a text, h 32 bytes, k a key id, s 64 bytes, ? or null; a list repeats its tuple.
+# n a number, t a text, b bytes, h 32 of them, k 16 (a key id), s 64, ? or null; a list repeats.
 Shape = str | tuple["Shape", ...] | list["Shape"]
 PLACE: Shape = ("t", "n", "h")
-ROOTS: Shape = [("k", "s")]
+ROOTS: Shape = [("b", "b")]
 BODIES: dict[str, Shape] = {
-    "member.admit": ("t", "t", "t", "t", "h", "h", "h", "h", "h", "t", "t", "n", ROOTS),
-    "member.rotate": ("t", "h", "h", "h", "h", "h", "t", "t", "n", ROOTS),
+    "member.admit": ("t", "t", "t", "t", "b", "b", "b", "b", "b", "t", "t", "n", ROOTS),
+    "member.rotate": ("t", "b", "b", "b", "b", "b", "t", "t", "n", ROOTS),
     "member.revoke": ("t", "n", "h", "n", ROOTS),
     "member.move": ("t", "t", "t", "n", ROOTS),
     "member.abolish": ("t", "t", "n", "h", "n", ROOTS),
     "policy.set": ("n", "n", "n", [("t", "t", "t")], "n", ROOTS),
-    "key.enroll": ("h", "h", ["t"]),
-    "key.retire": ("k",),
+    "key.enroll": ("b", "h", ["t"]),
+    "key.retire": ("b",),
     "fork.report": ("t", "h", "n", "n"),
     "version.upload": ("t", "h", "t", "n", "n", "h?", "h?"),
     "version.withdraw": ("t", PLACE, "h"),
@@ -43,11 +43,11 @@ def fit(value: Value, shape: Shape) -> None:
             return
         kind = shape[0]
         if kind == "n":
-            good = isinstance(value, int) and not isinstance(value, bool) and value < 2**63
+            good = type(value) is int and 0 <= value < 2**63
         elif kind == "t":
             good = isinstance(value, str)
         else:
-            good = isinstance(value, bytes) and len(value) == LENGTHS[kind]
+            good = isinstance(value, bytes) and len(value) == LENGTHS.get(kind, len(value))
         if not good:
             raise Bad(f"not of the shape {shape}")
         return

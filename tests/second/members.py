@@ -156,8 +156,8 @@ class Roster:
 
     def _new_keys(self, keys: tuple[bytes, ...], kept: tuple[bytes, ...] = ()) -> frozenset[bytes]:
         taken = self.used - {old for old, new in zip(kept, keys, strict=False) if old == new}
-        if len(set(keys)) != len(keys) or taken & set(keys):
-            raise Bad("a key that was used before")
+        if len(set(keys)) != len(keys) or taken & set(keys) or {len(key) for key in keys} != {32}:
+            raise Bad("a key that was used before, or of another length")
         return self.used | set(keys)
 
     def _admit(

@@ -38,7 +38,8 @@ def decimal(text: str) -> int:
 
 
 def well_named(name: str) -> bool:
-    return bool(name) and "+" not in name and not any(c.isspace() for c in name)
+    half = any("\ud800" <= c <= "\udfff" for c in name)  # of a surrogate pair: not UTF-8
+    return bool(name) and "+" not in name and not half and not any(c.isspace() for c in name)
 
 
 @dataclass(frozen=True)

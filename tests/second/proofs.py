@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -76,8 +77,10 @@ def read_policy(text: str) -> Policy:
     groups: dict[str, tuple[int, tuple[str, ...]]] = {}
     quorums: list[str] = []
     used: set[str] = set()
+    if any((char < " " and char not in "\t\n") or char == "\x7f" for char in text):
+        raise Bad("a control character")
     for row in text.split("\n"):
-        match row.split():
+        match [word for word in re.split("[ \t]", row) if word]:
             case []:
                 continue
             case [first, *_] if first.startswith("#"):

@@ -27,10 +27,19 @@ class _Cursor:
             raise Bad("not the shortest form")
         return value
 
+    def negative(self, width: int, limit: int) -> int:
+        """One below ``limit``, which a shorter form holds."""
+        value = int.from_bytes(self.take(width), "big", signed=True)
+        if value >= limit:
+            raise Bad("not the shortest form")
+        return value
+
     def value(self, depth: int = 0) -> Value:
         tag = self.take(1)[0]
         if tag <= 0x7F:
             return tag
+        if tag >= 0xE0:
+            return tag - 0x100  # no field takes it, but a kind to come may
         if 0xA0 <= tag <= 0xBF:
             return self.text(tag & 31)
         if 0x90 <= tag <= 0x9F:
@@ -54,6 +63,14 @@ class _Cursor:
                 return self.text(self.number(2, 0x100))
             case 0xDB:
                 return self.text(self.number(4, 0x1_0000))
+            case 0xD0:
+                return self.negative(1, -0x20)
+            case 0xD1:
+                return self.negative(2, -0x80)
+            case 0xD2:
+                return self.negative(4, -0x8000)
+            case 0xD3:
+                return self.negative(8, -0x8000_0000)
             case 0xC4:
                 return self.take(self.number(1, 0))
             case 0xC5:
@@ -92,8 +109,12 @@ def write(value: Value) -> bytes:
     if value is None or isinstance(value, bool):
         return {None: b"\xc0", False: b"\xc2", True: b"\xc3"}[value]
     if isinstance(value, int):
-        if value <= 0x7F:
-            return bytes([value])
+        if -0x20 <= value <= 0x7F:
+            return bytes([value & 0xFF])
+        if value < 0:
+            width = next(each for each in (1, 2, 4, 8) if value >= -1 << 8 * each - 1)
+            head = {1: 0xD0, 2: 0xD1, 4: 0xD2, 8: 0xD3}[width]
+            return bytes([head]) + value.to_bytes(width, "big", signed=True)
         return _sized(value, {1: 0xCC, 2: 0xCD, 4: 0xCE, 8: 0xCF})
     if isinstance(value, bytes):
         return _sized(len(value), {1: 0xC4, 2: 0xC5, 4: 0xC6}) + value

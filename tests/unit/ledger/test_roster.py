@@ -63,6 +63,7 @@ def test_one_root_key_under_two_names_does_not_make_two(network):
         ("threshold 2", "threshold 4"),
         ("threshold 2", "threshold 02"),
         ("threshold 2", "threshold ²"),
+        ("threshold 2", "threshold " + "9" * 5000),
         ("province 320000", "province 32000"),
         ("log ", "log zz"),
         ("log ", "log  "),
