@@ -24,7 +24,7 @@ from ledger import logbook
 from ledger.checkpoint import Checkpoint, log_key, open_checkpoint, parse_checkpoint
 from ledger.events import Event
 from ledger.merkle import leaf_hash, prefix_root, verify_inclusion
-from ledger.note import Note, NoteKey
+from ledger.note import Note, NoteKey, parse_note
 from ledger.roster import Closure, Roster, RosterHistory
 from ledger.tlogproof import MAGIC, TlogProof
 from protocol.errors import DecodeError, ProofError
@@ -197,6 +197,12 @@ def log_keys(history: RosterHistory, code: OfficeCode) -> tuple[NoteKey, ...]:
     return tuple(log_key(origin, public) for public in reversed({**first, **dict.fromkeys(named)}))
 
 
+def signers_of(note: bytes, keys: Iterable[NoteKey]) -> tuple[NoteKey, ...]:
+    """Which of ``keys`` have a line on a note whose lines were verified when it was stored."""
+    lines = {(line.name, line.key_id) for line in parse_note(note).signatures}
+    return tuple(key for key in keys if (key.name, key.id) in lines)
+
+
 def lost_tail(roster: Roster, code: OfficeCode, key: NoteKey, size: int) -> Closure | None:
     """The closure beyond which a checkpoint of ``size`` by ``key`` stands, if it does: what the
     office signed there was lost with its disk or forged with its key, and accuses nobody."""
@@ -204,6 +210,20 @@ def lost_tail(roster: Roster, code: OfficeCode, key: NoteKey, size: int) -> Clos
         if (closure.code, closure.log_key) == (code, key.public) and size > closure.log_size:
             return closure
     return None
+
+
+def cosigned(
+    roster: Roster, code: OfficeCode, state: bytes | None, keys: Iterable[NoteKey]
+) -> tuple[int, RootHash] | None:
+    """The (size, root) below which a witness with this state must not co-sign: that of the note,
+    or of the closure if a closed key signed it beyond.  None: it has co-signed nothing yet."""
+    if state is None:
+        return None
+    checkpoint = parse_checkpoint(state)
+    for key in signers_of(state, keys):
+        if closure := lost_tail(roster, code, key, checkpoint.size):
+            return closure.log_size, closure.log_root
+    return checkpoint.size, checkpoint.root
 
 
 def _proven(evidence: Evidence, keys: tuple[NoteKey, ...]) -> bytes:

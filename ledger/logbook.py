@@ -35,6 +35,8 @@ from protocol.shapes import pack, unpack
 ENTRY: Final = "entry"
 TILE: Final = "tile"
 HEAD: Final = "head"
+CUT: Final = "cut"
+ROWS_PER_STEP: Final = 1000
 
 _Rows = dict[tuple[int, int], bytes]
 
@@ -125,6 +127,42 @@ def append_hashed(
     each = [leaves[at : at + HASH_BYTES] for at in range(0, len(leaves), HASH_BYTES)]
     rows, after = _grown(writer, code, start, each)
     return _write(writer, code, entries, rows, after)
+
+
+def cut(writer: Writer, code: OfficeCode, size: int, label: int) -> Head:
+    """Shorten the log to ``size``.  Its new head has no note; a log that short stays as it is.
+
+    The entries from there on move to the table ``cut``, under (code, ``label`` u64, index u64).
+
+    Raises:
+        Missing, Corrupt: tiles are not there; nothing is certain then, so the caller aborts.
+    """
+    before = head(writer, code)
+    if size >= before.size:
+        return before
+    after = Head(size, root_at(writer, code, size), b"")
+    prefix = code.encode("ascii")
+    while rows := list(islice(writer.scan(ENTRY, prefix, entry_key(code, size)), ROWS_PER_STEP)):
+        for key, value in rows:
+            writer.put(CUT, prefix + label.to_bytes(8, "big") + key[-8:], value)
+            writer.delete(ENTRY, key)
+    level = 0
+    while before.size >> (8 * level):
+        _narrow(writer, code, level, size >> (8 * level))
+        level += 1
+    return _put_head(writer, code, after)
+
+
+def _narrow(writer: Writer, code: OfficeCode, level: int, count: int) -> None:
+    """Leave ``count`` hashes of a level."""
+    number, width = divmod(count, TILE_WIDTH)
+    first = tile_key(code, level, number)
+    kept = (writer.get(TILE, first) or b"")[: width * HASH_BYTES]
+    while rows := list(islice(writer.scan(TILE, first[:7], first), ROWS_PER_STEP)):
+        for key, _ in rows:
+            writer.delete(TILE, key)
+    if kept:
+        writer.put(TILE, first, kept)
 
 
 def set_note(writer: Writer, code: OfficeCode, note: bytes) -> Head:

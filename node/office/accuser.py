@@ -69,6 +69,7 @@ class Accuser:
         links: Links,
         sequencer: Sequencer,
         history: Callable[[], RosterHistory],
+        convicted: Callable[[], None],
         request_s: float,
         retry_s: float,
     ) -> None:
@@ -79,6 +80,7 @@ class Accuser:
         self._links = links
         self._sequencer = sequencer
         self._history = history
+        self._convicted = convicted
         self._request_s = request_s
         self._retry_s = retry_s
         self._known: dict[OfficeCode, dict[BlobId, Held]] = {}
@@ -176,13 +178,17 @@ class Accuser:
         held = Held(data, verdict.key.public, self._clock.now(), made_here)
         if await self._ledger.write(partial(_keep, code, held)):
             self._remember(code, BlobId.of(data), held)
-            self.review_gates()
+            self._convicted()
             self._wake.set()
 
-    def review_gates(self) -> None:
-        """Nothing is signed with a key that was convicted, our own least of all."""
-        for code, gate in self._sequencer.gates.items():
-            gate.accuse(self.is_quarantined(code))
+    def why_barred(self, code: OfficeCode) -> str:
+        """Why nothing may be signed for an office; "" while nobody has convicted its key."""
+        if not self.is_quarantined(code):
+            return ""
+        return (
+            f"{code} 的日志密钥签出了两种历史，请省级撤销后重新准入 · "
+            "its log key has signed two histories: the province revokes it and admits anew"
+        )
 
     # what peers ask
 

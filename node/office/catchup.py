@@ -51,9 +51,10 @@ SHORT_GAPS_AT_ONCE: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class _Promise:
-    """A verified note of a tree of ``size``, and the peer that told it."""
+    """A tree that the log has, by a verified ``note`` or (b"") by a closure, and the peer that told
+    of it."""
 
-    size: int
+    checkpoint: Checkpoint
     note: bytes
     peer: str
 
@@ -129,8 +130,14 @@ class Catchup:
     def longer(self, code: OfficeCode, size: int, note: bytes, peer: str) -> None:
         """``peer`` told a verified note of a tree of ``size``, longer than the log is here."""
         known = self._longer.get(code)
-        if known is None or size > known.size:
-            self._longer[code] = _Promise(size, note, peer)
+        if known is None or size > known.checkpoint.size:
+            self._longer[code] = _Promise(parse_checkpoint(note), note, peer)
+            self._start(code)
+
+    def toward(self, code: OfficeCode, goal: Checkpoint, peer: str) -> None:
+        """The roster closed the log at ``goal``, which ``peer`` has and we have not."""
+        if code not in self._longer:
+            self._longer[code] = _Promise(goal, b"", peer)
             self._start(code)
 
     def promised(self, sizes: Mapping[OfficeCode, int]) -> None:
@@ -185,14 +192,15 @@ class Catchup:
     # fetching
 
     async def _fetch(self, code: OfficeCode, promise: _Promise) -> None:
-        checkpoint = parse_checkpoint(promise.note)
+        checkpoint = promise.checkpoint
         holders = Holders(self._links, code, promise.peer, self._request_s)
         async with self._short_turns:
             done = await self._fetch_short(code, checkpoint, holders, promise.peer)
         if not done:
             async with self._turn(code):  # the roster waits for nobody
                 await self._fetch_long(code, promise, checkpoint, holders)
-        await self._reached(code, promise.note)
+        if promise.note:
+            await self._reached(code, promise.note)
 
     def _turn(self, code: OfficeCode) -> AbstractAsyncContextManager[object]:
         return nullcontext() if code == self._province else self._long_turn

@@ -95,7 +95,8 @@ class Folding:
             await self._caught_up.wait_for(lambda: self._cursor(code) >= size)
 
     async def rebuild(self) -> tuple[str, str]:
-        """Fold again what is folded, from the first event; (digest before, digest after).
+        """Fold again what is folded, from the first event, as far as the logs still have it;
+        (digest before, digest after).
 
         One transaction: whoever reads meanwhile (a search, a signer, a custodian) sees the old
         rows, never half of the new ones.
@@ -113,8 +114,9 @@ class Folding:
         fold = Fold(self._genesis)
         with self._ledger.read() as reader:
             for code in sorted(sizes, key=lambda code: (code != province, code)):
-                for start in range(0, sizes[code], EVENTS_PER_JOB_MAX):
-                    end = min(start + EVENTS_PER_JOB_MAX, sizes[code])
+                size = min(sizes[code], logbook.head(reader, code).size)  # it may have been cut
+                for start in range(0, size, EVENTS_PER_JOB_MAX):
+                    end = min(start + EVENTS_PER_JOB_MAX, size)
                     entries = logbook.entries(reader, code, start, end)
                     _apply(fold, code, start, entries, writer)
         return fold, before, digest(writer)

@@ -25,23 +25,34 @@ class Gate:
     ours: frozenset[str] = frozenset()  # the offices of this node
     is_open: bool = False
     confirmed: set[str] = field(default_factory=set)
-    seen_size: int = 0  # the largest size anyone has told us
-    accused: bool = False  # the log's key has signed two histories
+    seen: dict[str, int] = field(default_factory=dict)  # by each peer; "" is a note by our key
+    barred: str = ""  # why no key of this home may sign, whatever the peers confirm
+
+    @property
+    def seen_size(self) -> int:
+        """The largest size anyone has told us."""
+        return max(self.seen.values(), default=0)
+
+    def bar(self, why: str) -> None:
+        """No key of this home counts now; "" when one does again: then confirm anew."""
+        if why:
+            self.is_open = False
+            self.confirmed.clear()
+        self.barred = why
 
     def look(self, roster: Roster) -> None:
         """Open when nobody could know more than we do."""
-        if self.code in roster.members and not self._others(roster) and not self.accused:
+        if not self.barred and self.code in roster.members and not self._others(roster):
             self.is_open = True
 
     def hear(self, roster: Roster, peer: str, their_size: int, our_size: int) -> None:
         """``peer`` has ``their_size`` entries of our log, we have ``our_size``."""
-        self.seen_size = max(self.seen_size, their_size)
-        if (
-            self.is_open
-            or self.accused
-            or self.seen_size > our_size
-            or self.code not in roster.members
-        ):
+        # after a closure a peer first tells what it has not cut yet, then takes it back
+        may_correct = any(closure.code == self.code for closure in roster.closures)
+        self.seen[peer] = max(their_size, 0 if may_correct else self.seen.get(peer, 0))
+        if self.is_open or self.barred or self.seen_size > our_size:
+            return
+        if self.code not in roster.members:
             return
         self.confirmed.add(peer)
         needed, candidates = roster.witnesses(self.code)
@@ -66,19 +77,18 @@ class Gate:
         is an old copy.  Sign nothing until the log is refilled and confirmed."""
         self.is_open = False
         self.confirmed.clear()
-        self.seen_size = max(self.seen_size, seen_size)
+        self.seen[""] = max(self.seen.get("", 0), seen_size)
 
-    def accuse(self, accused: bool) -> None:
-        """Whether evidence stands against the key of this log."""
-        if accused and not self.accused:
-            self.is_open = False
-            self.confirmed.clear()
-        self.accused = accused
+    def forget(self) -> None:
+        """The log was closed below what was seen of it: everybody has to confirm anew."""
+        self.is_open = False
+        self.confirmed.clear()
+        self.seen.clear()
 
     def why_shut(self, our_size: int) -> str:
         """A sentence for the operator."""
-        if self.accused:
-            return "its key has signed two histories: ask the province to revoke and admit again"
+        if self.barred:
+            return self.barred
         if self.seen_size > our_size:
             return f"a peer has {self.seen_size} entries of this log, we have {our_size}: refilling"
         return "waiting for the parent or enough witnesses to confirm the last signed size"

@@ -17,6 +17,8 @@ from node.hands.config import NodeConfig
 from node.hands.keys import OfficeKeys
 from node.hands.world import World
 from node.office.accuser import Accuser
+from node.office.catalog import every_item
+from node.office.closing import Closing
 from node.office.custodian import Custodian
 from node.office.desk import Desk
 from node.office.folding import Folding
@@ -49,6 +51,8 @@ LEDGER_TABLES = (
     "witnessed",
     "spool",
     "evidence",
+    "closed",
+    "cut",
     "report",
 )
 
@@ -102,9 +106,11 @@ class Node:
             self.links,
             self.sequencer,
             lambda: self.folding.history,
+            self._open_gates,
             config.peer.request_s_max,
             config.ledger.sync_s,
         )
+        self.closing = Closing(world.ledger, self._roster, self.accuser.log_keys, self._refold)
         self.replicator = Replicator(
             world.ledger,
             world.clock,
@@ -114,6 +120,7 @@ class Node:
             self.sequencer,
             lambda: self.folding.roster,
             self.accuser,
+            self.closing,
             self._grown,
             Pace(config.ledger.gossip_ms / 1000, config.ledger.sync_s, config.peer.request_s_max),
         )
@@ -167,6 +174,7 @@ class Node:
             keys,
             self._roster,
             self.accuser,
+            self.replicator.is_barred,
         )
         self.upkeep = Upkeep(
             world,
@@ -209,6 +217,7 @@ class Node:
                 logs = [OfficeCode(key.decode()) for key, _ in reader.scan("head")]
             for code in logs:
                 self.folding.grown(code)
+            await self._carry_out_closures()
             await self.folding.advance()
             self._open_gates()
             async with asyncio.TaskGroup() as group:
@@ -275,6 +284,8 @@ class Node:
 
     def _grown(self, code: OfficeCode) -> None:
         self.folding.grown(code)
+        if code in self.keys:
+            self._open_gates()
 
     def _folded(self, items: frozenset[str], roster_changed: bool) -> None:
         for item in items:
@@ -302,14 +313,41 @@ class Node:
         while True:
             await self._roster_news.wait()
             self._roster_news.clear()
+            await self._carry_out_closures()
             await self.replicator.roster_changed()
 
+    async def _carry_out_closures(self) -> None:
+        for code in await self.closing.carry_out():
+            if code in self.keys:
+                self.sequencer.gates[code].forget()
+        self._open_gates()
+
+    async def _refold(self) -> None:
+        with self.world.state.read() as reader:
+            before = frozenset[str](view.item for view in every_item(reader))
+        await self.upkeep.rebuild()
+        with self.world.state.read() as reader:
+            after = frozenset[str](view.item for view in every_item(reader))
+        self._folded(before | after, False)
+
+    def _why_barred(self, code: OfficeCode) -> str:
+        """Why nothing may be signed for an office, whoever confirms its size; "" if it may."""
+        if self.closing.is_due(code):
+            return f"{code} 的日志正截至撤销处 · its log is being cut at the closure"
+        with self.world.ledger.read() as reader:
+            goal = self.closing.goal(reader, code)
+        if goal is not None:
+            return (
+                f"{code} 正从镜像补齐到第 {goal.size} 条 · refilling from mirrors up to the closure"
+            )
+        return self.accuser.why_barred(code)
+
     def _open_gates(self) -> None:
-        self.accuser.review_gates()
         for code, gate in self.sequencer.gates.items():
+            gate.bar(self._why_barred(code))
             # the founder writes the first entry of the province before there is a roster
             if code == self.genesis.province and not self.log_size(code):
-                gate.is_open = not gate.accused
+                gate.is_open = not gate.barred
             gate.look(self.folding.roster)
 
     async def _expire(self) -> None:

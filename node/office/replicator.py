@@ -23,16 +23,17 @@ from ledger.checkpoint import (
     Checkpoint,
     Cosigner,
     cosign,
-    log_key,
     merge_signatures,
     open_checkpoint,
     parse_checkpoint,
 )
+from ledger.evidence import cosigned, lost_tail, signers_of
 from ledger.note import Note, NoteKey, parse_note
 from ledger.roster import Genesis, Roster
 from node.hands.keys import OfficeKeys
-from node.office.accuser import Accuser
+from node.office.accuser import LOST_TAIL, Accuser
 from node.office.catchup import Catchup
+from node.office.closing import Closing
 from node.office.links import Links, Peer
 from node.office.sequencer import Sequencer
 from protocol.errors import FangzhiError, ForkError, ProofError
@@ -72,6 +73,7 @@ class Replicator:
         sequencer: Sequencer,
         roster: Callable[[], Roster],
         accuser: Accuser,
+        closing: Closing,
         grown: Callable[[OfficeCode], None],
         pace: Pace,
     ) -> None:
@@ -83,6 +85,7 @@ class Replicator:
         self._sequencer = sequencer
         self._roster = roster
         self._accuser = accuser
+        self._closing = closing
         self._pace = pace
         self.catchup = Catchup(
             store,
@@ -90,8 +93,8 @@ class Replicator:
             links,
             grown,
             self._reached,
-            accuser.diverged,
-            accuser.is_quarantined,
+            self._diverged,
+            self.is_barred,
             pace.request_s,
         )
         self._dirty: set[OfficeCode] = set()
@@ -186,6 +189,9 @@ class Replicator:
             for code in self._known_codes():
                 ours = self._head_line(reader, code)
                 line = theirs.get(code, HeadLine(code, 0, NO_NOTE, 0))
+                goal = self._closing.goal(reader, code)
+                if goal is not None and line.size >= goal.size:
+                    self.catchup.toward(code, goal, peer)
                 if code in self._keys:
                     self._hear(code, peer, max(line.size, line.cosigned), ours.size)
                 if ours.note not in (NO_NOTE, line.note) and ours.size >= line.size:
@@ -212,9 +218,11 @@ class Replicator:
             DecodeError, ProofError: not a signed checkpoint of this log.
             ForkError: it contradicts the log here.
         """
-        if self._accuser.is_quarantined(code):
+        if self.is_barred(code):
             return
         checkpoint, _ = open_checkpoint(note, *self._note_keys(code))
+        if await self._is_stale(code, note, checkpoint.size):
+            return
         if checkpoint.origin != self._genesis.origin(code):
             raise ProofError(f"note of {code}", self._genesis.origin(code), checkpoint.origin)
         with self._store.read() as reader:
@@ -285,11 +293,12 @@ class Replicator:
         state = writer.get("witness", code.encode())
         if not here:
             return note
-        if state is not None:
-            seen = parse_checkpoint(state)
-            if seen.size > checkpoint.size:
+        last = cosigned(roster, code, state, self._accuser.log_keys(code))
+        if last is not None and state is not None:
+            size, root = last
+            if size > checkpoint.size:
                 return note
-            if logbook.root_at(writer, code, seen.size) != seen.root:
+            if logbook.root_at(writer, code, size) != root:
                 raise _OtherTree(state)
         signed = {(line.name, line.key_id) for line in parsed.signatures}
         now_s = self._clock.now() // 1000
@@ -303,6 +312,25 @@ class Replicator:
         writer.put("witness", code.encode(), note)
         return note
 
+    async def _is_stale(self, code: OfficeCode, note: bytes, size: int) -> bool:
+        """Whether an earlier key signed a note that counts no more: beyond the closure of the key,
+        or after a checkpoint of the present key is known."""
+        keys = self._accuser.log_keys(code)
+        signers = signers_of(note, keys)
+        if keys[0] in signers:
+            return False
+        if any(lost_tail(self._roster(), code, key, size) for key in signers):
+            self._links.count(LOST_TAIL)
+            await self._closing.heard(code, note)
+            return True
+        with self._store.read() as reader:
+            ours = reader.get("note", code.encode())
+        return ours is not None and keys[0] in signers_of(ours, keys)
+
+    async def _diverged(self, code: OfficeCode, note: bytes, peer: str) -> None:
+        if not await self._closing.misfits(code) and note:
+            await self._accuser.diverged(code, note, peer)
+
     async def _contradicted(self, code: OfficeCode, note: bytes) -> None:
         proven = await self._accuser.contradicted(code, note)
         got = "another, with evidence" if proven else "another, for which there is no evidence yet"
@@ -311,17 +339,17 @@ class Replicator:
     # small questions
 
     def _note_keys(self, code: OfficeCode) -> tuple[tuple[NoteKey, ...], tuple[NoteKey, ...]]:
-        """The log's key, and the keys of every office that may witness it."""
+        """Every key of the log so far, and the keys of every office that may witness it."""
         roster = self._roster()
-        member = roster.members.get(code)
-        if member is None:  # the province, while we have nothing of its log
-            origin = self._genesis.origin(code)
-            return (log_key(origin, self._genesis.log_key),), ()
-        witnesses = roster.witnesses(code)[1]
+        witnesses = roster.witnesses(code)[1] if code in roster.members else ()
         return (
-            (member.log_note_key(self._genesis),),
+            self._accuser.log_keys(code),
             tuple(witness.witness_note_key(self._genesis) for witness in witnesses),
         )
+
+    def is_barred(self, code: OfficeCode) -> bool:
+        """Whether nothing of a log is stored or co-signed now."""
+        return self._accuser.is_quarantined(code) or self._closing.is_due(code)
 
     def _known_codes(self) -> list[OfficeCode]:
         return sorted({*self._roster().members, self._genesis.province, *self._keys})
@@ -330,8 +358,9 @@ class Replicator:
         note = reader.get("note", code.encode())
         size = logbook.head(reader, code).size
         state = reader.get("witness", code.encode())
-        cosigned = 0 if state is None else parse_checkpoint(state).size
-        return HeadLine(code, size, NO_NOTE if note is None else BlobId.of(note).raw, cosigned)
+        last = cosigned(self._roster(), code, state, self._accuser.log_keys(code))
+        digest = NO_NOTE if note is None else BlobId.of(note).raw
+        return HeadLine(code, size, digest, last[0] if last else 0)
 
     async def _ask(self, peer: str, method: str, body: object) -> object:
         return await self._links.ask_peer(peer, method, body, self._pace.request_s)

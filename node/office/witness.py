@@ -8,7 +8,7 @@ from http import HTTPStatus
 
 from ledger import logbook
 from ledger.checkpoint import Cosigner, cosign, parse_checkpoint
-from ledger.evidence import of_notes
+from ledger.evidence import cosigned, of_notes
 from ledger.note import NoteKey, parse_note
 from ledger.roster import Genesis, Roster
 from ledger.witness import TEXT, Accepted, Refused, Request, WitnessState, add_checkpoint
@@ -30,13 +30,16 @@ class Witness:
         keys: Mapping[OfficeCode, OfficeKeys],
         roster: Callable[[], Roster],
         accuser: Accuser,
+        is_barred: Callable[[OfficeCode], bool],
     ) -> None:
+        """``is_barred`` tells of which logs nothing is co-signed now."""
         self._ledger = ledger
         self._clock = clock
         self._genesis = genesis
         self._keys = keys
         self._roster = roster
         self._accuser = accuser
+        self._is_barred = is_barred
 
     async def add_checkpoint(self, body: bytes) -> tuple[int, str, bytes]:
         """(HTTP status, content type, body); the state is durable before this returns, and so is
@@ -89,7 +92,7 @@ class Witness:
         """We co-sign nothing of a log in quarantine, and no other tree than the one stored here."""
         code = OfficeCode(answer.origin.rpartition("/")[2])
         size, root = answer.state.size, answer.state.root
-        forked = self._accuser.is_quarantined(code)
+        forked = self._is_barred(code)
         if size <= logbook.head(reader, code).size:
             forked = forked or logbook.root_at(reader, code, size) != root
         if forked:
@@ -120,8 +123,7 @@ class Witness:
         return (member.log_note_key(self._genesis),)
 
     def _stored(self, reader: Reader, origin: str) -> WitnessState | None:
-        note = reader.get("witness", origin.rpartition("/")[2].encode())
-        if note is None:
-            return None
-        checkpoint = parse_checkpoint(note)
-        return WitnessState(checkpoint.size, checkpoint.root, note)
+        code = OfficeCode(origin.rpartition("/")[2])
+        note = reader.get("witness", code.encode())
+        last = cosigned(self._roster(), code, note, self._accuser.log_keys(code))
+        return None if last is None or note is None else WitnessState(*last, note)

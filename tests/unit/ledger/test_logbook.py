@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ledger import logbook
 from ledger.checkpoint import Checkpoint, parse_checkpoint, sign_checkpoint
-from ledger.logbook import ENTRY, HEAD, TILE, Head, entry_key, tile_key
+from ledger.logbook import CUT, ENTRY, HEAD, TILE, Head, entry_key, tile_key
 from ledger.merkle import EMPTY_ROOT, leaf_hash, root_of, verify_consistency, verify_inclusion
 from ledger.tiles import bundle_path, bundles_of, decode_bundle, tile_path, tiles_of
 from node.hands.storage.memory_kv import MemoryStore
@@ -45,7 +45,7 @@ def made(size: int) -> list[bytes]:
 
 
 def store(size: int = 0) -> MemoryStore:
-    tables = MemoryStore([ENTRY, TILE, HEAD])
+    tables = MemoryStore([ENTRY, TILE, HEAD, CUT])
     tables.run(lambda writer: logbook.append(writer, CODE, made(size)))
     return tables
 
@@ -76,7 +76,7 @@ def test_a_log_without_rows_is_empty() -> None:
 def test_batches_do_not_matter(batches: list[int], data: st.DataObject) -> None:
     """Heads, roots and proofs are those of the definition, however the entries came in."""
     whole = made(sum(batches))
-    tables = MemoryStore([ENTRY, TILE, HEAD])
+    tables = MemoryStore([ENTRY, TILE, HEAD, CUT])
     start = 0
     for count in batches:
         part = whole[start : start + count]
@@ -362,3 +362,35 @@ def test_published_log(data_dir: Path) -> None:
         for bundle in bundles_of(head.size):
             data = read(tables, lambda r, b=bundle: logbook.bundle(r, CODE, b.number, b.width))
             assert (folder / bundle_path(bundle.number, bundle.width)).read_bytes() == data
+
+
+@pytest.mark.parametrize(
+    ("size", "to"),
+    [(1, 0), (5, 4), (256, 255), (257, 256), (257, 255), (700, 512), (700, 0), (66_000, 65_536)],
+)
+def test_a_cut_log_is_the_shorter_one(size: int, to: int) -> None:
+    tables = store(size)
+    tables.run(lambda writer: logbook.append(writer, NEIGHBOUR, made(3)))
+    tables.run(lambda writer: logbook.cut(writer, CODE, to, 7))
+    short = store(to)
+    short.run(lambda writer: logbook.append(writer, NEIGHBOUR, made(3)))
+
+    def rows(reader: Reader) -> dict[str, list[tuple[bytes, bytes]]]:
+        return {table: list(reader.scan(table)) for table in (ENTRY, TILE)}
+
+    assert read(tables, rows) == read(short, rows)
+    with tables.read() as reader:
+        assert logbook.head(reader, CODE).size == to
+        assert not list(logbook.check_log(reader, CODE))
+        moved = [value for _, value in reader.scan(CUT, CODE.encode() + (7).to_bytes(8, "big"))]
+    assert moved == made(size)[to:]
+    tables.run(lambda writer: logbook.append(writer, CODE, made(size)[to:]))
+    with tables.read() as reader:
+        assert logbook.root_at(reader, CODE, size) == checkpoint(size).root
+
+
+def test_a_log_that_is_short_enough_is_not_cut() -> None:
+    tables = store(5)
+    assert tables.run(lambda writer: logbook.cut(writer, CODE, 5, 0)).size == 5
+    assert tables.run(lambda writer: logbook.cut(writer, CODE, 9, 0)).size == 5
+    assert not read(tables, lambda reader: list(reader.scan(CUT)))
