@@ -100,6 +100,33 @@ def test_limit_of_100_lines() -> None:
         open_note(note(*[STRANGER] * 100, BY_ANNE), [ANNE_KEY])
 
 
+def test_a_forged_line_of_a_known_name() -> None:
+    """Under another key id it is a stranger's; under the right one it spoils the note."""
+    stranger = Signature(ANNE_KEY.name, b"\0\0\0\1", BY_ANNE.signature)
+    forged = Signature(ANNE_KEY.name, ANNE_KEY.id, bytes(64))
+    assert open_note(note(stranger, BY_ANNE), [ANNE_KEY])[1] == (BY_ANNE,)
+    for lines in ((stranger,), (forged,), (forged, BY_ANNE), (BY_BEN, forged)):
+        with pytest.raises(ProofError):
+            open_note(note(*lines), [ANNE_KEY, BEN_KEY])
+    # of several lines of one signer the first counts
+    assert open_note(note(BY_ANNE, forged), [ANNE_KEY])[1] == (BY_ANNE,)
+
+
+@pytest.mark.parametrize("text", ["\n", "\n\n\n", "a\n\n\n\n", "\n\na\n", "a\n\n— b c\n\n\nd\n"])
+def test_several_blank_lines_belong_to_the_text(text: str) -> None:
+    signed = sign_note(text, ANNE_KEY.name, ANNE)
+    opened, _ = open_note(note(signed, text=text), [ANNE_KEY])
+    assert opened.text == text
+
+
+@pytest.mark.parametrize("space", "\u0085\u00a0\u1680\u2000\u2028\u2029\u202f\u205f\u3000")
+def test_no_unicode_space_in_a_name(space: str) -> None:
+    with pytest.raises(DecodeError):
+        parse_note(GOOD.replace(b"anne.example", f"anne{space}example".encode()))
+    with pytest.raises(DecodeError):
+        NoteKey(f"anne{space}example", ED25519, ANNE.public)
+
+
 GOOD = note(BY_ANNE)
 
 
@@ -122,6 +149,10 @@ GOOD = note(BY_ANNE)
         GOOD.replace(b"first", b"fir\x00st"),
         GOOD.replace(b"first", b"fir\tst"),
         GOOD.replace(b"first", b"fir\rst"),
+        GOOD.replace(b"\n", b"\r\n"),
+        GOOD[:-1] + b"\r\n",
+        GOOD.replace("\n\n— ".encode(), "\n— ".encode()),
+        GOOD + b"\n" + GOOD.rpartition(b"\n\n")[2][:-1],
         GOOD.replace(b"first", b"fir\xffst"),
         GOOD.replace(b"first", b"fir\xed\xa0\x80st"),
         "text\n\n— anne.example AAAAAA==\n".encode(),  # a key id and nothing after it

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import msgpack
 import pytest
 from hypothesis import given
@@ -55,11 +57,43 @@ def test_any_bytes_are_canonical_or_refused(data: bytes) -> None:
         b"\xa1\xff",  # not UTF-8
         b"\x91" * 1000,  # deep, and truncated
         b"\x91" * (VALUE_DEPTH_MAX + 1) + b"\x01",
+        b"\x91" * 100_000 + b"\x01",
+        b"\x82\xa1a\x01\xa1a\x02",  # one key twice
+        b"\xcb\x7f\xf8" + bytes(6),  # not a number
+        b"\xca" + bytes(4),
+        b"\xcd\x00\x01",  # 1 in three, five and nine bytes, signed ones too
+        b"\xce" + bytes(3) + b"\x01",
+        b"\xcf" + bytes(7) + b"\x01",
+        b"\xd0\x01",
+        b"\xd3" + bytes(7) + b"\x01",
+        b"\xd1\xff\xff",  # -1 in three
+        b"\xc5\x00\x01a",  # a byte under a long head
+        b"\xdd\x00\x00\x00\x01\x01",
+        b"\xc1",  # never used
     ],
 )
 def test_refuses(data: bytes) -> None:
     with pytest.raises(DecodeError):
         read(data)
+
+
+@pytest.mark.parametrize("head", [b"\xdd", b"\xdf", b"\xdb", b"\xc6", b"\xc9"])
+def test_a_length_that_lies_costs_no_memory(head: bytes) -> None:
+    """2^32-1 elements, pairs or bytes are announced, one is there."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(DecodeError):
+            read(head + b"\xff" * 4 + b"\x01")
+        with pytest.raises(DecodeError):
+            read(b"\x91" + head + b"\xff" * 4 + b"\x01" * 1000)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_text_and_bytes_are_two_things() -> None:
+    assert read(b"\xa1a") == "a"
+    assert read(b"\xc4\x01a") == b"a"
 
 
 def test_refuses_more_bytes_than_allowed() -> None:
