@@ -17,6 +17,7 @@ from ledger.checkpoint import Checkpoint, sign_checkpoint
 from node.hands.storage.memory_kv import Dump, MemoryStore
 from node.office.catchup import Catchup
 from node.office.links import Handler, Links
+from protocol.errors import Fatal
 from protocol.handshake import Identity
 from protocol.ids import NetworkId, OfficeCode, RootHash
 from protocol.keys import SigningKey
@@ -66,6 +67,7 @@ class Keeper:
         self.links: Links
         self.catchup: Catchup
         self.run: asyncio.Task[None]
+        self.died = False
 
     def size(self, code: OfficeCode = LOG) -> int:
         with self.store.read() as reader:
@@ -137,7 +139,7 @@ class Keepers:
         self._addresses[code] = (f"{host}:1", hashlib.sha256(host.encode()).digest())
         await wire.listen(f"{host}:1", keeper.links.accept)
         self._tasks.create_task(keeper.links.run())
-        keeper.run = self._tasks.create_task(keeper.catchup.run())
+        keeper.run = self._tasks.create_task(_run(keeper))
         self._keepers.append(keeper)
         while len(keeper.links.peers()) < len(self._keepers) - 1:
             await asyncio.sleep(0.05)
@@ -158,8 +160,9 @@ class Keepers:
     def restart(self, keeper: Keeper) -> None:
         """Catching up dies where it stands, and begins again knowing nothing but the rows."""
         keeper.run.cancel()
+        keeper.died = False
         keeper.catchup = self.catchup(keeper)
-        keeper.run = self._tasks.create_task(keeper.catchup.run())
+        keeper.run = self._tasks.create_task(_run(keeper))
 
     async def stop(self) -> None:
         for keeper in self._keepers:
@@ -175,6 +178,13 @@ async def keepers() -> AsyncIterator[Keepers]:
             yield here
         finally:
             await here.stop()
+
+
+async def _run(keeper: Keeper) -> None:
+    try:
+        await keeper.catchup.run()
+    except* Fatal:
+        keeper.died = True
 
 
 async def until(holds: Callable[[], bool], seconds: float = 600) -> None:
