@@ -20,11 +20,15 @@ from node.office.answers import (
     Asker,
     Coverage,
     EventLine,
+    EvidenceAnswer,
     FileLine,
     Finding,
+    ForkLine,
+    ForkReportLine,
     Hit,
     ItemAnswer,
     ItemLine,
+    LostTailLine,
     OfficeLine,
     PageAnswer,
     SearchAnswer,
@@ -282,11 +286,40 @@ class FakeService:
             shards=("320500", "320582", "320583"),
             links=("320000", "320100"),
             counters={"refused.wire.auth": 2},
+            quarantined=(AWAY,),
+            lost_tails={"320582": (7, 9)},
             resident_bytes=98_000_000,
         )
 
     def counters(self) -> dict[str, int]:
         return {"refused.wire.auth": 2, "refused.wire-auth": 1, "waiting.files": 4}
+
+    def evidence(self) -> EvidenceAnswer:
+        folder = f"/evidence/{AWAY}/{MANIFEST}"
+        report = ForkReportLine("320500", "苏州市<地方志>", 41, 1_790_000_000_000)
+        fork = ForkLine(
+            office=AWAY,
+            office_name="昆山市",
+            evidence=MANIFEST,
+            shape="chain",
+            log_key="fzb.jiangsu.example/320583+00000000+AQ==",
+            size_a=5,
+            root_a="aa" * 32,
+            size_b=9,
+            size_said=5,
+            root_said="bb" * 32,
+            standing=True,
+            learned=1_790_000_000_000,
+            files=(f"{folder}/a.checkpoint", f"{folder}/b.tlog-proof"),
+            reports=(report,),
+        )
+        tail = LostTailLine("320582", "张家港市", 12, 7, 9, "/evidence/320582/lost/12.checkpoint")
+        return EvidenceAnswer((fork,), (tail,))
+
+    def evidence_file(self, path: str) -> bytes:
+        if path != f"/evidence/{AWAY}/{MANIFEST}/a.checkpoint":
+            raise Missing("evidence", "a file", path)
+        return CHECKPOINT
 
     def genesis(self) -> bytes:
         return GENESIS

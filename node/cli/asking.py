@@ -31,6 +31,10 @@ async def status(arguments: argparse.Namespace) -> tuple[int, Json]:
         console.print(table)
         for name in ("spooled", "items", "blobs", "blob_bytes", "links", "resident_bytes"):
             console.print(f"{name}: {answer[name]}", highlight=False)
+        for code in answer["quarantined"]:
+            console.print(f"[red]{code} 日志分叉，已隔离 · forked, in quarantine: see /evidence[/]")
+        for code, (size, lost) in sorted(answer["lost_tails"].items()):
+            console.print(f"{code} 断尾 · lost tail: closed at {size}, had signed {lost}")
     return 0, answer
 
 

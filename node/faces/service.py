@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from node.office.answers import (
     Asker,
+    EvidenceAnswer,
     ItemAnswer,
     ItemLine,
     OfficeLine,
@@ -78,6 +79,14 @@ class Service(Protocol):
     def cosigned_checkpoint(self, origin_hash: str) -> bytes:
         """The newest note that a witness of this node co-signed for the log whose origin has the
         SHA-256 ``origin_hash`` (hexadecimal)."""
+
+    # forks
+
+    def evidence(self) -> EvidenceAnswer:
+        """Every fork and lost tail that this node can prove."""
+
+    def evidence_file(self, path: str) -> bytes:
+        """The file that stands at an address of this node which :meth:`evidence` names."""
 
     # changes
 

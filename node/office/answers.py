@@ -173,4 +173,54 @@ class StatusAnswer:
     shards: tuple[str, ...]
     links: tuple[str, ...]
     counters: dict[str, int]
+    quarantined: tuple[str, ...]  # offices whose log signed two histories
+    lost_tails: dict[str, tuple[int, int]]  # office -> (closed at size, largest size lost)
     resident_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ForkReportLine:
+    """One office's word, in its log, that it holds the evidence."""
+
+    office: str
+    office_name: str
+    index: int
+    time: int  # claimed, milliseconds
+
+
+@dataclass(frozen=True, slots=True)
+class ForkLine:
+    """Evidence that a log signed two histories (docs/spec/evidence.md)."""
+
+    office: str
+    office_name: str
+    evidence: str  # hexadecimal hash
+    shape: str  # same-size | chain | prefix
+    log_key: str  # vkey of the key that it convicts
+    size_a: int  # of the checkpoint a
+    root_a: str  # hexadecimal
+    size_b: int  # of the checkpoint b, or of the one in the proof b
+    size_said: int  # what b says instead of a's size and root; -1 and "" for nothing at all
+    root_said: str
+    standing: bool  # the roster names this key now: the log is in quarantine
+    learned: int  # milliseconds, by this node's clock
+    files: tuple[str, str]  # addresses of a and b on this node
+    reports: tuple[ForkReportLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LostTailLine:
+    """What a closed key signed beyond its closure."""
+
+    office: str
+    office_name: str
+    closed_at: int  # index of the change in the provincial log
+    log_size: int  # the log goes on from here
+    lost_size: int  # so long was the tree that the closed key had signed, as far as known here
+    file: str  # address of the checkpoint that says so; "" when only entries were here
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceAnswer:
+    forks: tuple[ForkLine, ...]
+    lost_tails: tuple[LostTailLine, ...]

@@ -21,6 +21,7 @@ from node.office.catalog import every_item
 from node.office.closing import Closing
 from node.office.custodian import Custodian
 from node.office.desk import Desk
+from node.office.exhibits import Exhibits
 from node.office.folding import Folding
 from node.office.indexer import Indexer
 from node.office.intake import Intake
@@ -111,6 +112,7 @@ class Node:
             config.ledger.sync_s,
         )
         self.closing = Closing(world.ledger, self._roster, self.accuser.log_keys, self._refold)
+        self.exhibits = Exhibits(world.state, self.accuser, self.closing, self._roster)
         self.replicator = Replicator(
             world.ledger,
             world.clock,
@@ -184,6 +186,7 @@ class Node:
             self.indexer,
             self.custodian,
             self.accuser,
+            self.exhibits,
             self.sequencer,
             self._roster,
         )

@@ -14,6 +14,7 @@ from ledger import logbook, views
 from node.office.answers import (
     PUBLIC,
     Asker,
+    EvidenceAnswer,
     ItemAnswer,
     ItemLine,
     OfficeLine,
@@ -108,6 +109,10 @@ class OfficeService:
             shards=tuple(node.indexer.offices),
             links=tuple(sorted(",".join(peer.offices) for peer in node.links.peers())),
             counters=self.counters(),
+            quarantined=tuple(sorted(node.accuser.quarantined)),
+            lost_tails={
+                code: (row.log_size, row.lost_size) for code, _, row in node.closing.lost_tails()
+            },
             resident_bytes=self._resident_bytes(),
         )
 
@@ -117,8 +122,15 @@ class OfficeService:
             "waiting.files": node.custodian.incomplete,
             "waiting.index": node.indexer.waiting,
             "logs.quarantined": len(node.accuser.quarantined),
+            "logs.lost-tails": len(node.closing.lost_tails()),
         }
         return {**node.links.counters, **waiting}
+
+    def evidence(self) -> EvidenceAnswer:
+        return self._node.exhibits.answer()
+
+    def evidence_file(self, path: str) -> bytes:
+        return self._node.exhibits.file(path)
 
     def genesis(self) -> bytes:
         return self._node.genesis_note

@@ -16,6 +16,7 @@ from node.hands.world import World
 from node.office.accuser import Accuser
 from node.office.catalog import every_item, is_whole, read_small, uses
 from node.office.custodian import Custodian
+from node.office.exhibits import Exhibits
 from node.office.folding import Folding
 from node.office.indexer import Indexer
 from node.office.sequencer import Sequencer
@@ -55,6 +56,7 @@ class Upkeep:
         indexer: Indexer,
         custodian: Custodian,
         accuser: Accuser,
+        exhibits: Exhibits,
         sequencer: Sequencer,
         roster: Callable[[], Roster],
     ) -> None:
@@ -65,6 +67,7 @@ class Upkeep:
         self._indexer = indexer
         self._custodian = custodian
         self._accuser = accuser
+        self._exhibits = exhibits
         self._sequencer = sequencer
         self._roster = roster
 
@@ -80,6 +83,7 @@ class Upkeep:
             for number, code in enumerate(codes):
                 progress("log", number, len(codes))
                 entries += export_log(reader, code, sink)
+        self._exhibits.export(sink)
         with self._world.state.read() as reader:
             for view in every_item(reader):
                 text = read_small(reader, view.manifest)

@@ -14,7 +14,7 @@ from tests.fake_service import FakeService
 
 SPEC: dict[str, Any] = json.loads(document())
 METHODS = {"get", "post", "put", "delete", "patch"}
-PORTAL = re.compile(r"/|/search|/o/.*|/items/.*|/network|/static/.*")
+PORTAL = re.compile(r"/|/search|/o/.*|/items/.*|/network|/evidence|/static/.*")
 
 
 def described() -> set[tuple[str, str]]:
@@ -70,6 +70,10 @@ def test_every_change_needs_a_token_and_no_reading_does() -> None:
         ("Page", answers.PageAnswer),
         ("OfficeLine", answers.OfficeLine),
         ("Status", answers.StatusAnswer),
+        ("Fork", answers.ForkLine),
+        ("ForkReport", answers.ForkReportLine),
+        ("LostTail", answers.LostTailLine),
+        ("Evidence", answers.EvidenceAnswer),
     ],
 )
 def test_schemas_have_the_members_that_answers_have(schema: str, cls: Any) -> None:

@@ -31,6 +31,7 @@ PAGES = [
     f"/items/{STRANGE}/pages/1",
     f"/items/{STRANGE}/pages/3",
     "/network",
+    "/evidence",
     "/nowhere",
 ]
 

@@ -35,6 +35,7 @@ def test_templates_say_only_phrases_that_exist_and_all_of_them() -> None:
     assert said <= set(phrases())
     computed = ("search.mode.", "problem.", "item.status.", "item.rights.", "office.tier.")
     computed += ("matched.", "severity.", "event.", "role.", "record.", "network.gate.")
+    computed += ("evidence.shape.",)
     unsaid = {key for key in phrases() if key not in said and not key.startswith(computed)}
     assert unsaid == set()
 
@@ -46,7 +47,8 @@ def test_closed_sets_have_a_phrase_for_each_value() -> None:
         assert f"role.{role}" in phrases()
     for why in WHYS:
         assert f"matched.{why}" in phrases()
-    about_items = {kind for kind in KINDS if kind.split(".")[0] not in ("member", "anchor")}
+    others = ("member", "anchor", "policy", "key", "fork")
+    about_items = {kind for kind in KINDS if kind.split(".")[0] not in others}
     assert {key.removeprefix("event.") for key in phrases() if key.startswith("event.")} == (
         about_items
     )
