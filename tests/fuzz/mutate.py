@@ -127,7 +127,8 @@ def _of_value(random: Random, data: bytes) -> bytes:
             fields = json.loads(lines[at])
         except ValueError:
             return data
-        _change(random, fields)
+        if isinstance(fields, dict | list):
+            _change(random, fields)
         text = json.dumps(fields, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
         lines[at] = text.encode("utf-8", "surrogatepass")
         return b"\n".join(lines)

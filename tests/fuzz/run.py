@@ -116,7 +116,7 @@ def covered(watch: Watch, inputs: int, seed: int, answer: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for at, each in enumerate(watch.target.seeds):
             Path(folder, str(at)).write_bytes(each)
-        arguments = [f"-seed={seed + 1}", f"-runs={inputs + 1}", "-max_len=20000", "-timeout=60"]
+        arguments = [f"-seed={seed + 1}", f"-runs={inputs + 1}", "-max_len=20000", "-timeout=0"]
         atheris.Setup(
             [sys.argv[0], "-rss_limit_mb=2048", *arguments, folder], one, custom_mutator=mutate
         )
@@ -142,7 +142,12 @@ def run_one(name: str, arguments: argparse.Namespace, inputs: int) -> dict[str, 
         command += ["--inputs", str(inputs), "--seed", str(arguments.seed)]
         if arguments.coverage:
             command.append("--coverage")
-        done = subprocess.run(command, capture_output=True, check=False)
+        try:
+            done = subprocess.run(
+                command, capture_output=True, check=False, timeout=60 + inputs * SECONDS_MAX
+            )
+        except subprocess.TimeoutExpired:
+            return {"target": name, "inputs": 0, "fault": "hangs"}
         if answer.is_file():
             told: dict[str, object] = json.loads(answer.read_text())
             return told
