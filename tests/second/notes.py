@@ -61,7 +61,7 @@ class Key:
             return False
         time = int.from_bytes(signature[:8], "big")
         message = b"cosignature/v1\ntime %d\n" % time + text
-        return 0 < time <= SIZE_MAX and ed25519.verifies(self.public, message, signature[8:])
+        return time <= SIZE_MAX and ed25519.verifies(self.public, message, signature[8:])
 
 
 def read_vkey(text: str) -> Key:

@@ -80,6 +80,9 @@ def test_known_consistency(case: dict[str, Any]) -> None:
     size1, size2, proof = case["size1"], case["size2"], hashes(case["proof"])
     assert prove_consistency(size1, size2, subtrees(ENTRIES)) == tuple(proof)
     verify_consistency(size1, ROOTS[size1], size2, ROOTS[size2], proof)
+    for root1, root2 in ((leaf_hash(b"x"), ROOTS[size2]), (ROOTS[size1], leaf_hash(b"x"))):
+        with pytest.raises(ProofError):
+            verify_consistency(size1, root1, size2, root2, proof)
 
 
 @settings(max_examples=60, deadline=None)

@@ -94,6 +94,17 @@ def test_a_cosignature_covers_its_time() -> None:
         BEN_KEY.verify(TEXT, later)
 
 
+@pytest.mark.parametrize(("time_s", "good"), [(0, True), (2**63 - 1, True), (2**63, False)])
+def test_times_that_a_reader_takes(time_s: int, good: bool) -> None:
+    message = f"cosignature/v1\ntime {time_s}\n{TEXT}".encode()
+    line = Signature(BEN_KEY.name, BEN_KEY.id, time_s.to_bytes(8, "big") + BEN.sign(message))
+    if good:
+        assert open_note(note(line), [BEN_KEY])[1] == (line,)
+    else:
+        with pytest.raises(ProofError):
+            open_note(note(line), [BEN_KEY])
+
+
 def test_limit_of_100_lines() -> None:
     open_note(note(*[STRANGER] * 99, BY_ANNE), [ANNE_KEY])
     with pytest.raises(DecodeError, match="100 signatures"):

@@ -5,6 +5,7 @@ import pytest
 from ledger.note import COSIGNATURE_V1, ED25519, NoteKey, Signature
 from ledger.policy import Policy, PolicyGroup, PolicyLog, PolicyWitness, evaluate
 from protocol.errors import DecodeError, ProofError
+from protocol.limits import POLICY_BYTES_MAX
 
 LOG = NoteKey("log.example", ED25519, bytes(32))
 KEYS = {
@@ -29,6 +30,13 @@ def test_round_trip() -> None:
     assert policy.groups[0] == PolicyGroup("X", 2, ("X1", "X2", "X3"))
     assert policy.format() == NESTED
     assert Policy.parse(policy.format()) == policy
+
+
+def test_a_bound_on_its_length() -> None:
+    comment = b"#" * (POLICY_BYTES_MAX - len(NESTED))
+    assert Policy.parse(NESTED + comment) == Policy.parse(NESTED)
+    with pytest.raises(DecodeError, match=f"at most {POLICY_BYTES_MAX} bytes"):
+        Policy.parse(NESTED + comment + b"#")
 
 
 @pytest.mark.parametrize(
