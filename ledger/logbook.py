@@ -15,10 +15,12 @@ from dataclasses import dataclass
 from itertools import islice, takewhile
 from typing import Final
 
-from ledger.checkpoint import Checkpoint, parse_checkpoint
+from ledger.checkpoint import Checkpoint
 from ledger.merkle import (
     EMPTY_ROOT,
     HASH_BYTES,
+    CompactRange,
+    Growth,
     leaf_hash,
     perfect_root,
 )
@@ -28,9 +30,8 @@ from ledger.tile_tree import TILE_BYTES, Row, root_of_tiles, subtree
 from ledger.tiles import encode_bundle, tile_count, tiles_of
 from protocol.errors import Corrupt, DecodeError, Missing, ProofError
 from protocol.ids import OfficeCode, RootHash
-from protocol.limits import ENTRY_BYTES_MAX, NOTE_BYTES_MAX, TILE_WIDTH, KiB
+from protocol.limits import ENTRY_BYTES_MAX, TILE_WIDTH, TREE_SIZE_MAX
 from protocol.ports import Reader, Writer
-from protocol.shapes import pack, unpack
 
 ENTRY: Final = "entry"
 TILE: Final = "tile"
@@ -38,20 +39,20 @@ HEAD: Final = "head"
 CUT: Final = "cut"
 ROWS_PER_STEP: Final = 1000
 
-_Rows = dict[tuple[int, int], bytes]
-
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Where a log ends.  ``note`` is the log's own signed checkpoint of exactly this size and root,
-    or empty until it has been stored."""
+    """Where a log ends."""
 
-    size: int
+    tree: CompactRange
     root: RootHash
-    note: bytes
+
+    @property
+    def size(self) -> int:
+        return self.tree.size
 
 
-EMPTY_HEAD: Final = Head(0, RootHash(EMPTY_ROOT), b"")
+EMPTY_HEAD: Final = Head(CompactRange(), RootHash(EMPTY_ROOT))
 
 
 def entry_key(code: OfficeCode, index: int) -> bytes:
@@ -66,29 +67,42 @@ def head(reader: Reader, code: OfficeCode) -> Head:
     """The head; that of the empty log for an office without rows.
 
     Raises:
-        Corrupt: the row does not decode.
+        Corrupt: the row does not decode or contradicts itself.
     """
     row = reader.get(HEAD, code.encode("ascii"))
     if row is None:
         return EMPTY_HEAD
-    try:
-        return unpack(Head, row, bytes_max=NOTE_BYTES_MAX + KiB, where=f"head of {code}")
-    except DecodeError as error:
-        raise Corrupt(error.where, error.expected, error.got) from error
+    size = int.from_bytes(row[:8], "big")
+    if size > TREE_SIZE_MAX or len(row) != 8 + HASH_BYTES * (1 + size.bit_count()):
+        raise Corrupt(f"head of {code}", f"{1 + size.bit_count()} hashes", f"{len(row)} bytes")
+    root, *hashes = _split(row[8:])
+    tree = CompactRange(size, tuple(hashes))
+    if tree.root() != root:  # a flipped bit that an append would have signed for ever
+        raise Corrupt(f"head of {code}", f"the hashes of root {root.hex()[:8]}", "others")
+    return Head(tree, RootHash(root))
+
+
+def head_at(reader: Reader, code: OfficeCode, size: int) -> Head:
+    """:func:`head`, for what continues at ``size``.
+
+    Raises:
+        ProofError: the log has another size here.
+    """
+    now = head(reader, code)
+    if now.size != size:
+        raise ProofError(f"log {code}", f"entries from index {now.size}", f"from {size}")
+    return now
 
 
 def append(writer: Writer, code: OfficeCode, entries: Sequence[bytes]) -> Head:
-    """Add entries at the end.  The new head has no note; without entries nothing changes.
+    """Add entries at the end.
 
     Raises:
-        DecodeError: an entry over 65,535 bytes; nothing was written.
-        Corrupt: the tiles of this log are not there.
+        DecodeError: an entry over 65,535 bytes.
+        Corrupt: the rows of this log do not fit together.
     """
     before = head(writer, code)
-    if not entries:
-        return before
-    rows, after = _grown(writer, code, before.size, _leaves(entries))
-    return _write(writer, code, entries, rows, after)
+    return _write(writer, code, before, entries, before.tree.grow(map(leaf_hash, entries)))
 
 
 def append_verified(
@@ -104,33 +118,35 @@ def append_verified(
     Raises:
         ProofError: ``start`` is not the size of the log here, or the root over the entries is not
             the checkpoint's; nothing was written.
-        DecodeError: an entry over 65,535 bytes; nothing was written.
+        DecodeError, Corrupt: as :func:`append`.
     """
-    before = _at(writer, code, start)
-    rows, after = _grown(writer, code, start, _leaves(entries))
-    if (after.size, after.root) != (checkpoint.size, checkpoint.root):
+    before = head_at(writer, code, start)
+    growth = before.tree.grow(map(leaf_hash, entries))
+    size, root = growth.tree.size, RootHash(growth.tree.root())
+    if (size, root) != (checkpoint.size, checkpoint.root):
         expected = f"size {checkpoint.size}, root {checkpoint.root.short}"
-        raise ProofError(f"log {code}", expected, f"size {after.size}, root {after.root.short}")
-    return _write(writer, code, entries, rows, after) if entries else before
+        raise ProofError(f"log {code}", expected, f"size {size}, root {root.short}")
+    return _write(writer, code, before, entries, growth)
 
 
 def append_hashed(
-    writer: Writer, code: OfficeCode, start: int, entries: Sequence[bytes], leaves: bytes
+    writer: Writer, code: OfficeCode, before: Head, entries: Sequence[bytes], leaves: bytes
 ) -> Head:
-    """Add entries of another's log.  ``leaves`` are their joined leaf hashes, which the caller has
-    computed and found in tiles that lead to a signed checkpoint.
+    """Add entries after the head of this transaction.  The caller has computed ``leaves``, their
+    joined leaf hashes; and has found those of another's log in tiles that lead to a signed
+    checkpoint.
 
     Raises:
-        ProofError: ``start`` is not the size of the log here; nothing was written.
+        ProofError: not one hash for each entry.
+        DecodeError, Corrupt: as :func:`append`.
     """
-    _at(writer, code, start)
-    each = [leaves[at : at + HASH_BYTES] for at in range(0, len(leaves), HASH_BYTES)]
-    rows, after = _grown(writer, code, start, each)
-    return _write(writer, code, entries, rows, after)
+    if len(leaves) != len(entries) * HASH_BYTES:
+        raise ProofError(f"log {code}", f"{len(entries)} leaf hashes", f"{len(leaves)} bytes")
+    return _write(writer, code, before, entries, before.tree.grow(_split(leaves)))
 
 
 def cut(writer: Writer, code: OfficeCode, size: int, label: int) -> Head:
-    """Shorten the log to ``size``.  Its new head has no note; a log that short stays as it is.
+    """Shorten the log to ``size``; a log that short stays as it is.
 
     The entries from there on move to the table ``cut``, under (code, ``label`` u64, index u64).
 
@@ -140,7 +156,7 @@ def cut(writer: Writer, code: OfficeCode, size: int, label: int) -> Head:
     before = head(writer, code)
     if size >= before.size:
         return before
-    after = Head(size, root_at(writer, code, size), b"")
+    tree = _tree_at(_stored(writer, code), size)
     prefix = code.encode("ascii")
     while rows := list(islice(writer.scan(ENTRY, prefix, entry_key(code, size)), ROWS_PER_STEP)):
         for key, value in rows:
@@ -150,7 +166,7 @@ def cut(writer: Writer, code: OfficeCode, size: int, label: int) -> Head:
     while before.size >> (8 * level):
         _narrow(writer, code, level, size >> (8 * level))
         level += 1
-    return _put_head(writer, code, after)
+    return _put_head(writer, code, tree)
 
 
 def _narrow(writer: Writer, code: OfficeCode, level: int, count: int) -> None:
@@ -163,22 +179,6 @@ def _narrow(writer: Writer, code: OfficeCode, level: int, count: int) -> None:
             writer.delete(TILE, key)
     if kept:
         writer.put(TILE, first, kept)
-
-
-def set_note(writer: Writer, code: OfficeCode, note: bytes) -> Head:
-    """Store the log's own checkpoint note with the head.
-
-    Raises:
-        DecodeError: not the note of a checkpoint.
-        ProofError: it is not about this head.
-    """
-    now = head(writer, code)
-    checkpoint = parse_checkpoint(note)
-    if (checkpoint.size, checkpoint.root) != (now.size, now.root):
-        expected = f"size {now.size}, root {now.root.short}"
-        got = f"size {checkpoint.size}, root {checkpoint.root.short}"
-        raise ProofError(f"note of {code}", expected, got)
-    return _put_head(writer, code, Head(now.size, now.root, note))
 
 
 def entry(reader: Reader, code: OfficeCode, index: int) -> bytes:
@@ -275,63 +275,42 @@ def _reaching(reader: Reader, code: OfficeCode, size: int) -> Row:
     return _stored(reader, code)
 
 
-def _at(reader: Reader, code: OfficeCode, start: int) -> Head:
-    now = head(reader, code)
-    if start != now.size:
-        raise ProofError(f"log {code}", f"entries from index {now.size}", f"from {start}")
-    return now
-
-
-def _leaves(added: Sequence[bytes]) -> list[bytes]:
-    for value in added:
+def _write(
+    writer: Writer, code: OfficeCode, before: Head, entries: Sequence[bytes], growth: Growth
+) -> Head:
+    if not entries:
+        return before
+    for index, value in enumerate(entries, before.size):
         if len(value) > ENTRY_BYTES_MAX:
             raise DecodeError("log entry", f"at most {ENTRY_BYTES_MAX} bytes", len(value))
-    return [leaf_hash(value) for value in added]
-
-
-def _grown(
-    reader: Reader, code: OfficeCode, size: int, leaves: Sequence[bytes]
-) -> tuple[_Rows, Head]:
-    """The tiles that change when a log of ``size`` gets leaves, and its head then."""
-    stored = _stored(reader, code)
-    rows: _Rows = {}
-    level, start, hashes = 0, size, list(leaves)
-    while hashes:
-        number, width = divmod(start, TILE_WIDTH)
-        kept = stored(level, number) if width else b""
-        if len(kept) != width * HASH_BYTES:
-            where = f"log {code}, tile {level}/{number}"
-            raise Corrupt(where, f"{width} hashes", len(kept) // HASH_BYTES)
-        run = kept + b"".join(hashes)
-        hashes = []
-        for at in range(0, len(run), TILE_BYTES):
-            tile = run[at : at + TILE_BYTES]
-            rows[level, number] = tile
-            number += 1
-            if len(tile) == TILE_BYTES:  # only full tiles have a hash in the level above
-                hashes.append(perfect_root(tile))
-        level, start = level + 1, start // TILE_WIDTH
-
-    def row(at_level: int, number: int) -> bytes:
-        return rows.get((at_level, number)) or stored(at_level, number)
-
-    end = size + len(leaves)
-    return rows, Head(end, root_of_tiles(row, end), b"")
-
-
-def _write(
-    writer: Writer, code: OfficeCode, added: Sequence[bytes], rows: _Rows, after: Head
-) -> Head:
-    for index, value in enumerate(added, after.size - len(added)):
         writer.put(ENTRY, entry_key(code, index), value)
-    for (level, number), tile in rows.items():
-        writer.put(TILE, tile_key(code, level, number), tile)
-    return _put_head(writer, code, after)
+    for level, hashes in enumerate(growth.hashes):
+        number, width = divmod(before.size >> 8 * level, TILE_WIDTH)
+        run = _stored(writer, code)(level, number) if width else b""
+        if len(run) != width * HASH_BYTES:
+            where = f"log {code}, tile {level}/{number}"
+            raise Corrupt(where, f"{width} hashes", len(run) // HASH_BYTES)
+        run += b"".join(hashes)
+        for at in range(0, len(run), TILE_BYTES):
+            key = tile_key(code, level, number + at // TILE_BYTES)
+            writer.put(TILE, key, run[at : at + TILE_BYTES])
+    return _put_head(writer, code, growth.tree)
 
 
-def _put_head(writer: Writer, code: OfficeCode, new: Head) -> Head:
-    writer.put(HEAD, code.encode("ascii"), pack(new))
-    return new
+def _put_head(writer: Writer, code: OfficeCode, tree: CompactRange) -> Head:
+    root = tree.root()
+    row = b"".join((tree.size.to_bytes(8, "big"), root, *tree.hashes))
+    writer.put(HEAD, code.encode("ascii"), row)
+    return Head(tree, RootHash(root))
+
+
+def _tree_at(row: Row, size: int) -> CompactRange:
+    levels = [level for level in reversed(range(size.bit_length())) if size >> level & 1]
+    return CompactRange(size, tuple([subtree(row, n, (size >> n) - 1) for n in levels]))
+
+
+def _split(hashes: bytes) -> list[bytes]:
+    return [hashes[at : at + HASH_BYTES] for at in range(0, len(hashes), HASH_BYTES)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -414,11 +393,3 @@ def _check_head(reader: Reader, code: OfficeCode, now: Head) -> Iterator[LogFind
     if root != now.root:
         message = f"root {now.root.short}, but the tiles give {root.short}"
         yield LogFinding("log.root", f"head of size {now.size}", message)
-    if now.note:
-        try:
-            checkpoint = parse_checkpoint(now.note)
-        except DecodeError as error:
-            yield LogFinding("log.note", "note of the head", str(error))
-            return
-        if (checkpoint.size, checkpoint.root) != (now.size, now.root):
-            yield LogFinding("log.note", "note of the head", f"about size {checkpoint.size}")

@@ -69,22 +69,41 @@ class CompactRange:
         Raises:
             ProofError: a leaf hash is not 32 bytes, or the tree gets too large.
         """
+        return self.grow(leaf_hashes).tree
+
+    def grow(self, leaf_hashes: Iterable[bytes]) -> Growth:
+        """:meth:`extend`, with what it adds to the tiles of the tree."""
         size, stack = self.size, list(self.hashes)
+        added: list[list[bytes]] = [[]]
         for leaf in leaf_hashes:
-            node = leaf
             if len(leaf) != HASH_BYTES:
                 raise ProofError("leaf hash", "32 bytes", len(leaf))
+            node, level, carry = leaf, 0, size
+            added[0].append(leaf)
             # every trailing 1 bit of the size is a perfect subtree that this leaf completes
-            carry = size
             while carry & 1:
                 node = sha256(b"\x01" + stack.pop() + node).digest()
                 carry >>= 1
+                level += 1
+                if not level & 7:
+                    if level >> 3 == len(added):
+                        added.append([])
+                    added[level >> 3].append(node)
             stack.append(node)
             size += 1
-        return CompactRange(size, tuple(stack))
+        return Growth(CompactRange(size, tuple(stack)), added)
 
     def root(self) -> bytes:
         return _fold(self.hashes)
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """A tree after an append.  ``hashes[k]`` are the new subtrees of 256^k leaves, in order: what
+    is added to the tiles of level k."""
+
+    tree: CompactRange
+    hashes: list[list[bytes]]
 
 
 class GrowingTree:

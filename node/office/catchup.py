@@ -277,10 +277,12 @@ class Catchup:
             bundles.append(window.popleft().result())
         entries = [entry for bundle in bundles for entry in bundle.entries]
         leaves = b"".join(bundle.leaves for bundle in bundles)
-        await self._keep(
-            code,
-            lambda writer: logbook.append_hashed(writer, code, bundles[0].start, entries, leaves),
-        )
+
+        def job(writer: Writer) -> None:
+            before = logbook.head_at(writer, code, bundles[0].start)
+            logbook.append_hashed(writer, code, before, entries, leaves)
+
+        await self._keep(code, job)
 
     async def _keep(self, code: OfficeCode, job: Callable[[Writer], object]) -> None:
         if self._is_barred(code):

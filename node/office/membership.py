@@ -15,7 +15,7 @@ from typing import Any
 
 from configs.offices import OfficeRow
 from ledger import logbook
-from ledger.checkpoint import open_checkpoint
+from ledger.checkpoint import open_checkpoint, parse_checkpoint
 from ledger.events import MemberAdmit, parse_event
 from ledger.merkle import leaf_hash, verify_inclusion
 from ledger.roster import TIERS, Genesis, Roster, read_genesis, sign_change
@@ -170,8 +170,8 @@ def write_invite(
         while at.parent is not None:
             at = roster.member(at.parent)
             wanted.add(at.code)
-    head = logbook.head(reader, genesis.province)
-    note, size = head.note, head.size
+    note = reader.get("note", genesis.province.encode()) or b""
+    size = parse_checkpoint(note).size
     found: dict[str, int] = {}
     for index, entry in _entries(reader, genesis.province, size):
         event = parse_event(entry)

@@ -1,37 +1,47 @@
 """One writer of every own log: signs what the office says and appends it.
 
-Order of one append, in one transaction of the ledger (a crash before its commit leaves nothing, a
-crash after it leaves a log whose checkpoint can only be re-made the same, for Ed25519 is
-deterministic):
+Appends that wait for the same log share one batch: while one commit is under way, all that come are
+gathered for the next.  Order of one batch, in one transaction of the ledger (a crash before its
+commit leaves nothing, a crash after it leaves a log whose checkpoint can only be re-made the same,
+for Ed25519 is deterministic):
 
-1. read the head: its (size, root) go into the envelope, so a fork would be provable;
+1. read the head: its (size, root) go into the envelopes, so a fork would be provable;
 2. sign the events under that head and the roster as folded;
 3. append the entries and tiles;
 4. sign the checkpoint of the new head;
 5. commit (synced), and only then answer.
 
 While the gate of an office is shut, drafts are kept durably in ``spool`` (待登记) and signed, in
-order, when it opens.  Appends that wait together share one commit of the store.
+order, when it opens.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 
 from ledger import logbook
 from ledger.checkpoint import Checkpoint, sign_checkpoint
-from ledger.events import KINDS, Context, kind_of, sign_event
+from ledger.events import Context, draft_event, sign_drafts
 from ledger.merkle import leaf_hash
 from ledger.roster import Genesis, RosterRef
 from node.hands.keys import OfficeKeys
 from node.office.gate import Gate
-from protocol.canonical import decode, encode
 from protocol.errors import DecodeError
 from protocol.ids import EventRef, LeafHash, OfficeCode
-from protocol.limits import BATCH_EVENTS_MAX, EVENT_BYTES_MAX
+from protocol.limits import BATCH_EVENTS_MAX
 from protocol.ports import Clock, KeyValueStore, Writer
-from protocol.shapes import from_value, to_value
+
+
+@dataclass(slots=True, eq=False)
+class _Turn:
+    """What one caller wants to have appended, and where the answer goes."""
+
+    drafts: list[bytes]
+    answer: asyncio.Future[tuple[EventRef, ...]]
 
 
 class Sequencer:
@@ -52,6 +62,8 @@ class Sequencer:
         self._keys = keys
         self._roster_ref = roster_ref
         self._appended = appended
+        self._waiting: dict[OfficeCode, deque[_Turn]] = {}
+        self._committing: dict[OfficeCode, asyncio.Future[None]] = {}
         self.gates = {code: Gate(code, frozenset(keys)) for code in keys}
 
     async def append(self, code: OfficeCode, bodies: tuple[object, ...]) -> tuple[EventRef, ...]:
@@ -65,19 +77,13 @@ class Sequencer:
         """
         if not 0 < len(bodies) <= BATCH_EVENTS_MAX:
             raise DecodeError("append", f"1 to {BATCH_EVENTS_MAX} events", len(bodies))
-
-        def job(writer: Writer) -> tuple[EventRef, ...]:
-            # Looked at here, in the one writer: the gate may have shut since the call.
-            if not self.gates[code].is_open:
-                _spool(writer, code, bodies)
-                return ()
-            self._drain(writer, code)  # what was spooled stands before what comes later
-            return self._append(writer, code, bodies)
-
-        refs = await self._store.write(job)
-        if refs:
-            self._appended(code)
-        return refs
+        drafts = [draft_event(body) for body in bodies]  # a bad one must not spoil its batch
+        turn = _Turn(drafts, asyncio.get_running_loop().create_future())
+        self._waiting.setdefault(code, deque()).append(turn)
+        if code not in self._committing:
+            # Of its own, not of a caller: who is cancelled must not leave the others waiting.
+            self._committing[code] = asyncio.ensure_future(self._commit_all(code))
+        return await turn.answer
 
     async def drain(self, code: OfficeCode) -> int:
         """Sign what was spooled for an office, if its gate is open; returns how many events.
@@ -97,22 +103,75 @@ class Sequencer:
         with self._store.read() as reader:
             return sum(1 for _ in reader.scan("spool"))
 
+    # turns
+
+    async def _commit_all(self, code: OfficeCode) -> None:
+        """Commit batch after batch until nobody waits."""
+        turns: list[_Turn] = []
+        try:
+            while turns := self._next_batch(code):
+                await self._commit(code, turns)
+        finally:
+            del self._committing[code]
+            for turn in (*turns, *self._waiting.pop(code)):  # some only when the loop ends
+                turn.answer.cancel()
+
+    def _next_batch(self, code: OfficeCode) -> list[_Turn]:
+        """Those who wait, as many as fit into one batch."""
+        waiting, turns, count = self._waiting[code], [], 0
+        while waiting and count + len(waiting[0].drafts) <= BATCH_EVENTS_MAX:
+            turn = waiting.popleft()
+            if not turn.answer.done():  # else its caller was cancelled
+                turns.append(turn)
+                count += len(turn.drafts)
+        return turns
+
+    async def _commit(self, code: OfficeCode, turns: list[_Turn]) -> None:
+        drafts = [draft for turn in turns for draft in turn.drafts]
+        try:
+            refs = await self._store.write(lambda writer: self._take(writer, code, drafts))
+            if refs:
+                self._appended(code)
+        except Exception as error:
+            for turn in turns:
+                if not turn.answer.done():
+                    turn.answer.set_exception(error)
+            return
+        start = 0
+        for turn in turns:
+            end = start + len(turn.drafts)
+            if not turn.answer.done():
+                turn.answer.set_result(refs[start:end])
+            start = end
+
+    # in the one writer
+
+    def _take(
+        self, writer: Writer, code: OfficeCode, drafts: Sequence[bytes]
+    ) -> tuple[EventRef, ...]:
+        # Looked at here, in the one writer: the gate may have shut since the call.
+        if not self.gates[code].is_open:
+            _spool(writer, code, drafts)
+            return ()
+        self._drain(writer, code)  # what was spooled stands before what comes later
+        return self._append(writer, code, drafts)
+
     def _drain(self, writer: Writer, code: OfficeCode) -> int:
         count = 0
         if self.gates[code].is_open and writer.get("note", code.encode()) is None:
             self._sign_head(writer, code, logbook.head(writer, code))
         while self.gates[code].is_open:
-            drafts = list(islice(writer.scan("spool", code.encode()), BATCH_EVENTS_MAX))
-            if not drafts:
+            rows = list(islice(writer.scan("spool", code.encode()), BATCH_EVENTS_MAX))
+            if not rows:
                 break
-            self._append(writer, code, tuple(_draft_body(value) for _, value in drafts))
-            for key, _ in drafts:
+            self._append(writer, code, [draft for _, draft in rows])
+            for key, _ in rows:
                 writer.delete("spool", key)
-            count += len(drafts)
+            count += len(rows)
         return count
 
     def _append(
-        self, writer: Writer, code: OfficeCode, bodies: tuple[object, ...]
+        self, writer: Writer, code: OfficeCode, drafts: Sequence[bytes]
     ) -> tuple[EventRef, ...]:
         keys = self._keys[code]
         head = logbook.head(writer, code)
@@ -125,32 +184,22 @@ class Sequencer:
             roster_size=roster.size,
             roster_root=roster.root,
         )
-        now = self._clock.now()
-        entries = [sign_event(context, body, now, keys.event).encoded() for body in bodies]
-        self._sign_head(writer, code, logbook.append(writer, code, entries))
+        entries = sign_drafts(context, drafts, self._clock.now(), keys.event)
+        leaves = [leaf_hash(entry) for entry in entries]
+        after = logbook.append_hashed(writer, code, head, entries, b"".join(leaves))
+        self._sign_head(writer, code, after)
         return tuple(
-            EventRef(code, head.size + i, LeafHash(leaf_hash(entry)))
-            for i, entry in enumerate(entries)
+            [EventRef(code, index, LeafHash(leaf)) for index, leaf in enumerate(leaves, head.size)]
         )
 
     def _sign_head(self, writer: Writer, code: OfficeCode, head: logbook.Head) -> None:
         checkpoint = Checkpoint(self._genesis.origin(code), head.size, head.root)
-        note = sign_checkpoint(checkpoint, self._keys[code].log)
-        logbook.set_note(writer, code, note)
-        writer.put("note", code.encode(), note)
+        writer.put("note", code.encode(), sign_checkpoint(checkpoint, self._keys[code].log))
 
 
-def _spool(writer: Writer, code: OfficeCode, bodies: tuple[object, ...]) -> None:
+def _spool(writer: Writer, code: OfficeCode, drafts: Sequence[bytes]) -> None:
     last = next(writer.scan("spool", code.encode(), reverse=True), None)
     number = int.from_bytes(last[0][6:], "big") + 1 if last else 0
-    for body in bodies:
-        value = encode((kind_of(body), to_value(body)))
-        writer.put("spool", code.encode() + number.to_bytes(8, "big"), value)
+    for draft in drafts:
+        writer.put("spool", code.encode() + number.to_bytes(8, "big"), draft)
         number += 1
-
-
-def _draft_body(data: bytes) -> object:
-    draft = decode(data, bytes_max=2 * EVENT_BYTES_MAX, where="spooled draft")
-    assert isinstance(draft, tuple)
-    kind, body = draft
-    return from_value(KINDS[str(kind)], body, "spooled draft")

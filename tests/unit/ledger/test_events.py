@@ -8,12 +8,15 @@ from hypothesis import strategies as st
 
 from ledger import events
 from ledger.events import (
+    DRAFT_BYTES_MAX,
     KINDS,
     Context,
     HoldTake,
     VersionUpload,
+    draft_event,
     kind_of,
     parse_event,
+    sign_drafts,
     sign_event,
     verify_entry,
     verify_event,
@@ -118,6 +121,29 @@ def test_an_unknown_kind_is_kept_and_says_nothing():
 def test_an_event_too_long_for_a_bundle_is_not_signed():
     with pytest.raises(DecodeError):
         sign_event(CONTEXT, replace(UPLOAD, item="x" * EVENT_BYTES_MAX), UnixMs(0), KEY)
+
+
+def test_a_batch_is_signed_as_its_events_one_by_one():
+    bodies = [UPLOAD, HoldTake("x", BlobId(bytes(32)), 1, 1), replace(UPLOAD, files=300)]
+    entries = sign_drafts(CONTEXT, [draft_event(body) for body in bodies], UnixMs(7), KEY)
+    assert [parse_event(entry).read_body() for entry in entries] == bodies
+    for entry, body in zip(entries, bodies, strict=True):
+        event = sign_event(CONTEXT, body, UnixMs(7), KEY)
+        assert event.encoded() == entry
+        verify_entry(entry, event, KEY.public)
+        verify_event(event, KEY.public)
+
+
+def test_the_longest_draft_fits_the_longest_envelope():
+    most = 2**63 - 1
+    context = replace(CONTEXT, last_size=most, roster_size=most)
+    room = DRAFT_BYTES_MAX - len(draft_event(replace(UPLOAD, item="x" * 1000)))
+    longest = replace(UPLOAD, item="x" * (1000 + room))
+    (entry,) = sign_drafts(context, [draft_event(longest)], UnixMs(most), KEY)
+    assert len(entry) == EVENT_BYTES_MAX
+    assert parse_event(entry).read_body() == longest
+    with pytest.raises(DecodeError, match=r"version\.upload: expected at most 4096.* got 4097"):
+        draft_event(replace(longest, item=longest.item + "x"))
 
 
 def test_every_kind_has_one_frozen_body():

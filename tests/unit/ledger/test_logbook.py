@@ -11,20 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger import logbook
-from ledger.checkpoint import Checkpoint, parse_checkpoint, sign_checkpoint
-from ledger.logbook import CUT, ENTRY, HEAD, TILE, Head, entry_key, tile_key
+from ledger.checkpoint import Checkpoint, parse_checkpoint
+from ledger.logbook import CUT, EMPTY_HEAD, ENTRY, HEAD, TILE, entry_key, tile_key
 from ledger.merkle import EMPTY_ROOT, leaf_hash, root_of, verify_consistency, verify_inclusion
 from ledger.tiles import bundle_path, bundles_of, decode_bundle, tile_path, tiles_of
 from node.hands.storage.memory_kv import MemoryStore
 from protocol.errors import Corrupt, DecodeError, Missing, ProofError
 from protocol.ids import RootHash, parse_office
-from protocol.keys import SigningKey
 from protocol.ports import Reader, Writer
 
 T = TypeVar("T")
 CODE, NEIGHBOUR = parse_office("320500"), parse_office("320501")
 ORIGIN = "fzb.example/320500"
-KEY = SigningKey.from_seed(bytes(32))
 
 
 def second_opinion() -> ModuleType:
@@ -65,7 +63,7 @@ def findings(tables: MemoryStore) -> list[tuple[str, str]]:
 
 def test_a_log_without_rows_is_empty() -> None:
     tables = store()
-    assert read(tables, lambda r: logbook.head(r, CODE)) == Head(0, RootHash(EMPTY_ROOT), b"")
+    assert read(tables, lambda r: logbook.head(r, CODE)) == EMPTY_HEAD
     assert read(tables, lambda r: logbook.root_at(r, CODE, 0)).raw == EMPTY_ROOT
     assert findings(tables) == []
     assert tables.dump()[HEAD] == {}
@@ -82,7 +80,8 @@ def test_batches_do_not_matter(batches: list[int], data: st.DataObject) -> None:
         part = whole[start : start + count]
         start += count
         head = tables.run(lambda writer, part=part: logbook.append(writer, CODE, part))
-        assert head == Head(start, RootHash(CHECK.root(whole[:start])), b"")
+        assert (head.size, head.root.raw) == (start, CHECK.root(whole[:start]))
+        assert head == read(tables, lambda r: logbook.head(r, CODE))
     assert tables.dump() == store(len(whole)).dump()
     assert findings(tables) == []
     if not whole:
@@ -97,6 +96,33 @@ def test_batches_do_not_matter(batches: list[int], data: st.DataObject) -> None:
     proof = read(tables, lambda r: logbook.prove_consistency(r, CODE, size, len(whole)))
     verify_consistency(size, root.raw, len(whole), CHECK.root(whole), proof)
     assert CHECK.consistent(size, root.raw, len(whole), CHECK.root(whole), proof)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.sampled_from([1, 2, 255, 256, 257, 511, 512, 513]),
+    st.lists(st.integers(0, 3), min_size=1, max_size=4),
+)
+def test_growing_by_steps_is_writing_at_once(size: int, steps: list[int]) -> None:
+    """Around the edges of tiles every row is the same, and every root that of the definition."""
+    tables = store(size)
+    for count in steps:
+        part = made(size + count)[size:]
+        head = tables.run(lambda writer, part=part: logbook.append(writer, CODE, part))
+        size += count
+        assert head.root.raw == CHECK.root(made(size))
+    assert tables.dump() == store(size).dump()
+    assert findings(tables) == []
+
+
+def test_growing_over_the_edge_of_the_third_level() -> None:
+    whole = made(65_540)
+    leaves = [leaf_hash(entry) for entry in whole]
+    tables = store(65_533)
+    for size in range(65_534, 65_540):
+        tables.run(lambda writer, size=size: logbook.append(writer, CODE, [whole[size - 1]]))
+        assert read(tables, lambda r: logbook.head(r, CODE)).root.raw == root_of(leaves[:size])
+    assert tables.dump() == store(65_539).dump()
 
 
 def test_third_level_of_tiles() -> None:
@@ -192,17 +218,6 @@ def test_long_entries() -> None:
     assert tables.run(lambda writer: logbook.append(writer, CODE, [bytes(65_535)])).size == 3
 
 
-def test_the_note_belongs_to_the_head() -> None:
-    tables = store(5)
-    note = sign_checkpoint(checkpoint(5), KEY)
-    with pytest.raises(ProofError):
-        tables.run(lambda w: logbook.set_note(w, CODE, sign_checkpoint(checkpoint(4), KEY)))
-    tables.run(lambda writer: logbook.set_note(writer, CODE, note))
-    assert read(tables, lambda r: logbook.head(r, CODE)) == Head(5, checkpoint(5).root, note)
-    assert tables.run(lambda writer: logbook.append(writer, CODE, [])).note == note
-    assert tables.run(lambda writer: logbook.append(writer, CODE, [b"x"])).note == b""
-
-
 def test_a_mirror_follows() -> None:
     """In one step, or in batches whose hashes it has found in verified tiles."""
     source, mirror, slow = store(700), store(), store()
@@ -213,14 +228,18 @@ def test_a_mirror_follows() -> None:
         leaves = b"".join(map(leaf_hash, part))
         slow.run(
             lambda w, start=start, part=part, leaves=leaves: logbook.append_hashed(
-                w, CODE, start, part, leaves
+                w, CODE, logbook.head_at(w, CODE, start), part, leaves
             )
         )
     assert source.dump() == mirror.dump() == slow.dump()
     again = slow.run(lambda w: logbook.append_verified(w, CODE, 700, [], checkpoint(700)))
     assert again.size == 700
     with pytest.raises(ProofError):
-        slow.run(lambda w: logbook.append_hashed(w, CODE, 699, [b"x"], leaf_hash(b"x")))
+        slow.run(lambda w: logbook.head_at(w, CODE, 699))
+    with pytest.raises(ProofError):  # fewer hashes than entries
+        slow.run(
+            lambda w: logbook.append_hashed(w, CODE, logbook.head(w, CODE), [b"x", b"y"], bytes(32))
+        )
     assert source.dump() == slow.dump()
 
 
@@ -291,8 +310,8 @@ def test_check_names_what_is_damaged() -> None:
     assert of(TILE, tile_key(CODE, 0, 2), lambda v: v[:-1]) == [
         ("log.tile.width", "tile 0/2"),
     ]
-    assert of(HEAD, CODE.encode(), flip(8)) == [("log.root", "head of size 600")]
-    assert of(HEAD, CODE.encode(), lambda value: value[:-1]) == [("log.head", "head")]
+    for change in (flip(0), flip(7), flip(8), flip(40), lambda v: v[:-1], lambda v: b""):
+        assert of(HEAD, CODE.encode(), change) == [("log.head", "head")]
 
 
 def test_check_names_what_is_missing_or_too_much() -> None:
@@ -324,23 +343,16 @@ def test_a_gap_at_the_start_of_a_tile_is_one_finding() -> None:
     assert findings(tables) == [("log.entry.missing", "entries 256 to 256")]
 
 
-def test_check_reads_the_note() -> None:
-    tables = store(5)
-    tables.run(lambda w: logbook.set_note(w, CODE, sign_checkpoint(checkpoint(5), KEY)))
-    assert findings(tables) == []
-    damage(tables, HEAD, CODE.encode(), lambda value: value.replace(b"\n5\n", b"\n6\n"))
-    assert findings(tables) == [("log.note", "note of the head")]
-
-
 def test_a_damaged_log_is_not_appended_to() -> None:
     tables = store(5)
     for change in (lambda value: value[:-32], lambda value: value + bytes(64)):
         damage(tables, TILE, tile_key(CODE, 0, 0), change)
         with pytest.raises(Corrupt):
             tables.run(lambda writer: logbook.append(writer, CODE, [b"x"]))
-    damage(tables, HEAD, CODE.encode(), lambda value: value[:-1])
+    tables = store(600)
+    damage(tables, HEAD, CODE.encode(), flip(50))
     with pytest.raises(Corrupt):
-        read(tables, lambda r: logbook.head(r, CODE))
+        tables.run(lambda writer: logbook.append(writer, CODE, [b"x"]))
 
 
 def test_published_log(data_dir: Path) -> None:
@@ -380,7 +392,7 @@ def test_a_cut_log_is_the_shorter_one(size: int, to: int) -> None:
 
     assert read(tables, rows) == read(short, rows)
     with tables.read() as reader:
-        assert logbook.head(reader, CODE).size == to
+        assert logbook.head(reader, CODE) == read(short, lambda r: logbook.head(r, CODE))
         assert not list(logbook.check_log(reader, CODE))
         moved = [value for _, value in reader.scan(CUT, CODE.encode() + (7).to_bytes(8, "big"))]
     assert moved == made(size)[to:]

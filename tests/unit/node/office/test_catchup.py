@@ -220,17 +220,23 @@ def test_a_tree_that_does_not_go_on_from_ours_is_a_fork() -> None:
     play(story)
 
 
-@pytest.mark.parametrize("gap", [100, 2_000])
-def test_a_damaged_row_here_is_not_a_fork(gap: int) -> None:
+@pytest.mark.parametrize(
+    ("gap", "table", "key"),
+    [
+        (100, logbook.HEAD, LOG.encode()),
+        (2_000, logbook.HEAD, LOG.encode()),
+        (2_000, logbook.TILE, logbook.tile_key(LOG, 0, 2)),
+    ],
+)
+def test_a_damaged_row_here_is_not_a_fork(gap: int, table: str, key: bytes) -> None:
     async def story(here: Keepers) -> None:
         holder = await here.join(kept(made(600 + gap)))
         keeper = await here.join(kept(made(600)))
-        key = logbook.tile_key(LOG, 0, 2)
 
         def flip(writer: Any) -> None:
-            row = bytearray(writer.get(logbook.TILE, key))
-            row[3] ^= 1
-            writer.put(logbook.TILE, key, bytes(row))
+            row = bytearray(writer.get(table, key))
+            row[-3] ^= 1
+            writer.put(table, key, bytes(row))
 
         await keeper.store.write(flip)
         before = keeper.dump()

@@ -21,6 +21,7 @@ from node.office.sequencer import Sequencer
 from protocol.errors import DecodeError, Full, Unavailable
 from protocol.ids import BlobId, OfficeCode, RootHash, UnixMs, mint_item
 from protocol.limits import BATCH_EVENTS_MAX
+from protocol.ports import Writer
 from simulations.clock import SimRng
 from simulations.disk import SimDisk
 from simulations.loop import run
@@ -174,6 +175,120 @@ async def test_a_full_disk_keeps_nothing_and_says_so() -> None:
     assert numbers(store) == []
     (ref,) = await writer.append(COUNTY, (body(2),))
     assert ref.index == 0
+
+
+class Slow(MemoryStore):
+    """Commits when it is told to, one job after the other."""
+
+    def __init__(self) -> None:
+        super().__init__(LEDGER_TABLES)
+        self.commits = asyncio.Semaphore(0)
+        self.jobs = 0
+
+    async def write(self, job: Callable[[Writer], Any]) -> Any:
+        await self.commits.acquire()
+        self.jobs += 1
+        return self.run(job)
+
+
+async def started(writer: Sequencer, *batches: tuple[int, ...]) -> list[asyncio.Future[Any]]:
+    appends = [
+        asyncio.ensure_future(writer.append(COUNTY, tuple(map(body, batch)))) for batch in batches
+    ]
+    await asyncio.sleep(0.001)
+    return appends
+
+
+async def test_those_who_wait_together_share_a_batch_and_its_checkpoint() -> None:
+    store = Slow()
+    writer = opened(store)
+    first = await started(writer, (1,))
+    others = await started(writer, (2, 3), (4,), (5, 6))
+    other_log = asyncio.ensure_future(writer.append(COUNTY2, (body(7),)))
+    await asyncio.sleep(0.001)
+    for _ in range(3):
+        store.commits.release()
+    refs = [await append for append in (*first, *others)]
+    await other_log
+    assert store.jobs == 3  # the first, the others, the other log
+    assert [[ref.index for ref in part] for part in refs] == [[0], [1, 2], [3], [4, 5]]
+    assert numbers(store) == [1, 2, 3, 4, 5, 6]
+    with store.read() as reader:
+        entries = logbook.entries(reader, COUNTY, 0, 6)
+        note = reader.get("note", COUNTY.encode()) or b""
+    assert [ref.leaf.raw for part in refs for ref in part] == [leaf_hash(e) for e in entries]
+    assert [parse_event(entry).last_size for entry in entries] == [0, 1, 1, 1, 1, 1]
+    key = log_key("t.example/320581", KEYS[COUNTY].log.public)
+    assert open_checkpoint(note, (key,))[0].size == 6
+
+
+async def test_a_shared_batch_is_not_longer_than_another() -> None:
+    store = Slow()
+    writer = opened(store)
+    half = BATCH_EVENTS_MAX // 2
+    appends = await started(writer, (0,))
+    appends += await started(
+        writer, *[tuple(range(part * half, part * half + half)) for part in range(5)]
+    )
+    for _ in range(4):
+        store.commits.release()
+    await asyncio.gather(*appends)
+    assert store.jobs == 4
+    assert numbers(store) == [0, *range(5 * half)]
+
+
+async def test_who_is_cancelled_takes_nobody_along() -> None:
+    store = Slow()
+    writer = opened(store)
+    committing, waiting, last = [
+        (await started(writer, numbers))[0] for numbers in ((1,), (2,), (3,))
+    ]
+    committing.cancel()  # too late to take it back
+    waiting.cancel()  # in time
+    await asyncio.sleep(0.001)
+    store.commits.release()
+    store.commits.release()
+    (ref,) = await last
+    assert (numbers(store), ref.index) == ([1, 3], 1)
+    assert committing.cancelled()
+    assert waiting.cancelled()
+    store.commits.release()
+    (ref,) = await writer.append(COUNTY, (body(4),))
+    assert ref.index == 2
+
+
+async def test_a_failed_batch_fails_for_all_of_it_and_for_nobody_else() -> None:
+    store = Slow()
+    writer = opened(store)
+    run = store.run
+    appends = await started(writer, (1,))
+    appends += await started(writer, (2,), (3,))
+
+    def full_once(job: Callable[[Writer], Any]) -> Any:
+        if store.jobs == 2:
+            raise Full("disk", "room", 0)
+        return run(job)
+
+    store.run = full_once  # type: ignore[method-assign]
+    for _ in range(3):
+        store.commits.release()
+    results = await asyncio.gather(*appends, return_exceptions=True)
+    assert [type(result) for result in results] == [tuple, Full, Full]
+    (ref,) = await writer.append(COUNTY, (body(4),))
+    assert (numbers(store), ref.index) == ([1, 4], 1)
+
+
+async def test_a_bad_event_does_not_spoil_the_batch_of_others() -> None:
+    store = Slow()
+    writer = opened(store)
+    appends = await started(writer, (1,), (2,))
+    long = VersionUpload("x" * 5000, BlobId(bytes(32)), "open", 1, 1, None, None)
+    with pytest.raises(DecodeError):
+        await writer.append(COUNTY, (long,))
+    store.commits.release()
+    store.commits.release()
+    await asyncio.gather(*appends)
+    assert numbers(store) == [1, 2]
 
 
 @pytest.mark.parametrize("seed", range(12))
