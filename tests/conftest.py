@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+SCREENSHOT_BYTES_MAX = 300_000
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 NO_DATA = "no real data: set FANGZHI_DATA to its folder"
 NO_GO = "no Go reader of our logs: install golang-go and golang-golang-x-mod-dev"
@@ -35,6 +38,21 @@ def browser_path() -> str:
         if found := shutil.which(name):
             return found
     pytest.skip(NO_BROWSER)
+
+
+@pytest.fixture
+def picture(pytestconfig: pytest.Config) -> Callable[[Any, str], None]:
+    """Keeps a picture of the page for the documents, when FANGZHI_SCREENSHOTS=1."""
+
+    def keep(page: Any, name: str) -> None:
+        if os.environ.get("FANGZHI_SCREENSHOTS") != "1":
+            return
+        folder: Path = pytestconfig.rootpath / "docs" / "screenshots"
+        folder.mkdir(parents=True, exist_ok=True)
+        image = page.screenshot(path=folder / f"{name}.png")
+        assert len(image) < SCREENSHOT_BYTES_MAX
+
+    return keep
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -243,6 +243,10 @@ class FakeService:
         found = (Finding("Q012", "note", FILE_NAME, "字体未全部嵌入。", "Not all fonts embedded."),)
         return ItemAnswer(shown, MANIFEST, record, files, events, found)
 
+    async def proof(self, item: str, asker: Asker) -> bytes:
+        self._seen(item, asker)
+        raise Unavailable("proof", "a witnessed log", "a node of paper")
+
     def items(self, office: str | None, asker: Asker, after: str, limit: int) -> list[ItemLine]:
         if office not in (None, "320582"):
             return []

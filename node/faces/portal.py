@@ -1,4 +1,5 @@
-"""The portal: what a reader sees of the network, rendered here, without scripts or cookies.
+"""The portal: what a reader sees of the network, rendered here, without cookies; the one page with
+a script is :mod:`node.faces.proofs`.
 
 Chinese first; ``?lang=en`` says the same in English.  Texts of items are data: they are escaped
 by the templates and never interpreted.
@@ -36,7 +37,13 @@ from protocol.limits import HITS_MAX, QUERY_CHARS_MAX
 TEMPLATES: Final = web.AppKey("templates", jinja2.Environment)
 HOME_ITEMS: Final = 12
 WINDOW_ITEMS: Final = 100
-_STATIC_TYPES: Final = {"portal.css": "text/css", "seal.svg": "image/svg+xml"}
+_STATIC_TYPES: Final = {
+    "portal.css": "text/css",
+    "seal.svg": "image/svg+xml",
+    **dict.fromkeys(
+        ("bytes.js", "chain.js", "proof.js", "roster.js", "tlog.js"), "text/javascript"
+    ),
+}
 
 
 def make_templates() -> jinja2.Environment:
@@ -230,10 +237,13 @@ async def static(request: web.Request) -> web.Response:
     name = request.match_info["name"]
     if name not in _STATIC_TYPES:
         raise Missing("static file", f"one of {', '.join(_STATIC_TYPES)}", name[:40])
+    named_by_content = "v" in request.query  # scripts import each other by plain names
+    caching = "public, max-age=31536000, immutable" if named_by_content else "no-cache"
     return web.Response(
         body=static_bytes(name),
         content_type=_STATIC_TYPES[name],
-        headers={"Cache-Control": "public, max-age=31536000, immutable"},
+        charset="utf-8",
+        headers={"Cache-Control": caching},
     )
 
 

@@ -39,6 +39,9 @@ class Service(Protocol):
 
     def item(self, item: str, asker: Asker) -> ItemAnswer: ...
 
+    async def proof(self, item: str, asker: Asker) -> bytes:
+        """The proof of the item's present revision (docs/spec/proof.md), in JSON."""
+
     def items(self, office: str | None, asker: Asker, after: str, limit: int) -> list[ItemLine]:
         """At most ``limit`` items of one office or of all, those after the item ``after`` ("": from
         the first)."""

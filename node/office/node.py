@@ -28,6 +28,7 @@ from node.office.intake import Intake
 from node.office.links import Handler, Links
 from node.office.membership import JoinRequest, admissions
 from node.office.notary import Notary
+from node.office.provenance import Provenance
 from node.office.reading import Reading
 from node.office.replicator import Pace, Replicator
 from node.office.searcher import Searcher
@@ -160,6 +161,9 @@ class Node:
         self.desk = Desk(world, keys, self.sequencer, self._roster)
         self.reading = Reading(
             world, keys, self.links, self.custodian, self._roster, self.witnessing
+        )
+        self.provenance = Provenance(
+            world, genesis_note, self.reading, lambda: self.folding.history
         )
         self.notary = Notary(
             world.ledger,

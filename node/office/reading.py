@@ -28,7 +28,7 @@ from node.office.links import Links
 from node.office.shelf import Shelf
 from node.office.witnessing import Witnessing
 from protocol.errors import DecodeError, FangzhiError, Forbidden, Missing
-from protocol.ids import BlobId, OfficeCode, parse_item, parse_office
+from protocol.ids import BlobId, EventRef, OfficeCode, parse_item, parse_office
 from protocol.limits import CHUNK_BYTES, PAGES_BLOB_BYTES_MAX
 from protocol.ports import Reader
 from protocol.records import FileEntry, Manifest, parse_pages, parse_reason
@@ -162,6 +162,19 @@ class Reading:
         if manifest is None:
             raise Missing(f"manifest {blob.short}", "a manifest held here", "not here yet")
         return manifest.encoded()
+
+    def revision(self, item: str, asker: Asker) -> tuple[EventRef, bytes]:
+        """Where the upload of an item's present revision stands, and the bytes of its manifest.
+
+        Raises:
+            Missing: no such item, as far as this asker may know, or its record is not here.
+        """
+        with self._world.state.read() as reader:
+            view = self._view(reader, item, asker, "record")
+            manifest = record(reader, view.manifest)
+        if manifest is None:
+            raise Missing(f"manifest {view.manifest.short}", "a manifest held here", "not yet")
+        return view.upload, manifest.encoded()
 
     # offices and logs
 

@@ -70,6 +70,9 @@ class OfficeService:
     def item(self, item: str, asker: Asker) -> ItemAnswer:
         return self._node.reading.item(item, asker)
 
+    async def proof(self, item: str, asker: Asker) -> bytes:
+        return (await self._node.provenance.proof(item, asker)).encoded()
+
     def items(self, office: str | None, asker: Asker, after: str, limit: int) -> list[ItemLine]:
         return self._node.reading.items(office, asker, after, min(limit, HITS_MAX))
 

@@ -25,7 +25,8 @@ from node.hands.storage.home import Home
 
 PROVINCE, CITY, COUNTY, COUNTY2, ABSENT = "320000", "320500", "320581", "320582", "320583"
 FAST = (
-    "\n[ledger]\ngossip_ms = 20\nsync_s = 1\nmap_gib = 1\n[store]\nreserve_mib = 1\nmap_gib = 1\n"
+    "\n[ledger]\ngossip_ms = 20\nsync_s = 1\nanchor_s = 1\nmap_gib = 1\n"
+    "[store]\nreserve_mib = 1\nmap_gib = 1\n"
 )
 START_SECONDS_MAX = 60
 FANGZHI = (sys.executable, "-m", "node.cli.main")

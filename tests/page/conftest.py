@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -23,7 +21,6 @@ from node.faces.app import make_runner, make_web_app
 from tests.fake_service import FakeService
 
 QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync")
-SCREENSHOT_BYTES_MAX = 300_000
 expect.set_options(timeout=5_000)
 
 
@@ -89,18 +86,3 @@ def open_page(browser: Browser, portal: str) -> Iterator[Callable[..., Page]]:
     for context in contexts:
         context.close()
     assert complaints == []
-
-
-@pytest.fixture
-def picture(pytestconfig: pytest.Config) -> Callable[[Page, str], None]:
-    """Keeps a picture of the page for the documents, when FANGZHI_SCREENSHOTS=1."""
-
-    def keep(page: Page, name: str) -> None:
-        if os.environ.get("FANGZHI_SCREENSHOTS") != "1":
-            return
-        folder: Path = pytestconfig.rootpath / "docs" / "screenshots"
-        folder.mkdir(parents=True, exist_ok=True)
-        image = page.screenshot(path=folder / f"{name}.png")
-        assert len(image) < SCREENSHOT_BYTES_MAX
-
-    return keep

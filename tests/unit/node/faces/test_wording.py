@@ -30,12 +30,13 @@ def test_every_phrase_is_there_in_both_languages() -> None:
 def test_templates_say_only_phrases_that_exist_and_all_of_them() -> None:
     said = set()
     for text in TEMPLATES.values():
-        for call in re.findall(r"\bt\(([^)]*)\)", text):
+        for call in re.findall(r"\b(?:t|both|say)\(([^)]*)\)", text):
             said |= set(re.findall(r'["\']([a-z_]+\.[\w.]+?)["\'](?! ~)', call))
     assert said <= set(phrases())
     computed = ("search.mode.", "problem.", "item.status.", "item.rights.", "office.tier.")
     computed += ("matched.", "severity.", "event.", "role.", "record.", "network.gate.")
     computed += ("evidence.shape.",)
+    computed += ("proof.verdict.", "proof.step.", "proof.what.")
     unsaid = {key for key in phrases() if key not in said and not key.startswith(computed)}
     assert unsaid == set()
 
