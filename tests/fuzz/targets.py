@@ -13,6 +13,7 @@ from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from ledger import events, evidence, logbook, merkle, roster, witness
+from ledger.chain import check_proof
 from ledger.checkpoint import (
     Checkpoint,
     Cosigner,
@@ -24,6 +25,7 @@ from ledger.checkpoint import (
 from ledger.fields import parse_decimal, parse_hash
 from ledger.note import COSIGNATURE_V1, NoteKey, open_note, parse_signature
 from ledger.policy import Policy, PolicyGroup, PolicyLog, PolicyWitness
+from ledger.proof import Proof
 from ledger.tiles import decode_bundle, encode_bundle, parse_path
 from ledger.tlogproof import TlogProof, verify_proof
 from node.hands.keys import OfficeKeys
@@ -50,7 +52,8 @@ from protocol.session import Asked, Session
 from protocol.shapes import pack, to_value, unpack
 from search_shard.query import Cell, Choice, Phrase, Query, Word, check_query
 from search_shard.rank import Hit
-from tests.unit.ledger.conftest import CITY, COUNTY, PROVINCE, Network
+from tests.told import CONTENT, FILE, Told
+from tests.unit.ledger.conftest import CITY, COUNTY, PROVINCE, Export, Network
 
 Decode = Callable[[bytes], object]
 
@@ -73,6 +76,7 @@ def targets() -> tuple[Target, ...]:
         *_texts(network),
         *_proofs(network),
         *_carried(network),
+        *_file_proofs(),
         *_shapes(),
         Target("session", _receive, _session_seeds()),
     )
@@ -218,6 +222,26 @@ def _carried(network: Network) -> Iterator[Target]:
     yield Target("manifest", records.parse_manifest, (manifest.encoded(),))
     yield Target("pages", records.parse_pages, (text,))
     yield Target("reason", records.parse_reason, (records.encode_reason(salt, "原因"),))
+
+
+def _file_proofs() -> Iterator[Target]:
+    """The proof of one file: the JSON of the API, and the files of a folder up to the verdict."""
+    told = Told(Network().found())
+    proof = told.verify(Export(told.network)).proof
+    genesis = told.network.genesis_note
+
+    def judged(data: bytes) -> None:
+        value = canonical.decode(data, bytes_max=FRAME_BYTES_MAX, where="fuzz")
+        try:
+            files = dict(value)
+            named = {str(name): bytes(each) for name, each in files.items() if len(each) < 10**6}
+        except (TypeError, ValueError):
+            return
+        check_proof(Proof.of_files(named), genesis, FILE, len(CONTENT))
+
+    yield Target("proof", Proof.decode, (proof.encoded(),))
+    files = tuple(sorted(proof.files().items()))
+    yield Target("file proof", judged, (canonical.encode(files),))
 
 
 def _invite(network: Network) -> bytes:

@@ -22,6 +22,7 @@ from ledger.note import (
 )
 from protocol.errors import DecodeError, ProofError
 from protocol.keys import SigningKey
+from protocol.limits import NOTE_BYTES_MAX
 
 KNOWN = json.loads((Path(__file__).resolve().parents[2] / "vectors" / "note.json").read_text())
 ANNE, BEN = (SigningKey.from_seed(bytes([number]) * 32) for number in (1, 2))
@@ -136,6 +137,13 @@ def test_no_unicode_space_in_a_name(space: str) -> None:
         parse_note(GOOD.replace(b"anne.example", f"anne{space}example".encode()))
     with pytest.raises(DecodeError):
         NoteKey(f"anne{space}example", ED25519, ANNE.public)
+
+
+def test_limit_of_64_kib() -> None:
+    room = NOTE_BYTES_MAX - len(note(BY_ANNE))
+    assert parse_note(note(BY_ANNE, text="x" * room + TEXT)).signatures == (BY_ANNE,)
+    with pytest.raises(DecodeError, match=f"at most {NOTE_BYTES_MAX} bytes"):
+        parse_note(note(BY_ANNE, text="x" * (room + 1) + TEXT))
 
 
 GOOD = note(BY_ANNE)
