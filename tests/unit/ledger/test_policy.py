@@ -115,6 +115,7 @@ X1, X2 = KEYS["X1"].vkey, KEYS["X2"].vkey
         f"log {X1}\nquorum none\n",
         f"log {LOG.vkey}\nlog {LOG.vkey}\nquorum none\n",
         f"log {LOG.vkey} url more\nquorum none\n",
+        f"witness a {X1} url more\nquorum none\n",
         "log\nquorum none\n",
         "log nonsense\nquorum none\n",
         "witless\nquorum none\n",
