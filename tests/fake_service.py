@@ -47,6 +47,7 @@ OPEN_FILE = bytes(range(256)) * 40
 OPEN_SHA = hashlib.sha256(OPEN_FILE).hexdigest()
 SECRET_SHA = hashlib.sha256(b"secret").hexdigest()
 BROKEN_SHA = hashlib.sha256(b"broken").hexdigest()
+AWAY_SHA = hashlib.sha256(b"away").hexdigest()  # nobody who has it can be reached
 FILE_NAME = "张家港市志·样书 <1>.pdf"
 MANIFEST = hashlib.sha256(b"manifest").hexdigest()
 ORIGIN_HASH = hashlib.sha256(b"fzb.jiangsu.example/320500").hexdigest()
@@ -331,11 +332,13 @@ class FakeService:
     async def open_file(self, sha256: str, asker: Asker) -> tuple[int, str, str, ReadRange]:
         if sha256 == SECRET_SHA:
             raise Forbidden("file", "a file of class open", "office")
-        if sha256 not in (OPEN_SHA, BROKEN_SHA):
+        if sha256 not in (OPEN_SHA, BROKEN_SHA, AWAY_SHA):
             raise Missing("file", "a file that a holder has", sha256)
 
         async def read(offset: int, length: int) -> AsyncIterator[bytes]:
             for start in range(offset, offset + length, 1000):
+                if sha256 == AWAY_SHA:
+                    raise Missing("file", "one of its holders to answer", "none does now")
                 if sha256 == BROKEN_SHA and start - offset >= 3000:
                     raise Unavailable("holder", "the rest of the file", "silence")
                 yield OPEN_FILE[start : min(start + 1000, offset + length)]

@@ -78,16 +78,21 @@ async def download(request: web.Request) -> web.StreamResponse:
     if length < size:
         response.set_status(206)
         response.headers["Content-Range"] = f"bytes {offset}-{offset + length - 1}/{size}"
+    if request.method != "GET":
+        await response.prepare(request)
+        return response
+    body = read(offset, length)
+    first = await anext(body, b"")  # a relay that finds no holder is refused, not broken off
     await response.prepare(request)
-    if request.method == "GET":
-        await _send(request, response, read(offset, length))
+    await _send(request, response, first, body)
     return response
 
 
 async def _send(
-    request: web.Request, response: web.StreamResponse, body: AsyncIterator[bytes]
+    request: web.Request, response: web.StreamResponse, first: bytes, body: AsyncIterator[bytes]
 ) -> None:
     try:
+        await response.write(first)
         async for part in body:
             await response.write(part)
         await response.write_eof()

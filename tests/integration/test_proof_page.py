@@ -184,7 +184,6 @@ def test_a_reader_confirms_the_genesis_once_and_everything_holds(
     assert states(page) == ["passed"] * 8
     shown = page.locator("[data-part='genesis-id']").inner_text()
     assert re.sub(r"\s", "", shown) == genesis_id(reported)
-    picture(page, "proof-ask")
     page.locator("[data-part='confirm']").click()
     verdict(page, "proven")
     page.reload()
@@ -199,7 +198,6 @@ def test_a_reader_confirms_the_genesis_once_and_everything_holds(
         summary.click()
     expect(page.locator("[data-step='anchors']")).to_contain_text(f"anchored by {PROVINCE}")
     expect(page.locator("[data-step='witnesses'] dl")).to_contain_text("✓")
-    picture(page, "proof-values")
 
 
 def test_it_fits_a_phone(open_page: Callable[..., Page], reported: Reported, picture: Any) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.faces.downloads import byte_range, disposition
-from tests.fake_service import BROKEN_SHA, FILE_NAME, OPEN_FILE, OPEN_SHA, SECRET_SHA
+from tests.fake_service import AWAY_SHA, BROKEN_SHA, FILE_NAME, OPEN_FILE, OPEN_SHA, SECRET_SHA
 
 SIZE = len(OPEN_FILE)
 
@@ -109,3 +109,13 @@ async def test_a_holder_that_breaks_off_is_seen_as_a_cut(client: ClientSession) 
     response = await client.get(f"/api/v1/files/{BROKEN_SHA}")
     with pytest.raises(aiohttp.ClientPayloadError):
         await response.read()
+
+
+async def test_a_file_that_no_holder_gives_is_refused_before_anything_is_sent(
+    client: ClientSession,
+) -> None:
+    for headers in ({}, {"Range": "bytes=5-9"}):
+        response = await client.get(f"/api/v1/files/{AWAY_SHA}", headers=headers)
+        assert response.status == 404
+        assert response.content_type == "application/problem+json"
+        assert "Content-Range" not in response.headers
