@@ -19,6 +19,7 @@ PAGES = {
     "results": "/search?q=运河",
     "office": "/o/320582/",
     "item": f"/items/{BOOK}",
+    "proof": f"/items/{BOOK}/proof",
     "page": f"/items/{BOOK}/pages/2",
     "network": "/network",
     "hostile": f"/items/{STRANGE}/pages/1",
@@ -167,7 +168,7 @@ def test_a_printed_page_is_the_text_without_the_furniture(open_page: Open, name:
     assert page.pdf(format="A4").startswith(b"%PDF")
 
 
-@pytest.mark.parametrize("name", ["home", "results", "office", "item", "page", "network"])
+@pytest.mark.parametrize("name", ["home", "results", "office", "item", "proof", "page", "network"])
 def test_words_stand_out_from_their_ground(open_page: Open, name: str) -> None:
     """Contrast of at least 4.5 to 1 (WCAG 2.2 AA) for every text that is shown."""
     weak = open_page(PAGES[name]).evaluate(

@@ -6,7 +6,7 @@ from aiohttp import ClientSession
 
 from node.faces.portal import static_bytes
 from node.faces.proofs import PAGE_POLICY, STEPS
-from tests.fake_service import BOOK, HIDDEN
+from tests.fake_service import BOOK, HIDDEN, YEARBOOK
 
 
 async def test_the_page_names_every_step_that_its_script_checks(client: ClientSession) -> None:
@@ -42,7 +42,8 @@ async def test_scripts_import_what_is_served_and_are_asked_for_again(client: Cli
 
 
 async def test_what_cannot_be_proven_yet_or_seen_is_refused(client: ClientSession) -> None:
-    assert (await client.get(f"/api/v1/items/{BOOK}/proof")).status == 503
+    assert (await client.get(f"/api/v1/items/{BOOK}/proof")).content_type == "application/json"
+    assert (await client.get(f"/api/v1/items/{YEARBOOK}/proof")).status == 503
     for path in (f"/api/v1/items/{HIDDEN}/proof", f"/items/{HIDDEN}/proof"):
         assert (await client.get(path)).status in (403, 404)
 
