@@ -31,7 +31,8 @@ from typing import Any
 
 from ledger import logbook
 from ledger.events import VersionUpload
-from ledger.roster import RosterRef, read_genesis
+from ledger.genesis import read_genesis
+from ledger.roster import RosterRef
 from ledger.views import TABLES as FOLDED
 from node.cli.running import read_config
 from node.hands.keys import load_office_keys

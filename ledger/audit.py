@@ -25,17 +25,19 @@ from dataclasses import dataclass
 from typing import Final
 
 from ledger.checkpoint import Checkpoint
-from ledger.events import Anchor, MemberRevoke
+from ledger.events import Anchor, MemberAbolish, MemberRevoke
 from ledger.findings import WORDS
+from ledger.genesis import Genesis, read_genesis
 from ledger.log_audit import Leaf, LogAudit
+from ledger.members import TIERS
 from ledger.merkle import CompactRange
 from ledger.note import Note, parse_note
 from ledger.replay import Change, Fold, Run
-from ledger.roster import TIERS, Genesis, read_genesis
 from ledger.settlement import digest
 from ledger.source import LogSource, Signers, note_signers, verify_checkpoint
 from ledger.views import TABLES, Fact, number
-from protocol.errors import DecodeError, Missing, ProofError, Unavailable
+from ledger.witness_policy import UNWITNESSED, witnessed
+from protocol.errors import DecodeError, LostTailError, Missing, ProofError, Unavailable
 from protocol.ids import EventRef, LeafHash, OfficeCode, parse_office
 from protocol.limits import (
     AUDIT_FINDINGS_MAX,
@@ -78,7 +80,8 @@ class Lateness:
 
 @dataclass(frozen=True, slots=True)
 class LogReport:
-    """What was found of one log.  ``witnesses``: (office, POSIX seconds) of good co-signatures."""
+    """What was found of one log.  ``witnesses``: (office or outside witness, POSIX seconds) of good
+    co-signatures."""
 
     office: str
     size: int
@@ -145,6 +148,8 @@ class _Audit:
         for name in sorted(served - {*members, self._genesis.province}):
             self._find(name, -1, "log.stranger" if province_complete else "log.unchecked")
         self._check_references()
+        if province_complete:
+            self._check_closures()
         return AuditReport(
             network=self._genesis.network,
             genesis_id=self._genesis.id.hex,
@@ -242,7 +247,7 @@ class _Audit:
                 _record(
                     self._writer, line.code, line.size, line.root.raw, (code, index), event.time
                 )
-        if event and isinstance(change.body, MemberRevoke):
+        if event and isinstance(change.body, MemberRevoke | MemberAbolish):
             cut = change.body
             place = (code, index)
             _record(self._writer, cut.code, cut.log_size, cut.log_root.raw, place, event.time)
@@ -279,23 +284,26 @@ class _Audit:
             if complete or finding != "checkpoint.stranger":  # a lost event may have admitted it
                 self._find(code, -1, finding, detail=signer[:80])
 
+        is_signed = False
         try:
-            times = verify_checkpoint(self._signers(), code, note, report)
+            verify_checkpoint(self._signers(), code, note, report)
+            is_signed = True
+        except LostTailError:
+            self._find(code, -1, "checkpoint.closed")
         except ProofError:
             self._find(code, -1, "checkpoint.signature")
-            times = {}
-        members = self._fold.roster.members
-        needed, candidates = self._fold.roster.witnesses(code) if code in members else (0, ())
-        held = tuple((each.code, times[each.code]) for each in candidates if each.code in times)
+        seen = UNWITNESSED
+        if is_signed and code in self._fold.roster.members:
+            seen = witnessed(self._fold.roster.policy(code), note)
         self._logs.append(
             LogReport(
                 office=code,
                 size=checkpoint.size,
                 root=checkpoint.root.hex,
                 kinds=dict(sorted(kinds.items())),
-                witnesses_needed=needed,
-                witnesses=held,
-                witnessed_size=checkpoint.size if len(held) >= needed else 0,
+                witnesses_needed=seen.needed,
+                witnesses=seen.by,
+                witnessed_size=checkpoint.size if seen.holds else 0,
             )
         )
 
@@ -304,6 +312,17 @@ class _Audit:
         if self._known_signers is None:
             self._known_signers = note_signers(self._fold.history)
         return self._known_signers
+
+    def _check_closures(self) -> None:
+        """Check 8: keys are closed at a size and root that somebody above had recorded."""
+        for cut in self._fold.roster.closures:
+            own = self._genesis.province.encode() + number(cut.at)
+            recorded = any(
+                row[:32] == cut.log_root.raw and not key.endswith(own)
+                for key, row in self._writer.scan("seen", cut.code.encode() + number(cut.log_size))
+            )
+            if cut.log_size and not recorded:
+                self._find(self._genesis.province, cut.at, "member.unanchored", detail=cut.code)
 
     def _check_references(self) -> None:
         """Check 9."""

@@ -22,26 +22,26 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from ledger.authority import Broken, check_authority, item_named
+from ledger.authority import Broken, check_authority, item_named, service_key
 from ledger.checkpoint import Checkpoint, parse_checkpoint
 from ledger.events import (
+    CHANGES,
     Anchor,
     AnchorLine,
     Event,
-    MemberAdmit,
-    MemberRevoke,
     VersionUpload,
     parse_event,
 )
 from ledger.events import verify_entry as verify_signature
+from ledger.genesis import Genesis, read_genesis
 from ledger.merkle import leaf_hash, verify_consistency, verify_inclusion
 from ledger.note import parse_note
-from ledger.policy import Policy, PolicyGroup, PolicyLog, PolicyWitness
 from ledger.proof import Proof, entry_of
-from ledger.roster import Genesis, Roster, RosterHistory, read_genesis
+from ledger.roster import RosterHistory
 from ledger.source import note_signers, verify_checkpoint
 from ledger.tlogproof import TlogProof
 from ledger.witness import Request
+from ledger.witness_policy import witnessed
 from protocol.errors import DecodeError, Missing, ProofError
 from protocol.ids import BlobId, OfficeCode, RootHash
 from protocol.records import FileEntry, Manifest, parse_manifest
@@ -56,11 +56,8 @@ class Seen:
     size: int
     root: str  # hexadecimal
     needed: int  # co-signatures, by the policy
-    witnesses: tuple[tuple[str, int], ...]  # (office, POSIX seconds)
-
-    @property
-    def witnessed(self) -> bool:
-        return len(self.witnesses) >= self.needed
+    witnesses: tuple[tuple[str, int], ...]  # (office or outside witness, POSIX seconds)
+    witnessed: bool  # they are enough
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,21 +179,6 @@ def _recorded(proof: Proof, sha256: BlobId, size: int) -> tuple[VersionUpload, M
     raise ProofError("manifest.json", f"file {sha256.short} of {size} bytes", "none of its files")
 
 
-def policy_of(roster: Roster, code: str) -> Policy:
-    """The witness policy of an office's log, as c2sp.org/tlog-policy has it."""
-    needed, candidates = roster.witnesses(code)
-    genesis = roster.genesis
-    witnesses = tuple(
-        PolicyWitness(member.code, member.witness_note_key(genesis), member.web_url)
-        for member in candidates
-    )
-    log = PolicyLog(roster.member(code).log_note_key(genesis), roster.member(code).web_url)
-    if not needed:
-        return Policy((log,), witnesses, (), "none")
-    group = PolicyGroup("enough", needed, tuple(member.code for member in candidates))
-    return Policy((log,), witnesses, (group,), group.name)
-
-
 class _Check:
     """The steps that need the roster."""
 
@@ -234,7 +216,7 @@ class _Check:
 
     def policies(self, code: str) -> None:
         """Step 6: the policy for stock tools is the one that the roster gives."""
-        if self._proof.policies.get(code) != policy_of(self._history.newest, code).format():
+        if self._proof.policies.get(code) != self._history.newest.policy(code).format():
             raise ProofError(f"policy-{code}.txt", "the policy by the roster", "another or none")
 
     def anchored(self, code: str, index: int) -> Iterator[Anchored]:
@@ -263,12 +245,10 @@ class _Check:
 
     def _above(self, code: str) -> tuple[str, TlogProof] | None:
         """The anchor of ``code`` by the nearest office above that has one in the proof."""
-        at = self._history.newest.member(code).parent
-        while at is not None:
-            proof = self._proof.anchors.get(at)
+        for above in self._history.newest.above(code):
+            proof = self._proof.anchors.get(above.code)
             if proof is not None and code.encode() in (proof.extra or b""):
-                return at, proof
-            at = self._history.newest.member(at).parent
+                return above.code, proof
         return None
 
     def _replayed(self) -> RosterHistory:
@@ -283,7 +263,7 @@ class _Check:
             body = event.read_body()
             if (event.network, event.origin) != (self._genesis.id, self._genesis.province):
                 raise ProofError(f"change-{change.index}", "of this network's province", "other")
-            if not isinstance(body, MemberAdmit | MemberRevoke):
+            if not isinstance(body, CHANGES):
                 raise ProofError(f"change-{change.index}", "a change of members", event.kind)
             history.apply(change.index, body)
         return history
@@ -293,7 +273,7 @@ class _Check:
         event = parse_event(entry)
         if event.network != self._genesis.id:
             raise ProofError("event", "one of this network", event.network.short)
-        public = self._history.at(event.roster_size).event_key(event.origin, event.signer)
+        public = service_key(self._history.at(event.roster_size), event, event.read_body())
         if public is None:
             raise ProofError("event signer", "a key that counted then", event.signer.hex())
         verify_signature(entry, event, public)
@@ -306,13 +286,12 @@ class _Check:
             checkpoint = Checkpoint.parse(parsed.text)
             if checkpoint.origin != self._genesis.origin(code):
                 raise ProofError("checkpoint", self._genesis.origin(code), checkpoint.origin)
-            times = verify_checkpoint(self._signers, code, parsed, lambda found, signer: None)
+            verify_checkpoint(self._signers, code, parsed, lambda found, signer: None)
             roster = self._history.newest
-            needed, candidates = roster.witnesses(code)
-            held = tuple((m.code, times[m.code]) for m in candidates if m.code in times)
+            seen = witnessed(roster.policy(code), parsed)
             name = roster.member(code).name
             size, root = checkpoint.size, checkpoint.root.hex
-            self._seen[note] = Seen(code, name, size, root, needed, held)
+            self._seen[note] = Seen(code, name, size, root, seen.needed, seen.by, seen.holds)
         return self._seen[note]
 
     def _check_grown(self, code: str, size: int, root: RootHash, note: bytes) -> None:

@@ -23,9 +23,10 @@ from typing import Final
 from ledger import logbook
 from ledger.checkpoint import Checkpoint, log_key, open_checkpoint, parse_checkpoint
 from ledger.events import Event
+from ledger.members import Closure
 from ledger.merkle import leaf_hash, prefix_root, verify_inclusion
 from ledger.note import Note, NoteKey, parse_note
-from ledger.roster import Closure, Roster, RosterHistory
+from ledger.roster import Roster, RosterHistory
 from ledger.tlogproof import MAGIC, TlogProof
 from protocol.errors import DecodeError, ProofError
 from protocol.ids import OfficeCode, RootHash

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from ledger.chain import policy_of
 from ledger.events import Anchor, parse_event
 from ledger.merkle import prove_consistency
 from ledger.proof import Proof
@@ -73,8 +72,7 @@ def make_proof(
         growths=growths,
         anchors=said,
         policies={
-            code: policy_of(history.newest, code).format()
-            for code in {office, genesis.province, *said}
+            code: history.newest.policy(code).format() for code in {office, genesis.province, *said}
         },
     )
 

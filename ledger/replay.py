@@ -20,19 +20,35 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ledger.authority import ITEM_BODIES, Broken, check_authority, item_named
+from ledger import views
+from ledger.authority import (
+    ITEM_BODIES,
+    Broken,
+    check_authority,
+    check_role,
+    enrolled,
+    item_named,
+    retired,
+    service_key,
+    user_key,
+)
 from ledger.events import (
+    CHANGES,
     Anchor,
     Event,
     ForkReport,
-    MemberAdmit,
+    KeyEnroll,
+    KeyRetire,
+    MemberAbolish,
     MemberRevoke,
+    RosterChange,
     parse_event,
     parse_whole,
     verify_entry,
 )
+from ledger.genesis import Genesis
 from ledger.merkle import EMPTY_ROOT, HASH_BYTES, CompactRange, GrowingTree, leaf_hash
-from ledger.roster import Genesis, Roster, RosterHistory, RosterRef
+from ledger.roster import Roster, RosterHistory, RosterRef
 from ledger.settlement import settle
 from ledger.views import AnchorView, folded_size, number
 from protocol.canonical import encode
@@ -93,7 +109,7 @@ class Fold:
         fold = cls(genesis)
         for key, row in reader.scan("member"):
             body = parse_event(row).read_body()
-            assert isinstance(body, MemberAdmit | MemberRevoke)
+            assert isinstance(body, CHANGES)
             fold.history.apply(int.from_bytes(key, "big"), body)
         return fold
 
@@ -162,36 +178,34 @@ class Fold:
             raise Broken("event.roster")
         run.roster = (event.roster_size, event.roster_root.raw)
 
-    def check_signature(self, entry: bytes, event: Event, body: object | None) -> None:
-        public = self.roster_at(event.roster_size).event_key(event.origin, event.signer)
+    def check_signature(
+        self, writer: Writer, entry: bytes, event: Event, body: object | None
+    ) -> None:
+        roster, user = self.roster_at(event.roster_size), None
+        public = service_key(roster, event, body)
         if public is None:
-            public = self._admits_itself(event, body)
-        if public is None:
-            raise Broken("event.signer")
+            known = views.user_key(writer, event.origin, event.signer)
+            user = user_key(roster, event.origin, known)
+            if user is None:
+                raise Broken("event.signer")
+            public = user.key
         try:
             verify_entry(entry, event, public)
         except ProofError as error:
             raise Broken("event.signature") from error
-
-    def _admits_itself(self, event: Event, body: object | None) -> bytes | None:
-        """The province's admission of itself is signed by the key it admits: the root keys inside
-        give it authority, and there is no earlier roster to look that key up in."""
-        if (
-            isinstance(body, MemberAdmit)
-            and body.code == event.origin == self.genesis.province
-            and key_id(body.event_key) == event.signer
-        ):
-            return body.event_key
-        return None
+        if user is not None:
+            check_role(user, event.kind)
 
     def take(
         self, writer: Writer, index: int, entry: bytes, event: Event, body: object | None
     ) -> frozenset[ItemId]:
         """Write the rows of an event whose envelope holds, if its body keeps the rules."""
-        if isinstance(body, MemberAdmit | MemberRevoke):
+        if isinstance(body, CHANGES):
             return self._take_member(writer, index, entry, event, body)
         if isinstance(body, Anchor):
             self._take_anchor(writer, index, event, body)
+        elif isinstance(body, KeyEnroll | KeyRetire):
+            self._take_user(writer, index, event, body)
         elif isinstance(body, ForkReport):
             self._take_fork(writer, index, event, body)
         elif isinstance(body, ITEM_BODIES):
@@ -204,7 +218,7 @@ class Fold:
         index: int,
         entry: bytes,
         event: Event,
-        body: MemberAdmit | MemberRevoke,
+        body: RosterChange,
     ) -> frozenset[ItemId]:
         if event.origin != self.genesis.province:
             raise Broken("member.place")
@@ -213,7 +227,7 @@ class Fold:
         except (ProofError, DecodeError) as error:
             raise Broken("member.refused") from error
         writer.put("member", number(index), entry)
-        if isinstance(body, MemberAdmit):
+        if not isinstance(body, MemberRevoke | MemberAbolish):
             return frozenset()
         return frozenset(
             ItemId(key[:20].decode())
@@ -230,6 +244,20 @@ class Fold:
                 event.origin, index, event.time, event.roster_size, line.size, line.root
             )
             writer.put("anchor", (line.code + event.origin).encode(), pack(row))
+
+    def _take_user(
+        self, writer: Writer, index: int, event: Event, body: KeyEnroll | KeyRetire
+    ) -> None:
+        signer = key_id(body.key) if isinstance(body, KeyEnroll) else body.key
+        if len(signer) != len(event.signer):
+            raise Broken("key.refused")
+        known = views.user_key(writer, event.origin, signer)
+        if isinstance(body, KeyEnroll):
+            roster = self.roster_at(event.roster_size)
+            user = enrolled(roster, event, index, body, known)
+        else:
+            user = retired(known)
+        writer.put("enrolled", event.origin.encode() + signer, pack(user))
 
     def _take_fork(self, writer: Writer, index: int, event: Event, body: ForkReport) -> None:
         """Who says where that there is evidence; the evidence itself is a matter of its bytes."""
@@ -286,7 +314,7 @@ class Run:
             _check_chain(self, event)
             chain = (self.roster_size, event.last_size, event.last_root.raw)
             self._fold.check_roster(self._writer, self, event)
-            self._fold.check_signature(entry, event, body)
+            self._fold.check_signature(self._writer, entry, event, body)
             chain = (event.roster_size, *chain[1:])
             items = self._fold.take(self._writer, index, entry, event, body)
         except Broken as broken:
@@ -294,7 +322,7 @@ class Run:
             self._writer.put("finding", self._code.encode() + number(index), finding.encode())
         self.roster_size, self.last_size, self.last_root = chain
         self._advance(leaf_hash(entry))
-        changed = not finding and isinstance(body, MemberAdmit | MemberRevoke)
+        changed = not finding and isinstance(body, CHANGES)
         return Change(event, body, finding, items, changed)
 
     def skip(self, leaf: LeafHash) -> None:

@@ -51,7 +51,7 @@ def _allowed(
 ) -> tuple[frozenset[str], str]:
     """What the asker may have, and who might have what is not in it."""
     is_staff = asker_role in STAFF_ROLES and asker_office in roster.members
-    is_owner = is_staff and asker_office == view.owner
+    is_owner = is_staff and asker_office == roster.heir(view.owner)
     is_above = is_staff and roster.is_above(asker_office, view.owner)
     if view.status == "withdrawn":
         if is_owner:
@@ -73,14 +73,14 @@ def keeps(
 
     Withdrawal takes nothing away: it hides and does not delete.
     """
-    if code == view.owner:
+    acting = roster.member(roster.heir(view.owner))
+    if code == acting.code:
         return frozenset(KEPT)
     kept: set[str] = set()
     if view.public or roster.is_above(code, view.owner):
         kept |= {"manifest", "report"}
-    parent = roster.member(view.owner).parent
     if view.rights == "open" and code in file_keepers(
-        view.owner, cities, parent, roster.genesis.province
+        acting.code, cities, acting.parent, roster.genesis.province
     ):
         kept |= set(KEPT)  # the manifest too: it says which files there are
     return frozenset(kept)
@@ -91,7 +91,7 @@ def indexes(roster: Roster, view: ItemView, code: OfficeCode, cities: Iterable[O
     public may read them, and nobody when it is withdrawn."""
     if view.status == "withdrawn":
         return False
-    if code == view.owner:
+    acting = roster.member(roster.heir(view.owner))
+    if code == acting.code:
         return True
-    parent = roster.member(view.owner).parent
-    return view.public and code in index_holders(view.owner, cities, parent)
+    return view.public and code in index_holders(acting.code, cities, acting.parent)

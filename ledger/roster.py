@@ -1,185 +1,47 @@
-"""Who belongs: the genesis note, the members, and whose word counts for what.
+"""Who belongs, and whose word counts for what.
 
 The provincial log carries the roster.  :class:`Roster` is immutable; :meth:`Roster.apply` gives
 the next one, so a node keeps every past roster and judges an event by the roster its envelope
-names.  Changes to members are signed by a threshold of the provincial root keys of the genesis
-note, which is the only thing an auditor takes on trust.  docs/spec/membership.md.
+names.  Changes are signed by a threshold of the provincial root keys of the genesis note.
+docs/spec/membership.md.
 """
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
-from ledger.checkpoint import log_key
-from ledger.events import MemberAdmit, MemberRevoke, RootSignature
-from ledger.fields import parse_decimal
-from ledger.note import COSIGNATURE_V1, ED25519, Note, NoteKey, open_note, parse_note, sign_note
-from protocol.canonical import encode
-from protocol.errors import DecodeError, ProofError
-from protocol.ids import NetworkId, OfficeCode, RootHash, parse_office
-from protocol.keys import Signer, key_id, verify
-from protocol.limits import (
-    ADDRESS_CHARS_MAX,
-    NAME_CHARS_MAX,
-    NETWORK_OFFICES_MAX,
-    ORIGIN_BYTES_MAX,
+from ledger.changes import name_of, verify_change
+from ledger.events import (
+    MemberAbolish,
+    MemberAdmit,
+    MemberMove,
+    MemberRevoke,
+    MemberRotate,
+    PolicySet,
+    RosterChange,
 )
-from protocol.shapes import to_value
-
-GENESIS_TITLE: Final = "fangzhi genesis v1"
-ROSTER_DOMAIN: Final = b"fangzhi/roster/v1\n"
-TIERS: Final = ("province", "city", "county")
-_HEX_KEY: Final = re.compile(r"[0-9a-f]{64}")
-_PARENT_TIER: Final = {"county": "city", "city": "province"}
-
-
-@dataclass(frozen=True)
-class Genesis:
-    """The founding text of a network: the trust anchor of every check."""
-
-    network: str  # for example fzb.jiangsu.example
-    province: OfficeCode
-    threshold: int
-    roots: tuple[NoteKey, ...]
-    log_key: bytes  # the province's first log key: its roster is readable from here
-
-    def text(self) -> str:
-        lines = [
-            GENESIS_TITLE,
-            f"network {self.network}",
-            f"province {self.province}",
-            f"threshold {self.threshold}",
-            *(f"root {root.vkey}" for root in self.roots),
-            f"log {self.log_key.hex()}",
-        ]
-        return "\n".join(lines) + "\n"
-
-    @cached_property
-    def id(self) -> NetworkId:
-        return NetworkId.of(self.text().encode())
-
-    def root_keys(self) -> dict[bytes, bytes]:
-        return {key_id(root.public): root.public for root in self.roots}
-
-    def origin(self, code: str) -> str:
-        """The origin line of an office's log."""
-        return f"{self.network}/{code}"
-
-
-def write_genesis(genesis: Genesis, signers: Mapping[str, Signer]) -> bytes:
-    """The genesis note, signed by root keys given by key name."""
-    text = genesis.text()
-    signatures = (
-        sign_note(text, root.name, signers[root.name])
-        for root in genesis.roots
-        if root.name in signers
-    )
-    return Note(text, tuple(signatures)).format()
-
-
-def read_genesis(data: bytes) -> Genesis:
-    """A genesis note whose own root keys have signed it often enough.
-
-    Raises:
-        DecodeError: not a genesis note.
-        ProofError: fewer good signatures than its threshold.
-    """
-    genesis = _parse_genesis(parse_note(data).text)
-    _, verified = open_note(data, genesis.roots)
-    if len(verified) < genesis.threshold:
-        raise ProofError("genesis note", f"{genesis.threshold} root signatures", len(verified))
-    return genesis
-
-
-def _parse_genesis(text: str) -> Genesis:
-    lines = text.split("\n")
-    if lines[0] != GENESIS_TITLE or len(lines) < 7:
-        raise DecodeError("genesis note", repr(GENESIS_TITLE), repr(lines[0][:60]))
-    words = [line.split(" ", 1) for line in lines[1:-1]]
-    names = [word[0] for word in words]
-    roots = len(words) - 4
-    if names != ["network", "province", "threshold", *["root"] * roots, "log"]:
-        raise DecodeError("genesis note", "network, province, threshold, root…, log", names)
-    network, province, threshold, *root_lines, log = (word[-1] for word in words)
-    needed = parse_decimal(threshold, "genesis threshold")
-    if not 1 <= needed <= roots:
-        raise DecodeError("genesis threshold", f"1 to {roots}", needed)
-    if len(network.encode()) > ORIGIN_BYTES_MAX - 7 or not network.isascii() or " " in network:
-        raise DecodeError("genesis network", "a short ASCII name", repr(network[:60]))
-    if not _HEX_KEY.fullmatch(log):
-        raise DecodeError("genesis log key", "64 hexadecimal digits", repr(log[:80]))
-    genesis = Genesis(
-        network=network,
-        province=parse_office(province),
-        threshold=needed,
-        roots=tuple(NoteKey.parse(line) for line in root_lines),
-        log_key=bytes.fromhex(log),
-    )
-    if len(genesis.root_keys()) != roots or any(root.type != ED25519 for root in genesis.roots):
-        raise DecodeError(
-            "genesis roots", "different keys of type 01", "a key twice or another type"
-        )
-    if genesis.text() != text:
-        raise DecodeError("genesis note", "its canonical text", "another spelling")
-    return genesis
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One office as the roster knows it."""
-
-    code: OfficeCode
-    name: str
-    tier: str
-    parent: OfficeCode | None
-    log_key: bytes
-    witness_key: bytes
-    mirror_key: bytes
-    event_key: bytes
-    tls_pin: bytes
-    peer_address: str
-    web_url: str
-    revoked: bool = False
-
-    @property
-    def always_on(self) -> bool:
-        return self.tier != "county"
-
-    def witness_name(self, genesis: Genesis) -> str:
-        return f"{genesis.origin(self.code)}/witness"
-
-    def mirror_name(self, genesis: Genesis) -> str:
-        return f"{genesis.origin(self.code)}/mirror"
-
-    def log_note_key(self, genesis: Genesis) -> NoteKey:
-        return log_key(genesis.origin(self.code), self.log_key)
-
-    def witness_note_key(self, genesis: Genesis) -> NoteKey:
-        return NoteKey(self.witness_name(genesis), COSIGNATURE_V1, self.witness_key)
-
-    def mirror_note_key(self, genesis: Genesis) -> NoteKey:
-        return NoteKey(self.mirror_name(genesis), COSIGNATURE_V1, self.mirror_key)
-
-    @property
-    def signing_keys(self) -> frozenset[bytes]:
-        return frozenset((self.log_key, self.witness_key, self.mirror_key, self.event_key))
-
-
-@dataclass(frozen=True, slots=True)
-class Closure:
-    """Where a revocation cuts a log: what stands at ``log_size`` or later and does not know of the
-    revocation (at index ``at`` of the provincial log) counts for nothing."""
-
-    code: OfficeCode
-    at: int
-    log_size: int
-    log_root: RootHash
-    log_key: bytes  # the key that it closes
+from ledger.genesis import Genesis
+from ledger.members import (
+    PARENT_TIER,
+    TIERS,
+    Closure,
+    LogKey,
+    Member,
+    Standing,
+    check_name,
+    check_office,
+    signing_keys,
+)
+from ledger.merkle import EMPTY_ROOT
+from ledger.policy import Policy
+from ledger.witness_policy import FIRST_RULES, check_rules, outside_keys, policy_of
+from protocol.errors import ProofError
+from protocol.ids import OfficeCode, RootHash, parse_office
+from protocol.keys import key_id
+from protocol.limits import NETWORK_OFFICES_MAX
 
 
 @dataclass(frozen=True)
@@ -190,30 +52,19 @@ class Roster:
     size: int = 0  # provincial events folded so far
     members: Mapping[OfficeCode, Member] = field(default_factory=dict)
     closures: tuple[Closure, ...] = ()
+    rules: PolicySet = FIRST_RULES
 
-    def apply(self, index: int, body: MemberAdmit | MemberRevoke) -> Roster:
+    def apply(self, index: int, body: RosterChange) -> Roster:
         """The roster after the provincial event at ``index``.
 
         Raises:
-            ProofError: not signed by enough root keys, or against a rule of membership.
+            ProofError, DecodeError: not signed by enough root keys, or against a rule of
+                membership.
         """
         verify_change(self.genesis, body)
-        closures = self.closures
-        if isinstance(body, MemberRevoke):
-            member = replace(self.member(body.code), revoked=True)
-            closures += (Closure(member.code, index, body.log_size, body.log_root, member.log_key),)
-        else:
-            member = self._admitted(body)
-        members = {**self.members, member.code: member}
-        return replace(self, size=index + 1, members=members, closures=closures)
+        return replace(_NEXT[type(body)](self, index, body), size=index + 1)
 
-    def is_void(self, code: str, index: int, roster_size: int) -> bool:
-        """Whether the event of ``code`` at ``index``, made under the roster of ``roster_size``,
-        stands in a tail that a revocation cut off."""
-        return any(
-            cut.code == code and index >= cut.log_size and roster_size <= cut.at
-            for cut in self.closures
-        )
+    # who there is
 
     def member(self, code: str) -> Member:
         """
@@ -225,6 +76,15 @@ class Roster:
             raise ProofError("roster", f"office {code} among its {len(self.members)}", "no such")
         return member
 
+    def turn(self, code: str) -> int:
+        """The turn that the next change of this office has to name."""
+        member = self.members.get(OfficeCode(code))
+        return 0 if member is None else member.turn
+
+    def is_active(self, code: str) -> bool:
+        member = self.members.get(OfficeCode(code))
+        return member is not None and not member.revoked
+
     def active(self) -> list[Member]:
         return [member for _, member in sorted(self.members.items()) if not member.revoked]
 
@@ -232,127 +92,265 @@ class Roster:
         """The active cities, which keep others' files and indexes."""
         return [member.code for member in self.active() if member.tier == "city"]
 
+    def heir(self, code: str) -> OfficeCode:
+        """Who acts for the items of ``code``: itself, or the last successor of an abolished one."""
+        heir = OfficeCode(code)
+        while (member := self.members.get(heir)) is not None and member.successor is not None:
+            heir = member.successor
+        return heir
+
+    def above(self, code: str) -> Iterator[Member]:
+        """The offices above, nearest first; heirs in the place of abolished ones."""
+        at = self.members.get(self.heir(code))
+        while at is not None and at.parent is not None:
+            at = self.member(self.heir(at.parent))
+            yield at
+
+    def is_above(self, upper: str, lower: str) -> bool:
+        """Whether ``upper`` is an ancestor of ``lower``."""
+        return any(member.code == upper for member in self.above(lower))
+
+    def reviewer_of(self, code: str) -> OfficeCode:
+        """Who passes or returns what ``code`` reports: its parent, or the province itself."""
+        acting = self.member(self.heir(code))
+        return acting.code if acting.parent is None else self.heir(acting.parent)
+
+    # whose word counts
+
     def event_key(self, code: str, signer: bytes) -> bytes | None:
-        """The public key that may sign events for ``code`` under this id, if there is one."""
+        """The service key of ``code`` if this is its id and it counts."""
         member = self.members.get(OfficeCode(code))
         if member is None or member.revoked or key_id(member.event_key) != signer:
             return None
         return member.event_key
 
-    def is_above(self, upper: str, lower: str) -> bool:
-        """Whether ``upper`` is an ancestor of ``lower``."""
-        at = self.members.get(OfficeCode(lower))
-        while at is not None and at.parent is not None:
-            if at.parent == upper:
-                return True
-            at = self.members.get(at.parent)
-        return False
+    def is_void(self, code: str, index: int, roster_size: int) -> bool:
+        """Whether the event of ``code`` at ``index``, made under the roster of ``roster_size``,
+        stands in a tail that a closure cut off."""
+        return any(
+            cut.code == code and index >= cut.log_size and roster_size <= cut.at
+            for cut in self.closures
+        )
 
-    def reviewer_of(self, code: str) -> OfficeCode:
-        """Who passes or returns what ``code`` reports: its parent, or the province itself."""
-        member = self.member(code)
-        return member.parent or member.code
+    def has_closed(self, code: str, roster_size: int) -> bool:
+        """Whether the keys of ``code`` were closed since the roster of ``roster_size``."""
+        return any(cut.code == code and roster_size <= cut.at for cut in self.closures)
+
+    def closure(self, code: str) -> Closure | None:
+        """The latest closure of the office's keys."""
+        return next((cut for cut in reversed(self.closures) if cut.code == code), None)
+
+    def standing(self, code: str, key: bytes, size: int) -> Standing:
+        """What a checkpoint of ``size`` by the log key ``key`` is worth.  A closure closes the
+        present key and every one before it."""
+        member = self.members.get(OfficeCode(code))
+        if member is None:
+            is_first = (code, key) == (self.genesis.province, self.genesis.log_key)
+            return Standing.CURRENT if is_first else Standing.UNKNOWN
+        since = next((each.since for each in member.log_keys if each.key == key), None)
+        if since is None:
+            return Standing.UNKNOWN
+        for cut in self.closures:
+            if cut.code == code and cut.at > since:
+                return Standing.CLOSED if size <= cut.log_size else Standing.TAIL
+        return Standing.CURRENT if key == member.log_key else Standing.ROTATED
+
+    def uses(self, key: bytes) -> bool:
+        """Whether this is or was a signing key of anybody here, or of an outside witness."""
+        return key in self.genesis.root_keys().values() or (
+            key in outside_keys(self.rules)
+            or any(key in m.signing_keys or key in m.former for m in self.members.values())
+        )
+
+    # witnesses
 
     def witnesses(self, code: str) -> tuple[int, tuple[Member, ...]]:
-        """How many of which members must co-sign a checkpoint of ``code`` (witness policy 1).
+        """How many of which members must co-sign a checkpoint of ``code``.
 
-        Candidates are the always-on offices but itself; two of them for a city or county, a
-        majority of the cities for the province.  With no candidate none is needed.
+        Candidates are the always-on offices but itself.  With no candidate none is needed.
         """
-        tier = self.member(code).tier
         candidates = tuple(
             member for member in self.active() if member.always_on and member.code != code
         )
-        if tier == "province":
-            return (len(candidates) // 2 + 1 if candidates else 0), candidates
-        return min(2, len(candidates)), candidates
+        needed = self.rules.city_county
+        if self.member(code).tier == "province":
+            needed = self.rules.province or len(candidates) // 2 + 1
+        return min(needed, len(candidates)), candidates
 
-    def _admitted(self, body: MemberAdmit) -> Member:
-        where = f"member.admit {body.code}"
-        code = parse_office(body.code)
-        parent = parse_office(body.parent) if body.parent else None
-        if body.tier not in TIERS or len(self.members) >= NETWORK_OFFICES_MAX:
-            raise ProofError(where, f"a tier among {TIERS}", body.tier)
-        if not (parent is None) == (body.tier == "province") == (code == self.genesis.province):
-            raise ProofError(where, "a parent for all but the province", body.parent)
-        if code in self.members and self.members[code].tier != body.tier:
-            raise ProofError(where, f"its tier {self.members[code].tier}", body.tier)
-        if parent is not None:
-            above = self.member(parent)
-            if above.tier != _PARENT_TIER[body.tier] or above.revoked:
-                raise ProofError(where, f"an active {_PARENT_TIER[body.tier]} as parent", parent)
-        keys = (body.log_key, body.witness_key, body.mirror_key, body.event_key)
-        for key in (*keys, body.tls_pin):
-            if len(key) != 32:
-                raise ProofError(where, "keys of 32 bytes", len(key))
-        if len(set(keys)) != len(keys):
-            raise ProofError(where, "four different keys", "one key for two purposes")
-        if not 0 < len(body.name) <= NAME_CHARS_MAX or not body.name.isprintable():
-            raise ProofError(where, f"a printable name of 1–{NAME_CHARS_MAX} characters", body.name)
-        for address in (body.peer_address, body.web_url):
-            if len(address) > ADDRESS_CHARS_MAX or not (
-                address.isascii() and address.isprintable()
-            ):
-                raise ProofError(
-                    where, f"ASCII addresses of at most {ADDRESS_CHARS_MAX}", "another"
-                )
-        if body.web_url and not body.web_url.startswith(("http://", "https://")):
-            raise ProofError(where, "a web address of http or https", body.web_url)
-        self._require_fresh_keys(where, code, body)
-        return Member(
-            code=code,
-            name=body.name,
-            tier=body.tier,
-            parent=parent,
-            log_key=body.log_key,
-            witness_key=body.witness_key,
-            mirror_key=body.mirror_key,
-            event_key=body.event_key,
-            tls_pin=body.tls_pin,
-            peer_address=body.peer_address,
-            web_url=body.web_url,
-        )
-
-    def _require_fresh_keys(self, where: str, code: str, body: MemberAdmit) -> None:
-        keys = {body.log_key, body.witness_key, body.mirror_key, body.event_key}
-        for member in self.members.values():
-            if (member.code != code or member.revoked) and keys & member.signing_keys:
-                raise ProofError(where, "new keys of its own", f"a key of {member.code}")
+    def policy(self, code: str) -> Policy:
+        """The tlog-policy of the log of ``code``: who has to have co-signed its checkpoints."""
+        needed, candidates = self.witnesses(code)
+        return policy_of(self.genesis, self.rules, self.member(code), needed, candidates)
 
 
-def change_statement(genesis: Genesis, body: MemberAdmit | MemberRevoke) -> bytes:
-    """What root keys sign: the network and the change without its signatures."""
-    kind = "member.admit" if isinstance(body, MemberAdmit) else "member.revoke"
-    members = to_value(replace(body, signatures=()))
-    return ROSTER_DOMAIN + encode((genesis.id.raw, kind, members))
+def _with(roster: Roster, member: Member, *closures: Closure) -> Roster:
+    members = {**roster.members, member.code: member}
+    return replace(roster, members=members, closures=roster.closures + closures)
 
 
-def sign_change(
-    genesis: Genesis, body: MemberAdmit | MemberRevoke, root: Signer
-) -> MemberAdmit | MemberRevoke:
-    """The change with one more root signature."""
-    signature = RootSignature(key_id(root.public), root.sign(change_statement(genesis, body)))
-    return replace(body, signatures=(*body.signatures, signature))
+def _admitted(roster: Roster, index: int, body: MemberAdmit) -> Roster:
+    where = name_of(body)
+    code = parse_office(body.code)
+    known = roster.members.get(code)
+    _check_turn(roster, body)
+    if known is None and len(roster.members) >= NETWORK_OFFICES_MAX:
+        raise ProofError(where, f"at most {NETWORK_OFFICES_MAX} offices", "one more")
+    if known is not None and (not known.revoked or known.successor is not None):
+        raise ProofError(where, "a new office or a revoked one", "an active or abolished one")
+    if body.tier not in TIERS or (known is not None and known.tier != body.tier):
+        raise ProofError(where, f"its tier, of {TIERS}", body.tier)
+    if (body.tier == "province") != (code == roster.genesis.province):
+        raise ProofError(where, f"the province {roster.genesis.province}", code)
+    if known is None and body.tier == "province" and body.log_key != roster.genesis.log_key:
+        raise ProofError(where, "the log key of the genesis note", body.log_key.hex())
+    check_name(where, body.name)
+    check_office(where, body)
+    _check_fresh(roster, where, signing_keys(body))
+    member = Member(
+        code=code,
+        name=body.name,
+        tier=body.tier,
+        parent=_parent(roster, where, body.tier, body.parent),
+        log_key=body.log_key,
+        witness_key=body.witness_key,
+        mirror_key=body.mirror_key,
+        event_key=body.event_key,
+        tls_pin=body.tls_pin,
+        peer_address=body.peer_address,
+        web_url=body.web_url,
+        turn=body.turn + 1,
+        log_keys=(*(known.log_keys if known else ()), LogKey(index, body.log_key)),
+        former=known.former | known.signing_keys if known else frozenset(),
+    )
+    return _with(roster, member)
 
 
-def verify_change(genesis: Genesis, body: MemberAdmit | MemberRevoke) -> None:
-    """
-    Raises:
-        ProofError: fewer root keys have signed than the genesis note demands.
-    """
-    roots = genesis.root_keys()
-    signers: set[bytes] = set()
-    statement = change_statement(genesis, body)
-    for line in body.signatures:
-        if line.signer in roots:
-            verify(roots[line.signer], statement, line.signature, f"root signature on {body.code}")
-            signers.add(line.signer)
-    if len(signers) < genesis.threshold:
-        raise ProofError(
-            f"change of member {body.code}",
-            f"{genesis.threshold} root signatures",
-            len(signers),
-        )
+def _rotated(roster: Roster, index: int, body: MemberRotate) -> Roster:
+    where = name_of(body)
+    member = _changing(roster, body)
+    if member.revoked:
+        raise ProofError(where, "an active office", "a revoked one")
+    check_office(where, body)
+    pairs = zip(signing_keys(body), signing_keys(member), strict=True)
+    _check_fresh(roster, where, [new for new, old in pairs if new != old])
+    log_keys = member.log_keys
+    if body.log_key != member.log_key:
+        log_keys += (LogKey(index, body.log_key),)
+    rotated = replace(
+        member,
+        log_key=body.log_key,
+        witness_key=body.witness_key,
+        mirror_key=body.mirror_key,
+        event_key=body.event_key,
+        tls_pin=body.tls_pin,
+        peer_address=body.peer_address,
+        web_url=body.web_url,
+        turn=body.turn + 1,
+        log_keys=log_keys,
+        former=(member.former | member.signing_keys) - set(signing_keys(body)),
+    )
+    return _with(roster, rotated)
+
+
+def _revoked(roster: Roster, index: int, body: MemberRevoke) -> Roster:
+    member = _changing(roster, body)
+    if member.revoked:
+        raise ProofError(name_of(body), "an active office", "a revoked one")
+    cut = _cut(roster, index, member, body)
+    return _with(roster, replace(member, revoked=True, turn=body.turn + 1), cut)
+
+
+def _moved(roster: Roster, index: int, body: MemberMove) -> Roster:
+    where = name_of(body)
+    member = _changing(roster, body)
+    check_name(where, body.name)
+    parent = _parent(roster, where, member.tier, body.parent)
+    moved = replace(member, parent=parent, name=body.name, turn=body.turn + 1)
+    return _with(roster, moved)
+
+
+def _abolished(roster: Roster, index: int, body: MemberAbolish) -> Roster:
+    where = name_of(body)
+    member = _changing(roster, body)
+    successor = roster.member(body.successor)
+    if successor.revoked or successor.code == member.code:
+        raise ProofError(where, "another active office as successor", body.successor)
+    if any(each.parent == member.code for each in roster.active()):
+        raise ProofError(where, "no active office under it", "one that has to move first")
+    cut = _cut(roster, index, member, body)
+    gone = replace(member, revoked=True, successor=successor.code, turn=body.turn + 1)
+    return _with(roster, gone, cut)
+
+
+def _ruled(roster: Roster, index: int, body: PolicySet) -> Roster:
+    where = name_of(body)
+    if body.version != roster.rules.version + 1:
+        raise ProofError(where, f"version {roster.rules.version + 1}", body.version)
+    check_rules(where, body)
+    _check_fresh(roster, where, outside_keys(body) - outside_keys(roster.rules))
+    return replace(roster, rules=body)
+
+
+def _changing(
+    roster: Roster, body: MemberRotate | MemberRevoke | MemberMove | MemberAbolish
+) -> Member:
+    """The office that a change is about, which must be there, by its turn."""
+    member = roster.member(body.code)
+    _check_turn(roster, body)
+    if member.successor is not None:
+        raise ProofError(name_of(body), "an office that the state has not abolished", "another")
+    return member
+
+
+def _check_turn(
+    roster: Roster,
+    body: MemberAdmit | MemberRotate | MemberRevoke | MemberMove | MemberAbolish,
+) -> None:
+    if body.turn != roster.turn(body.code):
+        raise ProofError(name_of(body), f"turn {roster.turn(body.code)}", body.turn)
+
+
+def _parent(roster: Roster, where: str, tier: str, code: str) -> OfficeCode | None:
+    if tier == "province":
+        if code:
+            raise ProofError(where, "no parent for the province", code)
+        return None
+    parent = roster.member(code)
+    if parent.tier != PARENT_TIER[tier] or parent.revoked:
+        raise ProofError(where, f"an active {PARENT_TIER[tier]} as parent", code)
+    return parent.code
+
+
+def _check_fresh(roster: Roster, where: str, keys: Iterable[bytes]) -> None:
+    for key in keys:
+        if roster.uses(key):
+            raise ProofError(where, "keys that nobody ever had", key.hex()[:16])
+
+
+def _cut(roster: Roster, index: int, member: Member, body: MemberRevoke | MemberAbolish) -> Closure:
+    """The closure that a change brings.  The province's keys are rotated, never closed: the
+    change would stand in the log that it cuts."""
+    where = name_of(body)
+    if member.parent is None:
+        raise ProofError(where, "an office below the province", member.code)
+    if not body.log_size and body.log_root.raw != EMPTY_ROOT:
+        raise ProofError(where, "the root of no events", body.log_root.hex[:16])
+    last = roster.closure(member.code)
+    if last is not None:
+        same = (body.log_size, body.log_root) == (last.log_size, last.log_root)
+        if not same and (member.revoked or body.log_size <= last.log_size):
+            raise ProofError(where, f"the closure at {last.log_size} or beyond", body.log_size)
+    return Closure(member.code, index, body.log_size, body.log_root, member.log_key)
+
+
+_NEXT: Final[dict[type[Any], Callable[[Roster, int, Any], Roster]]] = {
+    MemberAdmit: _admitted,
+    MemberRotate: _rotated,
+    MemberRevoke: _revoked,
+    MemberMove: _moved,
+    MemberAbolish: _abolished,
+    PolicySet: _ruled,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,12 +379,12 @@ class RosterHistory:
         after = bisect_right(self._rosters, size, key=lambda roster: roster.size)
         return self._rosters[after - 1]
 
-    def apply(self, index: int, body: MemberAdmit | MemberRevoke) -> Roster:
-        """Take the member event at ``index``.  Rosters of that index or later are forgotten first:
+    def apply(self, index: int, body: RosterChange) -> Roster:
+        """Take the change at ``index``.  Rosters of that index or later are forgotten first:
         they come from a transaction that was not committed.
 
         Raises:
-            ProofError: see :meth:`Roster.apply`; the history is as before.
+            ProofError, DecodeError: see :meth:`Roster.apply`; the history is as before.
         """
         roster = self.at(index).apply(index, body)
         while self.newest.size > index:

@@ -16,7 +16,7 @@ from ledger.events import VersionUpload
 from ledger.lifecycle import view_of
 from ledger.roster import Roster
 from ledger.views import TABLES, Fact, ItemView, facts, item, number
-from protocol.ids import BlobId, EventRef, ItemId
+from protocol.ids import BlobId, EventRef, ItemId, item_birth_office
 from protocol.ports import Reader, Writer
 from protocol.shapes import pack
 
@@ -35,7 +35,8 @@ class Settled:
 
 def settle_item(roster: Roster, item_id: ItemId, known: Iterable[Fact]) -> Settled:
     """``known`` is every fact about the item that keeps the rules by itself."""
-    current: BlobId | None = None
+    owner = item_birth_office(item_id)
+    current: dict[str, BlobId] = {}  # by office; a successor begins anew
     manifests = set()
     broken = []
     valid = []
@@ -43,11 +44,13 @@ def settle_item(roster: Roster, item_id: ItemId, known: Iterable[Fact]) -> Settl
         if fact.kind == "version.upload":
             body = fact.read_body()
             assert isinstance(body, VersionUpload)
-            if body.supersedes != current:
+            origin = fact.ref.origin
+            is_first_of_heir = origin not in current and origin != owner
+            if not is_first_of_heir and body.supersedes != current.get(origin):
                 broken.append(fact.ref)
                 continue
-            current = body.manifest
-            manifests.add(current)
+            current[origin] = body.manifest
+            manifests.add(body.manifest)
         if not roster.is_void(fact.ref.origin, fact.ref.index, fact.roster_size):
             valid.append(fact)
     return Settled(view_of(item_id, valid), frozenset(manifests), tuple(broken))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol
 
-from ledger.checkpoint import log_key
+from ledger.checkpoint import Checkpoint, log_key
+from ledger.members import Standing
 from ledger.merkle import (
     HASH_BYTES,
     leaf_hash,
@@ -16,13 +18,14 @@ from ledger.merkle import (
     root_of,
     verify_inclusion,
 )
-from ledger.note import ED25519, Note, NoteKey, cosignature_time
-from ledger.roster import RosterHistory
+from ledger.note import ED25519, Note, NoteKey
+from ledger.roster import Roster, RosterHistory
 from ledger.tiles import TILE_LEVEL_MAX, decode_bundle, tile_count
-from protocol.errors import Missing, ProofError
+from protocol.errors import LostTailError, Missing, ProofError
 from protocol.ids import OfficeCode
 from protocol.limits import TILE_WIDTH
 
+NOBODY: Final = OfficeCode("")  # whose key an outside witness's is
 _TILES_KEPT = 64
 
 
@@ -38,52 +41,59 @@ class LogSource(Protocol):
     def bundle(self, code: str, number: int, width: int) -> bytes: ...
 
 
-Signers = dict[tuple[str, bytes], tuple[OfficeCode, NoteKey]]
+@dataclass(frozen=True, slots=True)
+class Signers:
+    """Who may have signed a note, by (name, key id), and what the newest roster thinks of it."""
+
+    roster: Roster
+    keys: Mapping[tuple[str, bytes], tuple[OfficeCode, NoteKey]]
 
 
 def note_signers(history: RosterHistory) -> Signers:
-    """Log and witness keys of every roster, by (name, key id): a note may be older than a change of
-    keys."""
+    """Log, witness and mirror keys of every roster, and every outside witness (of no office): a
+    note may be older than a change of keys."""
     genesis = history.newest.genesis
     members = {member for roster in history for member in roster.members.values()}
-    first = (genesis.province, log_key(genesis.origin(genesis.province), genesis.log_key))
-    keys = [first] + [
-        (member.code, key)
-        for member in sorted(members, key=lambda member: member.code)
-        for key in (member.log_note_key(genesis), member.witness_note_key(genesis))
-    ]
-    return {(key.name, key.id): (code, key) for code, key in keys}
+    keys = [(genesis.province, log_key(genesis.origin(genesis.province), genesis.log_key))]
+    for member in sorted(members, key=lambda member: member.code):
+        keys += [(member.code, key) for key in member.note_keys(genesis)]
+    for roster in history:
+        keys += [(NOBODY, NoteKey.parse(each.vkey)) for each in roster.rules.outside]
+    return Signers(history.newest, {(key.name, key.id): (code, key) for code, key in keys})
 
 
 def verify_checkpoint(
     signers: Signers, code: OfficeCode, note: Note, report: Callable[[str, str], None]
-) -> dict[OfficeCode, int]:
-    """POSIX seconds of every good co-signature, by the office of the witness.
+) -> None:
+    """Check that a log key of the office signed the note, for a size at which that key counts.
 
     A co-signature that fails, or that nobody in the rosters could have made, is given to
-    ``report`` (code, name of the signer) and left out.
+    ``report`` (code of the finding, name of the signer).
 
     Raises:
+        LostTailError: only by a closed key, beyond its closure.
         ProofError: no log key of the office signed the note, or one did so badly.
     """
-    signed = False
-    times: dict[OfficeCode, int] = {}
+    size = Checkpoint.parse(note.text).size
+    standings = set()
     for line in note.signatures:
-        office, key = signers.get((line.name, line.key_id), (None, None))
+        office, key = signers.keys.get((line.name, line.key_id), (None, None))
         if office is None or key is None or (key.type == ED25519 and office != code):
             report("checkpoint.stranger", line.name)
         elif key.type == ED25519:
             key.verify(note.text, line.signature)
-            signed = True
+            standings.add(signers.roster.standing(code, key.public, size))
         else:
             try:
                 key.verify(note.text, line.signature)
-                times[office] = cosignature_time(line.signature)
             except ProofError:
                 report("checkpoint.cosignature", line.name)
-    if not signed:
+    if not standings:
         raise ProofError(f"checkpoint of {code}", "a signature of its log key", "none")
-    return times
+    if standings == {Standing.TAIL}:
+        cut = signers.roster.closure(code)
+        expected = f"at most the closure at {cut.log_size if cut else 0}"
+        raise LostTailError(f"checkpoint of {code}", expected, f"size {size} by a closed key")
 
 
 class LogReader:

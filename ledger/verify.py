@@ -17,24 +17,24 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from ledger.authority import ITEM_BODIES, Broken, check_authority, item_named
+from ledger.authority import ITEM_BODIES, Broken, check_authority, item_named, service_key
 from ledger.chain import Proven, check_proof, step
 from ledger.checkpoint import Checkpoint
 from ledger.entry_index import EntryIndex
-from ledger.events import Event, MemberAdmit, MemberRevoke, parse_event
+from ledger.events import CHANGES, Event, parse_event
 from ledger.events import verify_entry as verify_signature
+from ledger.genesis import Genesis, read_genesis
 from ledger.merkle import CompactRange, leaf_hash
 from ledger.note import parse_note
 from ledger.proof import Proof
 from ledger.proving import Opened, Place, make_proof
-from ledger.roster import Genesis, RosterHistory, read_genesis
+from ledger.roster import RosterHistory
 from ledger.settlement import settle_item
-from ledger.source import LogReader, LogSource, Signers, note_signers, verify_checkpoint
+from ledger.source import LogReader, LogSource, note_signers, verify_checkpoint
 from ledger.tiles import Bundle, bundles_of
 from ledger.views import Fact
 from protocol.errors import DecodeError, Missing, ProofError
 from protocol.ids import BlobId, EventRef, LeafHash, OfficeCode
-from protocol.keys import key_id
 from protocol.limits import TILE_WIDTH
 from protocol.records import parse_manifest
 
@@ -167,7 +167,7 @@ class _Evidence:
         self._source = source
         self._genesis = genesis
         self._logs: dict[str, Opened] = {}
-        self._signers: Signers = {}
+        self._signers = note_signers(RosterHistory(genesis))
         self.found = EntryIndex()
         self.unsearched: set[str] = set()
         self.history = RosterHistory(genesis)
@@ -193,7 +193,7 @@ class _Evidence:
                 entry = reader.entry(index)
                 hashes.append(leaf_hash(entry))
                 self.found.add((reader.code, index), entry)
-                if b"member." in entry:
+                if b"member." in entry or b"policy." in entry:
                     self._take_member(index, entry, reader)
             tree = tree.extend(hashes)
         return tree.root()
@@ -203,7 +203,7 @@ class _Evidence:
         try:
             event = parse_event(entry)
             body = event.read_body()
-            if isinstance(body, MemberAdmit | MemberRevoke):
+            if isinstance(body, CHANGES):
                 self._check_envelope(entry, event, reader, body)
                 self.history.apply(index, body)
         except (DecodeError, ProofError):
@@ -290,9 +290,7 @@ class _Evidence:
             raise ProofError("event roster", f"at most {province.size}", event.roster_size)
         if province.root_at(event.roster_size) != event.roster_root.raw:
             raise ProofError("event roster", "a root of the provincial log", "another")
-        public = self.history.at(event.roster_size).event_key(event.origin, event.signer)
-        if public is None and isinstance(body, MemberAdmit) and body.code == event.origin:
-            public = body.event_key if key_id(body.event_key) == event.signer else None
+        public = service_key(self.history.at(event.roster_size), event, body)
         if public is None:
             raise ProofError("event signer", "a key that counted then", event.signer.hex())
         verify_signature(entry, event, public)
@@ -304,9 +302,8 @@ class _Evidence:
         roster = self.history.newest
         code, index = place
         while (covering := self._covering(code, index)) and code != self._genesis.province:
-            above = roster.member(code).parent
-            while above is not None and above not in covering:
-                above = roster.member(above).parent
+            nearest = (member.code for member in roster.above(code) if member.code in covering)
+            above = next(nearest, None)
             if above is None:
                 break
             chain.append(covering[above])

@@ -4,7 +4,8 @@ Tables of the ``state`` store (docs/spec/event.md, "The fold"); integers in keys
 
     cursor       office                  how far its log is folded, and what its next event must say
     root         size                    root of the provincial log at that size
-    member       index                   member.admit or member.revoke at that provincial index
+    member       index                   the change of the roster at that provincial index
+    enrolled     office, key id          UserKey, as the office's log said last of this key
     fact         item, origin, index     one valid event about an item
     item         item                    ItemView, recomputed from the facts
     public       item                    there when the view is public
@@ -38,6 +39,7 @@ TABLES: Final = (
     "by_manifest",
     "count",
     "cursor",
+    "enrolled",
     "fact",
     "finding",
     "fork",
@@ -102,6 +104,18 @@ class AnchorView:
     roster_size: int
     size: int
     root: RootHash
+
+
+@dataclass(frozen=True, slots=True)
+class UserKey:
+    """A named user's key, as the log of its office enrolled it."""
+
+    key: bytes  # public
+    person: BlobId
+    roles: tuple[str, ...]
+    index: int  # of the key.enroll
+    roster_size: int  # that the key.enroll names
+    retired: bool = False
 
 
 def number(value: int) -> bytes:
@@ -175,6 +189,22 @@ def anchors(reader: Reader, roster: Roster, child: str) -> list[AnchorView]:
         for _, row in reader.scan("anchor", child.encode())
     ]
     return [row for row in rows if not roster.is_void(row.by, row.index, row.roster_size)]
+
+
+def user_key(reader: Reader, office: str, signer: bytes) -> UserKey | None:
+    """What the log of an office said last of the key with this id."""
+    row = reader.get("enrolled", office.encode() + signer)
+    if row is None:
+        return None
+    return unpack(UserKey, row, bytes_max=STATE_ROW_BYTES_MAX, where="user key")
+
+
+def user_keys(reader: Reader, office: str) -> list[UserKey]:
+    """Every key that an office ever enrolled, by key id."""
+    return [
+        unpack(UserKey, row, bytes_max=STATE_ROW_BYTES_MAX, where="user key")
+        for _, row in reader.scan("enrolled", office.encode())
+    ]
 
 
 def findings(reader: Reader, office: str = "") -> Iterator[tuple[OfficeCode, int, str]]:

@@ -5,7 +5,8 @@ FangzhiError
 │   ├── DecodeError    bytes that are not canonical, too long, of a wrong shape
 │   └── AuthError      a stranger, a revoked key, a replay, a bad signature on a hello
 ├── ProofError         evidence does not hold (hash, proof, signature, rule of the log)
-│   └── ForkError      two signed histories of one log
+│   ├── ForkError      two signed histories of one log
+│   └── LostTailError  by a closed key, beyond where the roster closed it
 ├── StoreError
 │   ├── Missing        nothing under that name
 │   ├── Corrupt        what is stored is not what was stored
@@ -59,6 +60,10 @@ class ProofError(FangzhiError):
 
 class ForkError(ProofError):
     code = "proof.fork"
+
+
+class LostTailError(ProofError):
+    code = "proof.tail"
 
 
 class StoreError(FangzhiError):

@@ -11,9 +11,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from ledger import logbook
+from ledger import logbook, witness_policy
 from ledger.audit import AUDIT_TABLES, audit
 from ledger.checkpoint import open_checkpoint
+from ledger.note import parse_note
 from ledger.views import ItemView
 from node.hands.storage.memory_kv import MemoryStore
 from node.office.answers import PUBLIC, SearchAnswer
@@ -186,8 +187,6 @@ def _unwitnessed(cluster: Cluster) -> Findings:
             continue
         roster = node.folding.roster
         for code in roster.members:
-            needed, candidates = roster.witnesses(code)
-            keys = [member.witness_note_key(cluster.genesis) for member in candidates]
             with node.world.ledger.read() as reader:
                 note = reader.get("witnessed", code.encode())
                 size = logbook.head(reader, code).size
@@ -195,10 +194,10 @@ def _unwitnessed(cluster: Cluster) -> Findings:
                 wrong.append(f"{code} is not witnessed at {at}")
                 continue
             log = roster.member(code).log_note_key(cluster.genesis)
-            checkpoint, signatures = open_checkpoint(note, [log], keys)
-            count = len({line.name for line in signatures} & {key.name for key in keys})
-            if checkpoint.size < size or count < needed:
-                wrong.append(f"{code} at {at}: {checkpoint.size} of {size} by {count} of {needed}")
+            checkpoint, _ = open_checkpoint(note, [log])
+            seen = witness_policy.witnessed(roster.policy(code), parse_note(note))
+            if checkpoint.size < size or not seen.holds:
+                wrong.append(f"{code} at {at}: {checkpoint.size} of {size} by {seen}")
     return wrong
 
 

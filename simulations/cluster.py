@@ -15,8 +15,9 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Final, TypeVar
 
 from configs.offices import load
+from ledger.genesis import Genesis, write_genesis
 from ledger.note import ED25519, NoteKey
-from ledger.roster import Genesis, Roster, write_genesis
+from ledger.roster import Roster
 from ledger.views import TABLES as FOLDED
 from node.hands.config import NodeConfig, PeerConfig, WebConfig
 from node.hands.ingest.findings import Inspection

@@ -8,8 +8,8 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+from ledger.genesis import Genesis, write_genesis
 from ledger.note import ED25519, NoteKey
-from ledger.roster import Genesis, write_genesis
 from node.cli.reaching import reach
 from node.hands.config import PeerConfig, WebConfig, parse, parse_address
 from node.hands.keys import load_office_keys, make_office_keys, save_key, save_office_keys

@@ -19,8 +19,9 @@ from typing import Final
 from ledger import logbook
 from ledger.checkpoint import Checkpoint, parse_checkpoint
 from ledger.evidence import signers_of
+from ledger.members import Closure
 from ledger.note import NoteKey
-from ledger.roster import Closure, Roster
+from ledger.roster import Roster
 from protocol.ids import OfficeCode
 from protocol.limits import NOTE_BYTES_MAX, KiB
 from protocol.ports import KeyValueStore, Reader, Writer

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from functools import partial
 
 from ledger import logbook, views
+from ledger.genesis import Genesis
 from ledger.replay import Change, Fold
-from ledger.roster import Genesis, Roster, RosterHistory, RosterRef
+from ledger.roster import Roster, RosterHistory, RosterRef
 from ledger.settlement import digest
 from protocol.errors import Unavailable
 from protocol.ids import OfficeCode

@@ -10,15 +10,19 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from configs.offices import OfficeRow
 from ledger import logbook
+from ledger.changes import sign_change
 from ledger.checkpoint import open_checkpoint, parse_checkpoint
-from ledger.events import MemberAdmit, parse_event
+from ledger.events import CHANGES, MemberAdmit, PolicySet, RosterChange, parse_event
+from ledger.genesis import Genesis, read_genesis
+from ledger.members import TIERS
 from ledger.merkle import leaf_hash, verify_inclusion
-from ledger.roster import TIERS, Genesis, Roster, read_genesis, sign_change
+from ledger.roster import Roster
 from ledger.tlogproof import TlogProof
 from node.hands.keys import OfficeKeys
 from protocol.errors import DecodeError, Missing, ProofError
@@ -143,13 +147,11 @@ def admissions(
             tls_pin=request.tls_pin,
             peer_address=request.peer_address,
             web_url=request.web_url,
-            turn=0,
+            turn=roster.turn(code),
             signatures=(),
         )
         for root in signers:
-            signed = sign_change(genesis, body, root)
-            assert isinstance(signed, MemberAdmit)
-            body = signed
+            body = sign_change(genesis, body, root)
         roster = roster.apply(roster.size, body)  # refuses here what every node would refuse
         bodies.append(body)
     return tuple(bodies)
@@ -161,32 +163,16 @@ def write_invite(
     """The invite for the node that hosts ``codes``, from the provincial log.
 
     Raises:
-        Missing: an office of them has not been admitted.
+        ProofError: an office of them has not been admitted.
     """
-    wanted = {genesis.province}
-    for code in codes:
-        at = roster.member(code)
-        wanted.add(at.code)
-        while at.parent is not None:
-            at = roster.member(at.parent)
-            wanted.add(at.code)
+    wanted = {genesis.province, *(roster.member(code).code for code in codes)}
     note = reader.get("note", genesis.province.encode()) or b""
     size = parse_checkpoint(note).size
-    found: dict[str, int] = {}
-    for index, entry in _entries(reader, genesis.province, size):
-        event = parse_event(entry)
-        if event.kind == "member.admit":
-            body = event.read_body()
-            assert isinstance(body, MemberAdmit)
-            found[body.code] = index
-    if wanted - set(found):
-        raise Missing("invite", "offices that are admitted", sorted(wanted - set(found)))
-    order = sorted(wanted, key=lambda code: (TIERS.index(roster.member(code).tier), code))
     members = []
-    for code in order:
-        entry = logbook.entry(reader, genesis.province, found[code])
-        hashes = logbook.prove_inclusion(reader, genesis.province, found[code], size)
-        proof = TlogProof(found[code], tuple(hashes), note).format()
+    for index in _changes_about(genesis, reader, wanted):
+        entry = logbook.entry(reader, genesis.province, index)
+        hashes = logbook.prove_inclusion(reader, genesis.province, index, size)
+        proof = TlogProof(index, tuple(hashes), note).format()
         members.append({"entry": base64.b64encode(entry).decode(), "proof": proof.decode()})
     return encode_json(
         {"format": INVITE_FORMAT, "genesis": genesis_note.decode(), "members": members}
@@ -213,22 +199,45 @@ def read_invite(data: bytes) -> tuple[bytes, Roster]:
         raise DecodeError("invite", "its fields", repr(error)[:80]) from error
     genesis = read_genesis(note)
     roster = Roster(genesis)
+    proofs = []
     for number, (entry, proof_text) in enumerate(members):
         body = parse_event(entry).read_body()
-        if not isinstance(body, MemberAdmit):
-            raise DecodeError(f"invite.members[{number}]", "member.admit", "another event")
-        if not number and body.code != genesis.province:
-            raise ProofError("invite", f"the province {genesis.province} first", body.code)
-        roster = roster.apply(number, body)
-        proof = TlogProof.parse(proof_text)
-        province = roster.member(genesis.province)
-        checkpoint, _ = open_checkpoint(proof.checkpoint, (province.log_note_key(genesis),))
+        if not isinstance(body, CHANGES):
+            raise DecodeError(f"invite.members[{number}]", "a change of members", "another event")
+        proofs.append((leaf_hash(entry), TlogProof.parse(proof_text)))
+        roster = roster.apply(proofs[-1][1].index, body)
+    province = roster.member(genesis.province).log_note_key(genesis)
+    for leaf, proof in proofs:
+        checkpoint, _ = open_checkpoint(proof.checkpoint, (province,))
         if checkpoint.origin != genesis.origin(genesis.province):
             raise ProofError("invite", genesis.origin(genesis.province), checkpoint.origin)
-        verify_inclusion(
-            leaf_hash(entry), proof.index, checkpoint.size, checkpoint.root.raw, proof.hashes
-        )
+        verify_inclusion(leaf, proof.index, checkpoint.size, checkpoint.root.raw, proof.hashes)
     return note, roster
+
+
+def _changes_about(genesis: Genesis, reader: Reader, wanted: set[OfficeCode]) -> list[int]:
+    """Where every change of these offices stands, and of whoever they ever stood under."""
+    roster, changes = Roster(genesis), list[tuple[int, RosterChange]]()
+    for index, entry in _entries(
+        reader, genesis.province, logbook.head(reader, genesis.province).size
+    ):
+        with suppress(DecodeError, ProofError):  # as the fold does: such a change never was
+            body = parse_event(entry).read_body()
+            if isinstance(body, CHANGES):
+                roster = roster.apply(index, body)
+                changes.append((index, body))
+    about = {str(code) for code in wanted}
+    while more := {
+        office
+        for _, body in changes
+        if not isinstance(body, PolicySet) and body.code in about
+        for office in (getattr(body, "parent", ""), getattr(body, "successor", ""))
+        if office and office not in about
+    }:
+        about |= more
+    return [
+        index for index, body in changes if not isinstance(body, PolicySet) and body.code in about
+    ]
 
 
 def _entries(reader: Reader, code: OfficeCode, size: int) -> Iterable[tuple[int, bytes]]:

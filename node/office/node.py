@@ -12,7 +12,9 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from configs.offices import OfficeRow
 from ledger import logbook
-from ledger.roster import Genesis, Member, Roster, read_genesis
+from ledger.genesis import Genesis, read_genesis
+from ledger.members import Member
+from ledger.roster import Roster
 from node.hands.config import NodeConfig
 from node.hands.keys import OfficeKeys
 from node.hands.world import World

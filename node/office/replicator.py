@@ -28,8 +28,10 @@ from ledger.checkpoint import (
     parse_checkpoint,
 )
 from ledger.evidence import cosigned, lost_tail, signers_of
+from ledger.genesis import Genesis
 from ledger.note import Note, NoteKey, parse_note
-from ledger.roster import Genesis, Roster
+from ledger.roster import Roster
+from ledger.witness_policy import witnessed
 from node.hands.keys import OfficeKeys
 from node.office.accuser import LOST_TAIL, Accuser
 from node.office.catchup import Catchup
@@ -274,9 +276,8 @@ class Replicator:
         roster = self._roster()
         if code not in roster.members:
             return False
-        needed, candidates = roster.witnesses(code)
-        names = {member.witness_name(self._genesis) for member in candidates}
-        return sum(line.name in names for line in parse_note(note).signatures) >= max(needed, 1)
+        seen = witnessed(roster.policy(code), parse_note(note))
+        return bool(seen.by) and seen.holds
 
     def _cosigned(self, writer: Writer, code: OfficeCode, note: bytes) -> bytes:
         """``note`` with the cosignatures of the witnesses hosted here.
@@ -341,10 +342,10 @@ class Replicator:
     def _note_keys(self, code: OfficeCode) -> tuple[tuple[NoteKey, ...], tuple[NoteKey, ...]]:
         """Every key of the log so far, and the keys of every office that may witness it."""
         roster = self._roster()
-        witnesses = roster.witnesses(code)[1] if code in roster.members else ()
+        witnesses = roster.policy(code).witnesses if code in roster.members else ()
         return (
             self._accuser.log_keys(code),
-            tuple(witness.witness_note_key(self._genesis) for witness in witnesses),
+            tuple(witness.key for witness in witnesses),
         )
 
     def is_barred(self, code: OfficeCode) -> bool:

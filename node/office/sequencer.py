@@ -26,8 +26,9 @@ from itertools import islice
 from ledger import logbook
 from ledger.checkpoint import Checkpoint, sign_checkpoint
 from ledger.events import Context, draft_event, sign_drafts
+from ledger.genesis import Genesis
 from ledger.merkle import leaf_hash
-from ledger.roster import Genesis, RosterRef
+from ledger.roster import RosterRef
 from node.hands.keys import OfficeKeys
 from node.office.gate import Gate
 from protocol.errors import DecodeError

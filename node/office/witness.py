@@ -9,8 +9,9 @@ from http import HTTPStatus
 from ledger import logbook
 from ledger.checkpoint import Cosigner, cosign, parse_checkpoint
 from ledger.evidence import cosigned, of_notes
+from ledger.genesis import Genesis
 from ledger.note import NoteKey, parse_note
-from ledger.roster import Genesis, Roster
+from ledger.roster import Roster
 from ledger.witness import TEXT, Accepted, Refused, Request, WitnessState, add_checkpoint
 from node.hands.keys import OfficeKeys
 from node.office.accuser import Accuser

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ledger.checkpoint import parse_checkpoint
+from ledger.genesis import Genesis
 from ledger.note import parse_note
-from ledger.roster import Genesis, Roster
+from ledger.roster import Roster
 from protocol.ids import OfficeCode
 from protocol.ports import Reader
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ledger.roster import read_genesis
+from ledger.genesis import read_genesis
 from node.hands.keys import load_office_keys
 from node.hands.storage.home import Home
 from node.hands.tls import load_tls

@@ -7,19 +7,21 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from ledger.changes import SomeChange, sign_change
 from ledger.checkpoint import Checkpoint, Cosigner, cosign, sign_checkpoint
 from ledger.events import (
     Context,
     Event,
     MemberAdmit,
-    MemberRevoke,
+    MemberRotate,
     VersionUpload,
     sign_event,
 )
+from ledger.genesis import Genesis, write_genesis
+from ledger.members import signing_keys
 from ledger.merkle import CompactRange, leaf_hash, perfect_root
 from ledger.note import ED25519, Note, NoteKey, parse_note
 from ledger.replay import Change, Fold
-from ledger.roster import Genesis, sign_change, write_genesis
 from ledger.settlement import digest
 from ledger.tiles import bundles_of, encode_bundle, tiles_of
 from ledger.views import TABLES
@@ -79,7 +81,7 @@ class Network:
     def key(self, code: str, purpose: str) -> SigningKey:
         return key(f"{code} {purpose} {self.generation.get(code, 0)}")
 
-    def admit_body(self, code: OfficeCode) -> MemberAdmit:
+    def admit_body(self, code: OfficeCode, turn: int = 0) -> MemberAdmit:
         return MemberAdmit(
             code=code,
             name=f"office {code}",
@@ -92,13 +94,24 @@ class Network:
             tls_pin=bytes(32),
             peer_address="",
             web_url="",
-            turn=0,
+            turn=turn,
             signatures=(),
         )
 
-    def with_roots(
-        self, body: MemberAdmit | MemberRevoke, count: int = 2
-    ) -> MemberAdmit | MemberRevoke:
+    def rotate_body(self, code: OfficeCode, turn: int = 1) -> MemberRotate:
+        """To the keys of the present generation."""
+        admission = self.admit_body(code)
+        return MemberRotate(
+            code,
+            *signing_keys(admission),
+            admission.tls_pin,
+            admission.peer_address,
+            admission.web_url,
+            turn,
+            (),
+        )
+
+    def with_roots(self, body: SomeChange, count: int = 2) -> SomeChange:
         for root in self.roots[:count]:
             body = sign_change(self.genesis, body, root)
         return body

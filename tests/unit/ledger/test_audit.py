@@ -269,15 +269,28 @@ def test_an_event_under_a_roster_to_come_is_named(network, export_of):
     assert places(run(network, export_of(network))) == [(COUNTY, 0, "event.roster")]
 
 
-def test_a_tail_cut_by_a_revocation_is_named_and_a_kept_root_is_checked(network, export_of):
-    for _ in range(2):
-        network.append(COUNTY, network.upload(COUNTY, network.mint(COUNTY)))
+def test_a_tail_beyond_a_closure_is_named_and_a_kept_root_is_checked(network, export_of):
+    network.append(COUNTY, network.upload(COUNTY, network.mint(COUNTY)))
+    anchor(network, COUNTY)
     root = RootHash(network.tree(COUNTY, 1).root())
-    network.append(PROVINCE, network.with_roots(MemberRevoke(COUNTY, 1, root, 0, ())))
-    assert places(run(network, export_of(network))) == [(COUNTY, 1, "event.void")]
+    network.append(COUNTY, network.upload(COUNTY, network.mint(COUNTY)))
+    network.append(PROVINCE, network.with_roots(MemberRevoke(COUNTY, 1, root, 1, ())))
+    assert places(run(network, export_of(network))) == [
+        (COUNTY, 1, "event.void"),
+        (COUNTY, -1, "checkpoint.closed"),
+    ]
+    del network.logs[COUNTY][1:]  # in its cut form
+    assert places(run(network, export_of(network))) == []
+
+
+def test_a_closure_at_another_root_or_at_none_that_was_anchored_is_named(network, export_of):
+    network.append(COUNTY, network.upload(COUNTY, network.mint(COUNTY)))
     wrong = RootHash(bytes(32))
-    place = network.append(PROVINCE, network.with_roots(MemberRevoke(COUNTY, 1, wrong, 0, ())))
-    assert (PROVINCE, place.index, "anchor.root") in places(run(network, export_of(network)))
+    place = network.append(PROVINCE, network.with_roots(MemberRevoke(COUNTY, 1, wrong, 1, ())))
+    assert places(run(network, export_of(network))) == [
+        (PROVINCE, place.index, "anchor.root"),
+        (PROVINCE, place.index, "member.unanchored"),
+    ]
 
 
 def test_a_reference_to_nothing_is_named(network, export_of):

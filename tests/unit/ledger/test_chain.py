@@ -40,7 +40,7 @@ def refused(told, proof, file=FILE):
 def test_step_1_names_another_network(told, proof, founded):
     other = founded()
     other.genesis = replace(other.genesis, network="fzb.other.example")
-    from ledger.roster import write_genesis
+    from ledger.genesis import write_genesis
 
     roots = {f"root{i}": root for i, root in enumerate(other.roots)}
     note = write_genesis(other.genesis, roots)

@@ -14,7 +14,7 @@ def codes_in(*modules):
         text = (ROOT / "ledger" / f"{module}.py").read_text(encoding="utf-8")
         words |= set(
             re.findall(
-                r'"((?:event|item|member|upload|text|review|withdraw|anchor|log|checkpoint|'
+                r'"((?:event|item|member|key|fork|upload|text|review|withdraw|anchor|log|checkpoint|'
                 r'bundle|entry|tile)\.[a-z]+)"',
                 text,
             )

@@ -63,7 +63,7 @@ def busy(founded):
     network.append_raw(COUNTY, b"\xc1 no event")
     cut = len(network.logs[COUNTY2])
     root = RootHash(network.tree(COUNTY2, cut - 1).root())
-    network.append(PROVINCE, network.with_roots(MemberRevoke(COUNTY2, cut - 1, root, 0, ())))
+    network.append(PROVINCE, network.with_roots(MemberRevoke(COUNTY2, cut - 1, root, 1, ())))
     network.append(COUNTY2, network.upload(COUNTY2, network.mint(COUNTY2)))
     return network
 
@@ -300,7 +300,7 @@ def test_a_member_change_needs_enough_root_signatures(network, state_of):
 def test_a_log_does_not_go_back_to_an_older_roster(network, state_of):
     before = network.context(COUNTY)
     network.generation[COUNTY] = 1
-    network.append(PROVINCE, network.with_roots(network.admit_body(COUNTY)))
+    network.append(PROVINCE, network.with_roots(network.rotate_body(COUNTY)))
     network.append(COUNTY, network.upload(COUNTY, network.mint(COUNTY)))
     network.generation[COUNTY] = 0  # whoever stole the old key
     entry = resigned(
@@ -323,7 +323,7 @@ def test_a_revocation_voids_what_stands_beyond_it_even_if_folded_before(network,
     early = state_of(network)
     early.apply_all()
     assert early.read(views.item, lost).status == "submitted"
-    network.append(PROVINCE, network.with_roots(MemberRevoke(COUNTY, 1, root, 0, ())))
+    network.append(PROVINCE, network.with_roots(MemberRevoke(COUNTY, 1, root, 1, ())))
     change = early.apply(PROVINCE, len(network.logs[PROVINCE]) - 1)
     assert change.items == {lost}
     late = state_of(network)

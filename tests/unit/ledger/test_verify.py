@@ -199,8 +199,13 @@ def test_step_4_names_a_roster_that_never_was(told, export_of):
 
 def test_step_4_names_an_upload_that_a_revocation_cut_off(told, export_of):
     root = RootHash(told.network.tree(COUNTY, 3).root())
-    cut = told.network.with_roots(MemberRevoke(COUNTY, 3, root, 0, ()))
+    cut = told.network.with_roots(MemberRevoke(COUNTY, 3, root, 1, ()))
     told.network.append(PROVINCE, cut)
+    with pytest.raises(Missing):  # its checkpoint is a lost tail
+        told.verify(export_of(told.network))
+    told.network.generation[COUNTY] = 1  # comes back, and goes on from the tail
+    back = told.network.with_roots(told.network.admit_body(COUNTY, 2))
+    told.network.append(PROVINCE, back)
     assert refused(told, export_of(told.network)) == "step 4 event"
 
 

@@ -4,10 +4,12 @@ import pytest
 
 from ledger import views
 from ledger.events import Anchor, AnchorLine, MemberRevoke, ReviewAccept
+from ledger.merkle import EMPTY_ROOT
 from protocol.errors import Missing
 from protocol.ids import BlobId, RootHash
 
 PROVINCE, CITY, COUNTY, COUNTY2 = "320000", "320500", "320581", "320681"
+NOTHING = RootHash(EMPTY_ROOT)
 ROOT = RootHash(bytes(32))
 
 
@@ -88,7 +90,7 @@ def test_the_latest_anchor_of_each_office_above(network, folded):
     state = folded()
     rows = state.read(views.anchors, state.fold.roster, COUNTY)
     assert [(row.by, row.size) for row in rows] == [(PROVINCE, 1), (CITY, 2)]
-    network.append(PROVINCE, network.with_roots(MemberRevoke(CITY, 0, ROOT, 0, ())))
+    network.append(PROVINCE, network.with_roots(MemberRevoke(CITY, 0, NOTHING, 1, ())))
     state = folded()
     rows = state.read(views.anchors, state.fold.roster, COUNTY)
     assert [row.by for row in rows] == [PROVINCE]

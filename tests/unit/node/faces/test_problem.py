@@ -28,6 +28,7 @@ def test_statuses_follow_the_specification() -> None:
     assert {name for name, status in exits.items() if status == 1} == {
         "ProofError",
         "ForkError",
+        "LostTailError",
         "Rejected",
         "Forbidden",
     }

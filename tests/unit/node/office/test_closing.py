@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 from ledger import logbook
+from ledger.changes import sign_change
 from ledger.checkpoint import Checkpoint, parse_checkpoint, sign_checkpoint
 from ledger.events import MemberAdmit, MemberRevoke
 from ledger.evidence import signers_of
-from ledger.roster import sign_change
 from node.hands.keys import make_office_keys
 from protocol.ids import OfficeCode, RootHash
 from simulations.clock import SimRng

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from ledger.genesis import Genesis
+from ledger.members import Member
 from ledger.note import ED25519, NoteKey
-from ledger.roster import Genesis, Member, Roster
+from ledger.roster import Roster
 from node.office.gate import Gate
 from protocol.ids import OfficeCode
 

@@ -11,9 +11,10 @@ import pytest
 from ledger import logbook
 from ledger.checkpoint import log_key, open_checkpoint
 from ledger.events import HoldTake, VersionUpload, parse_event, verify_event
+from ledger.genesis import Genesis
 from ledger.merkle import leaf_hash
 from ledger.note import ED25519, NoteKey
-from ledger.roster import Genesis, RosterRef
+from ledger.roster import RosterRef
 from node.hands.keys import make_office_keys
 from node.hands.storage.memory_kv import MemoryStore
 from node.office.node import LEDGER_TABLES
