@@ -18,8 +18,8 @@ from pathlib import Path
 from ledger import logbook
 from ledger.checkpoint import Checkpoint, log_key, open_checkpoint
 from ledger.events import HoldTake
-from ledger.note import ED25519, NoteKey
 from ledger.genesis import Genesis
+from ledger.note import ED25519, NoteKey
 from ledger.roster import RosterRef
 from node.hands.keys import make_office_keys
 from node.hands.storage.lmdb_kv import LmdbStore

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from ledger import events, evidence, logbook, merkle, roster, witness
+from ledger import events, evidence, genesis, logbook, merkle, roster, witness
 from ledger.chain import check_proof
 from ledger.checkpoint import (
     Checkpoint,
@@ -128,7 +128,7 @@ def _texts(network: Network) -> Iterator[Target]:
     yield Target("number", lambda data: parse_decimal(text_of(data), "x"), (b"120",))
     root = note.splitlines()[2]
     yield Target("hash", lambda data: parse_hash(text_of(data), "x"), (root,))
-    yield Target("genesis", roster.read_genesis, (network.genesis_note,))
+    yield Target("genesis", genesis.read_genesis, (network.genesis_note,))
     yield Target("office", lambda data: parse_office(text_of(data)), (b"320581",))
     item = network.mint(COUNTY).encode()
     yield Target("item", lambda data: parse_item(text_of(data)), (item,))

@@ -17,9 +17,9 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from ledger.events import parse_event
+from ledger.genesis import read_genesis, write_genesis
 from ledger.note import ED25519, Note, NoteKey, parse_note
 from ledger.proof import Proof
-from ledger.genesis import read_genesis, write_genesis
 from ledger.tlogproof import TlogProof
 from protocol.keys import SigningKey
 

@@ -129,8 +129,11 @@ class Check:
                     own.append(Key(origin(code), ED25519, log_key))
                 others.append(Key(f"{origin(member.code)}/witness", COSIGNATURE, witness))
                 others.append(Key(f"{origin(member.code)}/mirror", COSIGNATURE, mirror))
+        size = notes.read_checkpoint(note.text).size
+        closed = {cut.log_key: cut.size for cut in self.rosters[-1].closures if cut.code == code}
         try:
-            notes.signers(note, own)
+            if all(size > closed.get(key.public, size) for key in notes.signers(note, own)):
+                self.found.append((code, -1, "checkpoint.closed"))
         except Bad:
             self.found.append((code, -1, "checkpoint.signature"))
         known = {(key.name, key.id): key for key in others}
@@ -292,6 +295,13 @@ class Check:
                 self.found.append((code, index, "anchor.beyond"))
             elif size < len(log.roots) and log.roots[size] != root:
                 self.found.append((code, index, "anchor.root"))
+        anchored = [told[2:] for told in self.recorded if told[:2] not in self._closing()]
+        for cut in self.rosters[-1].closures:
+            if cut.size and (cut.code, cut.size, cut.root) not in anchored:
+                self.found.append((self.genesis.province, cut.index, "member.unanchored"))
+
+    def _closing(self) -> set[tuple[str, int]]:
+        return {(self.genesis.province, cut.index) for cut in self.rosters[-1].closures}
 
 
 class _Broken(Exception):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledger import events, logbook, roster
+from ledger import events, genesis, logbook
 from ledger.checkpoint import parse_checkpoint
 from ledger.merkle import leaf_hash, verify_consistency
 from ledger.note import COSIGNATURE_V1, NoteKey, Signature, open_note
@@ -54,7 +54,7 @@ READERS = {
         lambda data: open_note(data, [NoteKey(KEY.name, KEY.kind, KEY.public)]),
         lambda data: notes.signers(notes.read_note(data), [KEY]),
     ),
-    "genesis": (roster.read_genesis, members.read_genesis),
+    "genesis": (genesis.read_genesis, members.read_genesis),
     "checkpoint": (parse_checkpoint, second_checkpoint),
     "vkey": (
         lambda data: NoteKey.parse(text_of(data)),
