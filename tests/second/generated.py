@@ -11,7 +11,7 @@ from ledger import logbook
 from ledger.events import Anchor, AnchorLine, HoldTake, MemberRevoke, sign_event
 from node.hands.storage.memory_kv import MemoryStore
 from node.office.upkeep import export_log
-from protocol.ids import BlobId, OfficeCode, RootHash
+from protocol.ids import BlobId, NetworkId, OfficeCode, RootHash
 from protocol.ports import Writer
 from tests.unit.ledger.conftest import CITY, CITY2, COUNTY, COUNTY2, PARENTS, PROVINCE, Network, key
 
@@ -47,7 +47,7 @@ def broken(network: Network, code: OfficeCode, how: str) -> None:
     context = network.context(code)
     signer = network.key(code, "event")
     changes: dict[str, object] = {
-        "network": {"network": bytes(32)},
+        "network": {"network": NetworkId(bytes(32))},
         "origin": {"origin": OfficeCode("330100")},
         "chain size": {"last_size": context.last_size + 1},
         "chain root": {"last_root": RootHash(bytes(32))},
