@@ -39,11 +39,8 @@ async def verify(arguments: argparse.Namespace) -> tuple[int, Json]:
         hint = source.places_of(digest)
         chain = verify_file(blob, size, source, source.manifest, hint, genesis)
         proof, proven = chain.proof, chain.proven
-    for name, text in _rows(path, proven):
-        _tell("✓", name, text)
-    for seen in _logs(proven):
-        name = "见证 witnessed" if seen.witnessed else "尚未见证 not yet witnessed"
-        _tell("✓" if seen.witnessed else "✗", name, _witnesses(seen))
+    for row in _rows(path, proven):
+        _tell(*row)
     for name, text in _state(chain):
         _tell("·", name, text)
     if chain is not None and not chain.complete:
@@ -75,29 +72,31 @@ def write_proof(proof: Proof, proven: Proven, file: Path, folder: Path) -> int:
     return len(files)
 
 
-def _rows(path: Path, proven: Proven) -> Iterator[tuple[str, str]]:
-    """The steps that hold, in order: what was checked."""
-    event, log = proven.event, proven.log
-    yield "创世 genesis", f"{proven.network[:16]}…，根签名 root signatures ≥ {proven.roots}"
-    yield "名册 roster", f"{proven.province.name} #{event.roster_size} / {proven.province.size}"
-    yield "文件 file", f"{path} = {proven.file.path}，SHA-256 {proven.file.sha256.hex[:16]}…"
-    yield "清单 manifest", f"《{proven.manifest.title}》 {proven.manifest.item}"
-    yield "事件 event", f"{log.office} {log.name}，{_when(event.time)}（自述 claimed）"
-    yield "日志 log", f"#{proven.index} / {log.size}，根 root {log.root[:16]}…"
+def _rows(path: Path, proven: Proven) -> Iterator[tuple[str, str, str]]:
+    """The steps in order: what was checked."""
+    event, log, province = proven.event, proven.log, proven.province
+    yield "✓", "创世 genesis", f"{proven.network[:16]}…，根签名 root signatures ≥ {proven.roots}"
+    yield "✓", "名册 roster", f"{province.name} #{event.roster_size} / {province.size}"
+    yield _witnessed(province)
+    yield "✓", "文件 file", f"{path} = {proven.file.path}，SHA-256 {proven.file.sha256.hex[:16]}…"
+    yield "✓", "清单 manifest", f"《{proven.manifest.title}》 {proven.manifest.item}"
+    yield "✓", "事件 event", f"{log.office} {log.name}，{_when(event.time)}（自述 claimed）"
+    yield "✓", "日志 log", f"#{proven.index} / {log.size}，根 root {log.root[:16]}…"
+    yield _witnessed(log)
     for anchor in proven.anchors:
         where = f"{anchor.office} {anchor.seen.name} #{anchor.index}"
-        yield "锚定 anchored", f"{where} ⊇ {anchor.child} / {anchor.size}，{_when(anchor.time)}"
+        what = f"{where} ⊇ {anchor.child} / {anchor.size}，{_when(anchor.time)}"
+        yield "✓", "锚定 anchored", what
+        if anchor.office != province.office:
+            yield _witnessed(anchor.seen)
 
 
-def _logs(proven: Proven) -> list[Seen]:
-    """The logs of the chain, each once, the file's own first."""
-    logs = [proven.log, *(anchor.seen for anchor in proven.anchors), proven.province]
-    return list({seen.office: seen for seen in logs}.values())
-
-
-def _witnesses(seen: Seen) -> str:
+def _witnessed(seen: Seen) -> tuple[str, str, str]:
     by = "、".join(f"{code}（{_when(seconds * 1000)}）" for code, seconds in seen.witnesses)
-    return f"{seen.office} / {seen.size}：{len(seen.witnesses)} ≥ {seen.needed}：{by or '—'}"
+    text = f"{seen.office} / {seen.size}：{len(seen.witnesses)} ≥ {seen.needed}：{by}"
+    if seen.witnessed:
+        return "✓", "见证 witnessed", text
+    return "✗", "尚未见证 not yet witnessed", text.replace("≥", "<")
 
 
 def _state(chain: Chain | None) -> Iterator[tuple[str, str]]:
