@@ -17,6 +17,8 @@ from tests.second.generated import OFFICES, export
 from tests.second.network import Check
 from tests.unit.ledger.conftest import CITY, CITY2, COUNTY, COUNTY2, PROVINCE, Network
 
+# What the second checker does not look at: lost tails, and closures that nobody anchored.
+OURS_ALONE = ("checkpoint.closed", "member.unanchored")
 WAYS = ("flip", "flip", "cut", "delete", "add", "reverse")
 
 
@@ -29,7 +31,11 @@ def first_audit(folder, network):
     )
     order = {office: at for at, office in enumerate(OFFICES)}
     return sorted(
-        ((each.office, each.index, each.code) for each in report.findings),
+        (
+            (each.office, each.index, each.code)
+            for each in report.findings
+            if each.code not in OURS_ALONE
+        ),
         key=lambda place: (order[place[0]], place),
     )
 
