@@ -78,11 +78,14 @@ def make_proof(
 
 
 def changes_for(history: RosterHistory, office: str) -> Iterator[int]:
-    """Where in the provincial log the changes stand that a check of ``office`` needs: its own,
-    those of offices that are above somebody or may be witnesses, and those of the policy."""
+    """Where in the provincial log the changes stand that a check of ``office`` needs: its own and
+    those of whom it succeeds or who succeeds it, those of offices that are above somebody or may be
+    witnesses, and those of the policy."""
+    newest = history.newest
+    line = {code for code in newest.members if newest.heir(code) == newest.heir(office)}
     for before, after in pairwise(history):
         changed = [m for code, m in after.members.items() if before.members.get(code) is not m]
-        if not changed or any(m.always_on or m.code == office for m in changed):
+        if not changed or any(m.always_on or m.code in line for m in changed):
             yield after.size - 1
 
 

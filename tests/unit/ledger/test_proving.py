@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from ledger.events import Anchor, AnchorLine
+from ledger.events import Anchor, AnchorLine, MemberAbolish
+from ledger.merkle import EMPTY_ROOT
 from ledger.proving import anchored_size, changes_for
 from ledger.roster import RosterHistory
 from protocol.ids import RootHash
@@ -17,6 +18,16 @@ def test_a_proof_takes_the_changes_of_its_office_and_of_whoever_witnesses(networ
     assert list(changes_for(history, COUNTY)) == [0, 10, 20, 30]
     assert list(changes_for(history, COUNTY2)) == [0, 10, 20, 40]
     assert list(changes_for(history, CITY)) == [0, 10, 20]
+
+
+def test_a_successor_needs_the_changes_of_whom_it_succeeds(network) -> None:
+    history = RosterHistory(network.genesis)
+    for index, code in enumerate(ADMITTED):
+        history.apply(10 * index, network.with_roots(network.admit_body(code)))
+    gone = MemberAbolish(COUNTY, COUNTY2, 0, RootHash(EMPTY_ROOT), 1, ())
+    history.apply(50, network.with_roots(gone))
+    for code in (COUNTY, COUNTY2):
+        assert list(changes_for(history, code)) == [0, 10, 20, 30, 40, 50]
 
 
 def test_the_size_that_an_anchor_records_of_a_log(network) -> None:
