@@ -157,3 +157,21 @@ class BlockingWork(Protocol):
     """Where CPU-heavy and blocking work goes, off the event loop."""
 
     async def run(self, work: Callable[..., T], *arguments: object) -> T: ...
+
+
+class WitnessClient(Protocol):
+    """Witnesses of other people (c2sp.org/tlog-witness), asked over HTTP."""
+
+    async def add_checkpoint(self, url: str, body: bytes) -> tuple[int, str, bytes]:
+        """POST ``body`` to ``<url>/add-checkpoint``: (status, content type, answer).
+
+        Raises:
+            Unavailable: nobody answers in time, or with more than a note.
+        """
+
+    async def cosigned(self, url: str, origin_hash: str) -> bytes | None:
+        """The newest note it co-signed for the origin with this SHA-256 (hexadecimal), if any.
+
+        Raises:
+            Unavailable: as above.
+        """

@@ -31,6 +31,7 @@ from protocol.errors import Unavailable
 from protocol.ids import BlobId, OfficeCode
 from protocol.keys import SigningKey
 from protocol.limits import TEXT_BYTES_MAX
+from protocol.ports import WitnessClient
 from search_shard.tables import Tables
 from simulations.clock import SimClock, SimRng, draws
 from simulations.disk import SimDisk
@@ -66,6 +67,7 @@ class Cluster:
             log_key=self.province.keys.log.public,
         )
         self.genesis_note = write_genesis(self.genesis, {name: self.root})
+        self.outside = Outside()
         self._cuts: Counter[frozenset[str]] = Counter()
 
     async def found(self) -> None:
@@ -236,6 +238,7 @@ class Host:
             clock=self.clock,
             rng=self.rng,
             wire=self.wire,
+            outside=self._cluster.outside,
             ledger=disk.key_value("ledger", LEDGER_TABLES),
             state=disk.key_value("state", (*FOLDED, *CATALOG)),
             blobs=blobs,
@@ -244,6 +247,25 @@ class Host:
             inspect=inspect,
             free_bytes=lambda: DISK_BYTES,
         )
+
+
+class Outside:
+    """WitnessClient of the whole network: ``witness`` answers for every address, if there is
+    one."""
+
+    def __init__(self) -> None:
+        self.witness: WitnessClient | None = None
+
+    async def add_checkpoint(self, url: str, body: bytes) -> tuple[int, str, bytes]:
+        return await self._found(url).add_checkpoint(url, body)
+
+    async def cosigned(self, url: str, origin_hash: str) -> bytes | None:
+        return await self._found(url).cosigned(url, origin_hash)
+
+    def _found(self, url: str) -> WitnessClient:
+        if self.witness is None:
+            raise Unavailable(url, "a witness that answers", "nobody outside")
+        return self.witness
 
 
 class SlowWork:

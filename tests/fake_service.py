@@ -371,6 +371,19 @@ class FakeService:
         self.calls.append(("bundle", code, number, width))
         return b"\0\1x" * width
 
+    def policy(self, code: str) -> bytes:
+        if code != "320500":
+            raise Missing("log", "a log kept here", code)
+        return b"quorum none\n"
+
+    def log_of(self, origin_hash: str) -> str:
+        if origin_hash != ORIGIN_HASH:
+            raise Missing("origin", "an origin of a log here", origin_hash)
+        return "320500"
+
+    def mirrored_checkpoint(self, origin_hash: str) -> bytes:
+        return self.checkpoint(self.log_of(origin_hash))
+
     async def add_checkpoint(self, body: bytes) -> tuple[int, str, bytes]:
         if not body:
             return 400, "text/plain; charset=utf-8", b"no request\n"

@@ -33,6 +33,7 @@ _PROGRAM_PREFIXES: Final = (
     "/log/",
     "/evidence/",
     "/witness/",
+    "/mirror/",
     "/genesis",
     "/healthz",
     "/metrics",

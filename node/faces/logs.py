@@ -1,4 +1,5 @@
-"""Logs and witnesses over HTTP: c2sp.org/tlog-tiles, c2sp.org/tlog-witness, and the genesis note.
+"""Logs, witnesses and mirrors over HTTP: c2sp.org/tlog-tiles, tlog-witness, tlog-mirror (the read
+side), tlog-policy, and the genesis note.
 
 A checkpoint may be cached for a moment; tiles and entry bundles never change.
 """
@@ -36,7 +37,11 @@ async def checkpoint(request: web.Request) -> web.Response:
 
 async def tile(request: web.Request) -> web.Response:
     """GET /log/{office}/tile/<L>/<N>[.p/<W>] and /log/{office}/tile/entries/<N>[.p/<W>]"""
-    office, service = _office(request), service_of(request)
+    return _tile(request, _office(request))
+
+
+def _tile(request: web.Request, office: str) -> web.Response:
+    service = service_of(request)
     try:
         named = parse_path(f"tile/{request.match_info['path']}")
     except DecodeError as error:
@@ -65,10 +70,29 @@ async def add_checkpoint(request: web.Request) -> web.Response:
 
 async def witnessed(request: web.Request) -> web.Response:
     """GET /witness/{hexadecimal SHA-256 of the origin}/checkpoint"""
+    return _note(service_of(request).cosigned_checkpoint(_origin_hash(request)))
+
+
+async def policy(request: web.Request) -> web.Response:
+    """GET /log/{office}/policy: whose cosignatures make a checkpoint of this log witnessed."""
+    return _note(service_of(request).policy(_office(request)))
+
+
+async def mirrored(request: web.Request) -> web.Response:
+    """GET /mirror/{hexadecimal SHA-256 of the origin}/checkpoint"""
+    return _note(service_of(request).mirrored_checkpoint(_origin_hash(request)))
+
+
+async def mirrored_tile(request: web.Request) -> web.Response:
+    """GET /mirror/{hexadecimal SHA-256 of the origin}/tile/…"""
+    return _tile(request, service_of(request).log_of(_origin_hash(request)))
+
+
+def _origin_hash(request: web.Request) -> str:
     origin_hash = request.match_info["origin"]
     if not re.fullmatch(r"[0-9a-f]{64}", origin_hash):
-        raise Missing("witness", "the SHA-256 of an origin, hexadecimal", repr(origin_hash[:80]))
-    return _note(service_of(request).cosigned_checkpoint(origin_hash))
+        raise Missing("origin", "the SHA-256 of an origin, hexadecimal", repr(origin_hash[:80]))
+    return origin_hash
 
 
 async def genesis(request: web.Request) -> web.Response:
@@ -88,8 +112,11 @@ def _note(body: bytes) -> web.Response:
 def routes() -> list[web.RouteDef]:
     return [
         web.get("/log/{office}/checkpoint", checkpoint),
+        web.get("/log/{office}/policy", policy),
         web.get("/log/{office}/tile/{path:.+}", tile),
         web.post("/witness/add-checkpoint", add_checkpoint),
         web.get("/witness/{origin}/checkpoint", witnessed),
+        web.get("/mirror/{origin}/checkpoint", mirrored),
+        web.get("/mirror/{origin}/tile/{path:.+}", mirrored_tile),
         web.get("/genesis", genesis),
     ]

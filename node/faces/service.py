@@ -76,6 +76,15 @@ class Service(Protocol):
 
     def bundle(self, code: str, number: int, width: int) -> bytes: ...
 
+    def policy(self, code: str) -> bytes:
+        """The witness policy of a log in force now, as c2sp.org/tlog-policy has it."""
+
+    def log_of(self, origin_hash: str) -> str:
+        """The office whose log has the origin with this SHA-256 (hexadecimal)."""
+
+    def mirrored_checkpoint(self, origin_hash: str) -> bytes:
+        """The checkpoint below which this node holds all of that log, co-signed by its mirror."""
+
     async def add_checkpoint(self, body: bytes) -> tuple[int, str, bytes]:
         """(HTTP status, content type, body) as c2sp.org/tlog-witness has them."""
 

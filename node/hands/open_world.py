@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 from node.hands.config import NodeConfig
 from node.hands.ingest.findings import Inspection
 from node.hands.ingest.isolate import IsolatedInspector
+from node.hands.outside import open_witness_client
 from node.hands.storage.file_blobs import FileBlobStore
 from node.hands.storage.file_segments import FileSegmentStore
 from node.hands.storage.home import Home
@@ -75,10 +76,12 @@ async def open_world(
         async def inspect(blob: BlobId, name: str) -> Inspection:
             return await inspector.inspect(str(blobs.path(blob)), name, INSPECT_SECONDS_MAX)
 
+        outside = await closing.enter_async_context(open_witness_client(config.peer.proxy))
         yield World(
             clock=SystemClock(),
             rng=SystemRng(),
             wire=SocketWire(load_tls(home.keys), config.peer.proxy),
+            outside=outside,
             ledger=ledger,
             state=state,
             blobs=blobs,

@@ -19,6 +19,7 @@ from protocol.ports import (
     Rng,
     SegmentStore,
     Wire,
+    WitnessClient,
 )
 
 # What a stored blob under a file name turns out to be; never raises for bad content.
@@ -30,6 +31,7 @@ class World:
     clock: Clock
     rng: Rng
     wire: Wire
+    outside: WitnessClient
     ledger: KeyValueStore
     state: KeyValueStore
     blobs: BlobStore

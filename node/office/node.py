@@ -29,12 +29,14 @@ from node.office.indexer import Indexer
 from node.office.intake import Intake
 from node.office.links import Handler, Links
 from node.office.membership import JoinRequest, admissions
+from node.office.mirror import Mirror
 from node.office.notary import Notary
 from node.office.provenance import Provenance
 from node.office.reading import Reading
 from node.office.replicator import Pace, Replicator
 from node.office.searcher import Searcher
 from node.office.sequencer import Sequencer
+from node.office.submitter import Submitter
 from node.office.upkeep import Upkeep
 from node.office.witness import Witness
 from node.office.witnessing import Witnessing
@@ -184,6 +186,16 @@ class Node:
             self.accuser,
             self.replicator.is_barred,
         )
+        self.mirror = Mirror(world.ledger, world.clock, self.genesis, keys, self._roster)
+        self.submitter = Submitter(
+            world.ledger,
+            world.outside,
+            self.genesis,
+            keys,
+            self._roster,
+            self.replicator.learn,
+            config.ledger.sync_s,
+        )
         self.upkeep = Upkeep(
             world,
             keys,
@@ -239,6 +251,7 @@ class Node:
                     self.custodian,
                     self.indexer,
                     self.notary,
+                    self.submitter,
                 ):
                     group.create_task(self._lasting(service.run))
                 group.create_task(self._lasting(self._expire))
@@ -290,6 +303,7 @@ class Node:
     def _appended(self, code: OfficeCode) -> None:
         self.folding.grown(code)
         self.replicator.changed(code)
+        self.submitter.changed()
 
     def _grown(self, code: OfficeCode) -> None:
         self.folding.grown(code)

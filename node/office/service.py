@@ -25,6 +25,7 @@ from node.office.answers import (
 from node.office.catalog import tally
 from node.office.node import Node
 from protocol.errors import AuthError, Forbidden, Missing
+from protocol.ids import parse_office
 from protocol.limits import HITS_MAX
 
 Json = dict[str, Any]
@@ -155,6 +156,16 @@ class OfficeService:
 
     def bundle(self, code: str, number: int, width: int) -> bytes:
         return self._node.reading.bundle(code, number, width)
+
+    def policy(self, code: str) -> bytes:
+        roster = self._node.folding.roster
+        return roster.policy(roster.member(parse_office(code)).code).format()
+
+    def log_of(self, origin_hash: str) -> str:
+        return self._node.mirror.log_of(origin_hash)
+
+    def mirrored_checkpoint(self, origin_hash: str) -> bytes:
+        return self._node.mirror.checkpoint(origin_hash)
 
     async def add_checkpoint(self, body: bytes) -> tuple[int, str, bytes]:
         return await self._node.witness.add_checkpoint(body)

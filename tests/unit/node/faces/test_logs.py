@@ -80,5 +80,18 @@ async def test_what_was_cosigned_is_found_by_the_hash_of_the_origin(
         assert (await client.get(f"/witness/{other}/checkpoint")).status == 404
 
 
+async def test_a_mirror_serves_the_same_bytes(client: ClientSession) -> None:
+    for name in ("checkpoint", "tile/0/000", "tile/entries/000.p/7"):
+        own = await client.get(f"/log/320500/{name}")
+        mirrored = await client.get(f"/mirror/{ORIGIN_HASH}/{name}")
+        assert (mirrored.status, await mirrored.read()) == (200, await own.read())
+        assert (await client.get(f"/mirror/{'0' * 64}/{name}")).status == 404
+
+
+async def test_the_policy_is_a_text(client: ClientSession) -> None:
+    response = await client.get("/log/320500/policy")
+    assert (response.content_type, await response.read()) == ("text/plain", b"quorum none\n")
+
+
 async def test_the_genesis_note(client: ClientSession) -> None:
     assert await (await client.get("/genesis")).read() == GENESIS
