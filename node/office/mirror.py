@@ -13,8 +13,9 @@ from hashlib import sha256
 
 from ledger import logbook
 from ledger.checkpoint import Checkpoint, Cosigner, cosign
+from ledger.genesis import Genesis
 from ledger.note import Note, parse_note
-from ledger.roster import Genesis, Roster
+from ledger.roster import Roster
 from node.hands.keys import OfficeKeys
 from protocol.errors import Missing
 from protocol.ids import OfficeCode

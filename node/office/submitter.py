@@ -18,8 +18,9 @@ from ledger import logbook
 from ledger.checkpoint import Checkpoint
 from ledger.events import OutsideWitness
 from ledger.fields import parse_decimal
+from ledger.genesis import Genesis
 from ledger.note import Note, NoteKey, parse_note, parse_signature
-from ledger.roster import Genesis, Roster
+from ledger.roster import Roster
 from ledger.witness import SIZE, format_request
 from node.hands.keys import OfficeKeys
 from protocol.errors import FangzhiError, ProofError

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
 
+from ledger.changes import sign_change
 from ledger.checkpoint import Cosigner, log_key, parse_checkpoint
 from ledger.events import OutsideWitness, PolicySet
 from ledger.note import NoteKey, parse_note
@@ -59,7 +60,8 @@ async def set_policy(town: Any, archive: Archive, needed: int) -> None:
     witness = OutsideWitness(NAME, archive.cosigner.key.vkey, "https://archive.example/w")
     node = town.node(PROVINCE)
     body = PolicySet(node.folding.roster.rules.version + 1, 1, 0, (witness,), needed, ())
-    await node.change((body,), [town.cluster.root])
+    signed = sign_change(node.genesis, body, town.cluster.root)
+    assert await node.sequencer.append(PROVINCE, (signed,))
     await town.quiet()
 
 
