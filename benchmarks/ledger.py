@@ -33,9 +33,10 @@ import uvloop
 
 from ledger import logbook
 from ledger.events import Context, VersionUpload, sign_event
+from ledger.genesis import Genesis
 from ledger.merkle import HASH_BYTES, CompactRange, perfect_root
 from ledger.note import ED25519, NoteKey
-from ledger.roster import Genesis, RosterRef
+from ledger.roster import RosterRef
 from ledger.tile_tree import TILE_BYTES, subtree
 from node.hands.keys import OfficeKeys, make_office_keys
 from node.hands.open_world import SystemClock

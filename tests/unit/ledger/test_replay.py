@@ -12,17 +12,22 @@ from ledger.events import (
     AnchorLine,
     HoldLose,
     HoldTake,
+    KeyEnroll,
+    KeyRetire,
+    MemberAbolish,
     MemberRevoke,
     ReviewAccept,
     ReviewReturn,
     TextDerive,
     VersionWithdraw,
+    sign_event,
 )
 from ledger.replay import Cursor, Fold, Run
 from ledger.settlement import digest
 from protocol.canonical import decode, encode
 from protocol.errors import Missing, ProofError, Unavailable
 from protocol.ids import BlobId, NetworkId, RootHash
+from protocol.keys import SigningKey, key_id
 
 PROVINCE, CITY, CITY2, COUNTY, COUNTY2 = "320000", "320500", "320600", "320581", "320681"
 REASON, PAGES = BlobId.of(b"reason"), BlobId.of(b"pages")
@@ -422,3 +427,122 @@ def test_the_digest_sees_every_table(busy, state_of, busy_digest):
         with state.store.read() as reader:
             seen.add(digest(reader))
     assert len(seen) == len(views.TABLES) + 1
+
+
+PERSON = BlobId.of(b"person")
+
+
+def said_by(network, signer, code, body):
+    """The body, signed by a key that is not the office's."""
+    network.append_raw(code, sign_event(network.context(code), body, network.now, signer).encoded())
+
+
+def last_findings(state, count):
+    return [change.finding for change in state.apply_all()][-count:]
+
+
+def test_a_users_key_signs_what_its_roles_allow_while_it_is_enrolled(network, state_of):
+    clerk = SigningKey.from_seed(b"c" * 32)
+    upload = network.upload(COUNTY, network.mint(COUNTY))
+    said_by(network, clerk, COUNTY, upload)
+    network.append(COUNTY, KeyEnroll(clerk.public, PERSON, ("clerk",)))
+    said_by(network, clerk, COUNTY, upload)
+    said_by(network, clerk, COUNTY, HoldTake(upload.item, upload.manifest, 1, 10))
+    said_by(network, clerk, COUNTY, KeyRetire(key_id(clerk.public)))
+    network.append(COUNTY, KeyRetire(key_id(clerk.public)))
+    said_by(network, clerk, COUNTY, text(upload.item))
+    network.append(COUNTY, KeyRetire(key_id(clerk.public)))
+    network.append(COUNTY, KeyEnroll(clerk.public, PERSON, ("clerk",)))
+    assert last_findings(state_of(network), 9) == [
+        "event.signer",
+        "",
+        "",
+        "event.role",
+        "event.role",
+        "",
+        "event.signer",
+        "key.refused",
+        "key.refused",
+    ]
+
+
+@pytest.mark.parametrize("roles", [(), ("king",), ("clerk", "clerk"), ("reviewer", "clerk")])
+def test_roles_are_some_of_those_there_are_sorted(network, state_of, roles):
+    network.append(COUNTY, KeyEnroll(SigningKey.from_seed(b"c" * 32).public, PERSON, roles))
+    assert last_findings(state_of(network), 1) == ["key.refused"]
+
+
+def test_a_users_key_is_nobodys_in_the_roster(network, state_of):
+    network.append(COUNTY, KeyEnroll(network.key(CITY, "log").public, PERSON, ("clerk",)))
+    network.append(COUNTY, KeyEnroll(b"short", PERSON, ("clerk",)))
+    network.append(COUNTY, KeyRetire(b"short"))
+    assert last_findings(state_of(network), 3) == ["key.refused"] * 3
+
+
+def returned(network, clerk):
+    """A county whose keys were closed after it enrolled a clerk, and that came back."""
+    network.append(COUNTY, KeyEnroll(clerk.public, PERSON, ("clerk",)))
+    root = RootHash(network.tree(COUNTY).root())
+    size = len(network.logs[COUNTY])
+    network.append(PROVINCE, network.with_roots(MemberRevoke(COUNTY, size, root, 1, ())))
+    network.generation[COUNTY] = 1
+    network.append(PROVINCE, network.with_roots(network.admit_body(COUNTY, 2)))
+
+
+def test_a_closure_lapses_users_keys_and_they_may_be_enrolled_again(network, state_of):
+    clerk = SigningKey.from_seed(b"c" * 32)
+    returned(network, clerk)
+    upload = network.upload(COUNTY, network.mint(COUNTY))
+    said_by(network, clerk, COUNTY, upload)
+    network.append(COUNTY, KeyEnroll(clerk.public, PERSON, ("clerk",)))
+    said_by(network, clerk, COUNTY, upload)
+    state = state_of(network)
+    for index in range(len(network.logs[PROVINCE])):
+        state.apply(PROVINCE, index)
+    found = [state.apply(COUNTY, index).finding for index in range(4)]
+    assert found == ["", "event.signer", "", ""]
+
+
+def test_users_closures_and_a_return_come_out_the_same_in_any_order(network, state_of):
+    returned(network, SigningKey.from_seed(b"c" * 32))
+    network.append(COUNTY, network.upload(COUNTY, network.mint(COUNTY)))
+    first, last = state_of(network), state_of(network)
+    first.apply_all()
+    waiting = []
+    for index in range(len(network.logs[PROVINCE])):  # the county as soon as it can
+        last.apply(PROVINCE, index)
+        while len(waiting) < len(network.logs[COUNTY]):
+            try:
+                waiting.append(last.apply(COUNTY, len(waiting)))
+            except Unavailable:
+                break
+    assert [change.finding for change in waiting] == ["", ""]
+    assert first.digest() == last.digest()
+
+
+def test_a_successor_goes_on_with_the_items_of_an_abolished_office(network, state_of):
+    item = network.mint(COUNTY)
+    first = network.append(COUNTY, network.upload(COUNTY, item, "first"))
+    root = RootHash(network.tree(COUNTY).root())
+    early = network.upload(COUNTY, item, "early", "first")
+    network.append(COUNTY2, early)
+    abolish = MemberAbolish(COUNTY, COUNTY2, 1, root, 1, ())
+    network.append(PROVINCE, network.with_roots(abolish))
+    later = network.append(COUNTY2, network.upload(COUNTY, item, "later", "first"), text(item))
+    later = replace(later, index=later.index - 1, leaf=network.ref(COUNTY2, later.index - 1).leaf)
+    network.append(CITY, accept(item, first, "first"))
+    network.append(CITY2, accept(item, later, "later"))
+    state = state_of(network)
+    for code in (PROVINCE, COUNTY2, CITY2, COUNTY, CITY):
+        for index in range(len(network.logs[code])):
+            state.apply(code, index)
+    assert dict(list_findings(state)) == {COUNTY2: "upload.office", CITY: "review.office"}
+    view = state.read(views.item, item)
+    assert (view.manifest, view.status, view.owner) == (BlobId.of(b"later"), "accepted", COUNTY)
+    again = state_of(network)
+    again.apply_all()
+    assert again.digest() == state.digest()
+
+
+def list_findings(state):
+    return state.read(lambda reader: [(code, what) for code, _, what in views.findings(reader)])
