@@ -280,10 +280,11 @@ def _write(
 ) -> Head:
     if not entries:
         return before
+    prefix = code.encode("ascii")
     for index, value in enumerate(entries, before.size):
         if len(value) > ENTRY_BYTES_MAX:
             raise DecodeError("log entry", f"at most {ENTRY_BYTES_MAX} bytes", len(value))
-        writer.put(ENTRY, entry_key(code, index), value)
+        writer.put(ENTRY, prefix + index.to_bytes(8, "big"), value)
     for level, hashes in enumerate(growth.hashes):
         number, width = divmod(before.size >> 8 * level, TILE_WIDTH)
         run = _stored(writer, code)(level, number) if width else b""

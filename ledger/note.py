@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
@@ -79,8 +80,7 @@ class NoteKey:
     @property
     def id(self) -> bytes:
         """The first four bytes of SHA-256(name || newline || type || public key)."""
-        encoded = self.name.encode() + b"\n" + bytes([self.type]) + self.public
-        return sha256(encoded).digest()[:_KEY_ID_BYTES]
+        return _key_id(self.name, self.type, self.public)
 
     @property
     def vkey(self) -> str:
@@ -118,6 +118,12 @@ class NoteKey:
             raise ProofError(where, "a timestamp and 64 bytes", f"{len(signature)} bytes")
         message = cosignature_message(text, cosignature_time(signature))
         verify(self.public, message, signature[_TIMESTAMP_BYTES:], where)
+
+
+@lru_cache(maxsize=1024)  # a log signs every batch with the same key
+def _key_id(name: str, kind: int, public: bytes) -> bytes:
+    encoded = name.encode() + b"\n" + bytes([kind]) + public
+    return sha256(encoded).digest()[:_KEY_ID_BYTES]
 
 
 def cosignature_message(text: str, timestamp_s: int) -> bytes:
