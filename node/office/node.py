@@ -206,6 +206,7 @@ class Node:
             self.accuser,
             self.exhibits,
             self.sequencer,
+            self.submitter,
             self._roster,
         )
         handlers.update(

@@ -128,7 +128,7 @@ class OfficeService:
             "logs.quarantined": len(node.accuser.quarantined),
             "logs.lost-tails": len(node.closing.lost_tails()),
         }
-        return {**node.links.counters, **waiting}
+        return {**node.links.counters, **node.submitter.counters, **waiting}
 
     def evidence(self) -> EvidenceAnswer:
         return self._node.exhibits.answer()

@@ -20,6 +20,7 @@ from node.office.exhibits import Exhibits
 from node.office.folding import Folding
 from node.office.indexer import Indexer
 from node.office.sequencer import Sequencer
+from node.office.submitter import Submitter
 from protocol.ids import BlobId, OfficeCode
 from protocol.limits import TILE_WIDTH
 from protocol.ports import Reader
@@ -58,6 +59,7 @@ class Upkeep:
         accuser: Accuser,
         exhibits: Exhibits,
         sequencer: Sequencer,
+        submitter: Submitter,
         roster: Callable[[], Roster],
     ) -> None:
         self._world = world
@@ -69,6 +71,7 @@ class Upkeep:
         self._accuser = accuser
         self._exhibits = exhibits
         self._sequencer = sequencer
+        self._submitter = submitter
         self._roster = roster
 
     async def export(self, sink: Sink, progress: Progress) -> Json:
@@ -78,11 +81,13 @@ class Upkeep:
     def _export(self, sink: Sink, progress: Progress) -> Json:
         sink("genesis.note", self._genesis_note)
         entries = manifests = 0
-        codes = sorted(self._roster().members)
+        roster = self._roster()
+        codes = sorted(roster.members)
         with self._world.ledger.read() as reader:  # one moment: events of one log name others'
             for number, code in enumerate(codes):
                 progress("log", number, len(codes))
                 entries += export_log(reader, code, sink)
+                sink(f"log/{code}/policy", roster.policy(code).format())
         self._exhibits.export(sink)
         with self._world.state.read() as reader:
             for view in every_item(reader):
@@ -125,6 +130,11 @@ class Upkeep:
                     why = gate.why_shut(logbook.head(reader, code).size)
                 cure = "let this node reach its parent; what is reported meanwhile is kept (待登记)"
                 found.append(Ailment("gate.shut", f"{code} does not sign: {why}", cure))
+        for (name, code), said in sorted(self._submitter.said.items()):
+            if said.refusal:
+                what = f"outside witness {name} has not signed the log of {code}: {said.refusal}"
+                cure = "ask its operator; until it signs, the policy may leave events pending"
+                found.append(Ailment("outside.refused", what, cure))
         for code in sorted(self._accuser.quarantined):
             cure = "the province closes its key (fangzhi roster); see /evidence and an export"
             found.append(Ailment("log.fork", f"{code} has signed two histories", cure))

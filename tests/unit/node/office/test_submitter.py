@@ -82,6 +82,8 @@ def test_an_outside_witness_is_needed_when_the_policy_says_so(play: Callable[...
 
         assert not witnesses(city)  # the members have signed, the archive has not
         assert "silence" in county.submitter.said[NAME, COUNTY].refusal
+        ailments = await county.upkeep.examine(False, lambda *_: None)
+        assert [each.code for each in ailments] == ["outside.refused"]
         archive.down = False
         await town.until(lambda: NAME in witnesses(city))
         assert CITY in witnesses(city)
