@@ -28,7 +28,7 @@ from ledger.merkle import leaf_hash, prefix_root, verify_inclusion
 from ledger.note import Note, NoteKey, parse_note
 from ledger.roster import Roster, RosterHistory
 from ledger.tlogproof import MAGIC, TlogProof
-from protocol.errors import DecodeError, ProofError
+from protocol.errors import Corrupt, DecodeError, ProofError
 from protocol.ids import OfficeCode, RootHash
 from protocol.limits import EVENT_BYTES_MAX, EVIDENCE_BYTES_MAX
 from protocol.ports import Reader
@@ -217,10 +217,18 @@ def cosigned(
     roster: Roster, code: OfficeCode, state: bytes | None, keys: Iterable[NoteKey]
 ) -> tuple[int, RootHash] | None:
     """The (size, root) below which a witness with this state must not co-sign: that of the note,
-    or of the closure if a closed key signed it beyond.  None: it has co-signed nothing yet."""
+    or of the closure if a closed key signed it beyond.  None: it has co-signed nothing yet.
+
+    Raises:
+        Corrupt: the state is not a note that the log has signed, as all of them were.
+    """
     if state is None:
         return None
-    checkpoint = parse_checkpoint(state)
+    keys = tuple(keys)
+    try:
+        checkpoint, _ = open_checkpoint(state, keys)
+    except (DecodeError, ProofError) as error:
+        raise Corrupt(f"witness state of {code}", error.expected, error.got) from error
     for key in signers_of(state, keys):
         if closure := lost_tail(roster, code, key, checkpoint.size):
             return closure.log_size, closure.log_root

@@ -26,7 +26,7 @@ from ledger.merkle import (
 )
 from ledger.merkle import prove_consistency as merkle_consistency
 from ledger.merkle import prove_inclusion as merkle_inclusion
-from ledger.tile_tree import TILE_BYTES, Row, root_of_tiles, subtree
+from ledger.tile_tree import TILE_BYTES, Row, check_tile, root_of_tiles, subtree
 from ledger.tiles import encode_bundle, tile_count, tiles_of
 from protocol.errors import Corrupt, DecodeError, Missing, ProofError
 from protocol.ids import OfficeCode, RootHash
@@ -220,14 +220,54 @@ def tile_hashes(reader: Reader, code: OfficeCode, level: int, number: int, width
     return row[: width * HASH_BYTES]
 
 
+def sound_tile(reader: Reader, code: OfficeCode, level: int, number: int, width: int) -> bytes:
+    """Like :func:`tile_hashes`, checked against the tile above it, or, where the log ends, against
+    the root: what is damaged here is not given to others.
+
+    Raises:
+        Missing: the log is not that long.
+        Corrupt: the tile, or what it is checked against, is not what was stored.
+    """
+    hashes = tile_hashes(reader, code, level, number, width)
+    stored = _stored(reader, code)
+    row = stored(level, number)
+    if len(row) < TILE_BYTES:
+        _check_edge(code, head(reader, code), stored)
+    else:
+        try:
+            check_tile(row, level, number, stored(level + 1, number // TILE_WIDTH))
+        except ProofError as error:
+            raise Corrupt(f"log {code}, {error.where}", error.expected, error.got) from error
+    return hashes
+
+
+def sound_entries(reader: Reader, code: OfficeCode, start: int, end: int) -> tuple[bytes, ...]:
+    """Like :func:`entries`, each checked against its leaf hash.
+
+    Raises:
+        Missing: the log does not have them all.
+        Corrupt: an entry or its tile is not what was stored.
+    """
+    found = entries(reader, code, start, end)
+    for number in range(start // TILE_WIDTH, -(-end // TILE_WIDTH)):
+        hashes = _stored(reader, code)(0, number)
+        first = number * TILE_WIDTH
+        for index in range(max(start, first), min(end, first + TILE_WIDTH)):
+            at = (index - first) * HASH_BYTES
+            if leaf_hash(found[index - start]) != hashes[at : at + HASH_BYTES]:
+                raise Corrupt(f"log {code}", f"entry {index} with its hash", "another")
+    return found
+
+
 def bundle(reader: Reader, code: OfficeCode, number: int, width: int) -> bytes:
     """An entry bundle as tlog-tiles serves it.
 
     Raises:
         Missing: the log is not that long.
+        Corrupt: an entry is not what was stored.
     """
     start = number * TILE_WIDTH
-    return encode_bundle(entries(reader, code, start, start + width))
+    return encode_bundle(sound_entries(reader, code, start, start + width))
 
 
 def subtree_hash(reader: Reader, code: OfficeCode, level: int, index: int) -> bytes:
@@ -273,6 +313,15 @@ def _reaching(reader: Reader, code: OfficeCode, size: int) -> Row:
     if size > now.size:
         raise Missing(f"log {code}", f"size {size}", now.size)
     return _stored(reader, code)
+
+
+def _check_edge(code: OfficeCode, now: Head, row: Row) -> None:
+    try:
+        root = root_of_tiles(row, now.size)
+    except Missing as error:
+        raise Corrupt(f"log {code}, {error.where}", error.expected, error.got) from error
+    if root != now.root:
+        raise Corrupt(f"log {code}, tiles", f"root {now.root.short}", root.short)
 
 
 def _write(

@@ -115,14 +115,14 @@ class Catchup:
             size = logbook.head(reader, ask.office).size
             if ask.end > size:
                 raise Missing(f"log {ask.office}", f"entries up to {ask.end}", size)
-            entries = logbook.entries(reader, ask.office, ask.start, ask.end)
+            entries = logbook.sound_entries(reader, ask.office, ask.start, ask.end)
         return Entries(encode_bundle(_fitting(entries, CHUNK_BYTES)))
 
     async def on_tile(self, _peer: Peer, ask: TileAsk) -> TileHashes:
         if not (ask.level <= 7 and 0 < ask.width <= TILE_WIDTH):
             raise WireError("log.tile", f"levels 0 to 7, 1 to {TILE_WIDTH} hashes", repr(ask))
         with self._store.read() as reader:
-            hashes = logbook.tile_hashes(reader, ask.office, ask.level, ask.number, ask.width)
+            hashes = logbook.sound_tile(reader, ask.office, ask.level, ask.number, ask.width)
         return TileHashes(hashes)
 
     # what is to be fetched

@@ -196,7 +196,7 @@ class Reading:
 
     def tile(self, code: str, level: int, number: int, width: int) -> bytes:
         with self._world.ledger.read() as reader:
-            return logbook.tile_hashes(reader, parse_office(code), level, number, width)
+            return logbook.sound_tile(reader, parse_office(code), level, number, width)
 
     def bundle(self, code: str, number: int, width: int) -> bytes:
         with self._world.ledger.read() as reader:

@@ -406,3 +406,31 @@ def test_a_log_that_is_short_enough_is_not_cut() -> None:
     assert tables.run(lambda writer: logbook.cut(writer, CODE, 5, 0)).size == 5
     assert tables.run(lambda writer: logbook.cut(writer, CODE, 9, 0)).size == 5
     assert not read(tables, lambda reader: list(reader.scan(CUT)))
+
+
+@pytest.mark.parametrize("size", [300, 512, 70_000])
+def test_what_is_damaged_is_not_given_to_others(size: int) -> None:
+    tables = store(size)
+    full, partial = divmod(size, 256)
+    last = (full, partial) if partial else (full - 1, 256)
+    assert read(tables, lambda r: logbook.sound_entries(r, CODE, 200, 300)) == tuple(
+        made(300)[200:]
+    )
+    for level, number, width in ((0, 0, 256), (0, 0, 7), (0, *last), (1, 0, 1)):
+        tile = read(tables, lambda r, t=(level, number, width): logbook.sound_tile(r, CODE, *t))
+        assert tile == read(
+            tables, lambda r, t=(level, number, width): logbook.tile_hashes(r, CODE, *t)
+        )
+    damage(tables, ENTRY, entry_key(CODE, 260), lambda value: value[:-1] + b"!")
+    for start, end in ((260, 261), (250, 270), (256, 261)):
+        with pytest.raises(Corrupt, match="entry 260"):
+            read(tables, lambda r, s=start, e=end: logbook.sound_entries(r, CODE, s, e))
+    assert len(read(tables, lambda r: logbook.sound_entries(r, CODE, 0, 260))) == 260
+    with pytest.raises(Corrupt):
+        read(tables, lambda r: logbook.bundle(r, CODE, 1, 44))
+    for level, number, width in ((0, 0, 7), (0, *last), (1, 0, 1)):
+        key = tile_key(CODE, level, number)
+        damage(tables, TILE, key, lambda value: value[:-1] + bytes([value[-1] ^ 1]))
+        with pytest.raises(Corrupt):
+            read(tables, lambda r, t=(level, number, width): logbook.sound_tile(r, CODE, *t))
+        damage(tables, TILE, key, lambda value: value[:-1] + bytes([value[-1] ^ 1]))
