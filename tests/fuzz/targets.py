@@ -245,7 +245,7 @@ def _file_proofs() -> Iterator[Target]:
 
 
 def _invite(network: Network) -> bytes:
-    store = MemoryStore(("entry", "tile", "head"))
+    store = MemoryStore(("entry", "tile", "head", "note"))
     log = network.logs[PROVINCE]
     members = roster.Roster(network.genesis)
     for index, entry in enumerate(log):
@@ -255,7 +255,7 @@ def _invite(network: Network) -> bytes:
 
     def fill(writer: Writer) -> None:
         logbook.append(writer, PROVINCE, log)
-        logbook.set_note(writer, PROVINCE, network.checkpoint(PROVINCE))
+        writer.put("note", PROVINCE.encode(), network.checkpoint(PROVINCE))
 
     store.run(fill)
     with store.read() as reader:

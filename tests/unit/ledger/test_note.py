@@ -139,6 +139,13 @@ def test_no_unicode_space_in_a_name(space: str) -> None:
         NoteKey(f"anne{space}example", ED25519, ANNE.public)
 
 
+@pytest.mark.parametrize("size", [0, 8, 64, 71, 73])
+def test_a_cosignature_of_another_length(size: int) -> None:
+    line = Signature(BEN_KEY.name, BEN_KEY.id, (BY_BEN.signature + b"x")[:size] or b"x")
+    with pytest.raises(ProofError):
+        open_note(note(line), [BEN_KEY])
+
+
 def test_limit_of_64_kib() -> None:
     room = NOTE_BYTES_MAX - len(note(BY_ANNE))
     assert parse_note(note(BY_ANNE, text="x" * room + TEXT)).signatures == (BY_ANNE,)
