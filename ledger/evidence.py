@@ -23,7 +23,7 @@ from typing import Final
 from ledger import logbook
 from ledger.checkpoint import Checkpoint, log_key, open_checkpoint, parse_checkpoint
 from ledger.events import Event
-from ledger.members import Closure
+from ledger.members import Standing
 from ledger.merkle import leaf_hash, prefix_root, verify_inclusion
 from ledger.note import Note, NoteKey, parse_note
 from ledger.roster import Roster, RosterHistory
@@ -204,13 +204,10 @@ def signers_of(note: bytes, keys: Iterable[NoteKey]) -> tuple[NoteKey, ...]:
     return tuple(key for key in keys if (key.name, key.id) in lines)
 
 
-def lost_tail(roster: Roster, code: OfficeCode, key: NoteKey, size: int) -> Closure | None:
-    """The closure beyond which a checkpoint of ``size`` by ``key`` stands, if it does: what the
+def lost_tail(roster: Roster, code: OfficeCode, key: NoteKey, size: int) -> bool:
+    """Whether a checkpoint of ``size`` by ``key`` stands beyond a closure of that key: what the
     office signed there was lost with its disk or forged with its key, and accuses nobody."""
-    for closure in roster.closures:
-        if (closure.code, closure.log_key) == (code, key.public) and size > closure.log_size:
-            return closure
-    return None
+    return roster.standing(code, key.public, size) is Standing.TAIL
 
 
 def cosigned(
@@ -230,7 +227,8 @@ def cosigned(
     except (DecodeError, ProofError) as error:
         raise Corrupt(f"witness state of {code}", error.expected, error.got) from error
     for key in signers_of(state, keys):
-        if closure := lost_tail(roster, code, key, checkpoint.size):
+        closure = roster.closure(code)
+        if closure is not None and lost_tail(roster, code, key, checkpoint.size):
             return closure.log_size, closure.log_root
     return checkpoint.size, checkpoint.root
 

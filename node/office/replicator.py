@@ -285,9 +285,11 @@ class Replicator:
         The witness state is stored in the same transaction: a crash forgets both or neither, so a
         witness never signs below what it has signed.
         """
-        roster = self._roster()
+        roster, keys = self._roster(), self._accuser.log_keys(code)
         if code in self._keys or code not in roster.members:
             return note
+        if not roster.is_active(code) or keys[0] not in signers_of(note, keys):
+            return note  # by a key that counts no more: what was co-signed before stays on record
         here = [m for m in roster.witnesses(code)[1] if m.code in self._keys]
         parsed = parse_note(note)
         checkpoint = Checkpoint.parse(parsed.text)
