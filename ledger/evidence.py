@@ -217,20 +217,33 @@ def cosigned(
     or of the closure if a closed key signed it beyond.  None: it has co-signed nothing yet.
 
     Raises:
-        Corrupt: the state is not a note that the log has signed, as all of them were.
+        Corrupt: the state is not the note of a checkpoint.
     """
     if state is None:
         return None
-    keys = tuple(keys)
     try:
-        checkpoint, _ = open_checkpoint(state, keys)
-    except (DecodeError, ProofError) as error:
+        checkpoint = parse_checkpoint(state)
+    except DecodeError as error:
         raise Corrupt(f"witness state of {code}", error.expected, error.got) from error
     for key in signers_of(state, keys):
         closure = roster.closure(code)
         if closure is not None and lost_tail(roster, code, key, checkpoint.size):
             return closure.log_size, closure.log_root
     return checkpoint.size, checkpoint.root
+
+
+def check_state(code: OfficeCode, state: bytes | None, keys: Sequence[NoteKey]) -> None:
+    """Check that a witness state is a note of its log, as it was when it was stored: whoever signs
+    by a damaged one could sign below what it has signed.
+
+    Raises:
+        Corrupt: no signature of the log's keys holds.
+    """
+    if state is not None:
+        try:
+            open_checkpoint(state, keys)
+        except (DecodeError, ProofError) as error:
+            raise Corrupt(f"witness state of {code}", error.expected, error.got) from error
 
 
 def _proven(evidence: Evidence, keys: tuple[NoteKey, ...]) -> bytes:

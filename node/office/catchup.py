@@ -25,7 +25,7 @@ from ledger import logbook
 from ledger.checkpoint import Checkpoint, parse_checkpoint
 from ledger.merkle import leaf_hash
 from ledger.tile_tree import check_edge, check_tile, edge_of
-from ledger.tiles import Tile, encode_bundle
+from ledger.tiles import Tile, bundles_of, encode_bundle, tiles_of
 from node.office.holders import Holders, PromisedTiles
 from node.office.links import Links, Peer
 from protocol.errors import (
@@ -226,7 +226,7 @@ class Catchup:
     async def _fetch_long(
         self, code: OfficeCode, promise: _Promise, checkpoint: Checkpoint, holders: Holders
     ) -> None:
-        tiles = PromisedTiles(holders, checkpoint)
+        tiles = PromisedTiles(holders, checkpoint.size, checkpoint.root)
         start, edge = self._edge_here(code)
         for tile, ours in edge.items():
             if not (await tiles.tile(tile.level, tile.number)).startswith(ours):
@@ -250,6 +250,39 @@ class Catchup:
             for task in window:
                 task.cancel()
             await asyncio.gather(*window, return_exceptions=True)
+
+    async def mend(self, code: OfficeCode) -> None:
+        """Fetch again, from whoever has them, all rows of a log that do not lead to its head.
+
+        Raises:
+            Corrupt: the head itself is damaged.
+            Unavailable: nobody who can be reached has what is missing.
+        """
+        with self._store.read() as reader:
+            head = logbook.head(reader, code)
+        holders = Holders(self._links, code, "", self._request_s)
+        tiles = PromisedTiles(holders, head.size, head.root)
+        for tile in reversed(list(tiles_of(head.size))):  # a tile is checked by the one above
+            where = (code, tile.level, tile.number)
+            if not self._is_sound(logbook.sound_tile, *where, tile.width):
+                hashes = await tiles.tile(tile.level, tile.number)
+                await self._store.write(partial(_put_tile, *where, hashes))
+        for each in bundles_of(head.size):
+            start, end = each.number * TILE_WIDTH, each.number * TILE_WIDTH + each.width
+            if not self._is_sound(logbook.sound_entries, code, start, end):
+                over = (0, each.number) if end % TILE_WIDTH else (1, each.number // TILE_WIDTH)
+                get = partial(_bundle, holders, start, end, b"", await tiles.tile(*over))
+                bundle = await holders.get(get)
+                await self._store.write(partial(_put_entries, code, start, bundle.entries))
+            await asyncio.sleep(0)
+
+    def _is_sound(self, look: Callable[..., object], *where: object) -> bool:
+        try:
+            with self._store.read() as reader:
+                look(reader, *where)
+        except (Corrupt, Missing):
+            return False
+        return True
 
     def _edge_here(self, code: OfficeCode) -> tuple[int, dict[Tile, bytes]]:
         """The size of the log here and its partial tiles.
@@ -309,6 +342,15 @@ async def _bundle(
     elif before + leaves != above:
         raise ProofError(f"bundle {number}", "the leaf hashes of its tile", "others")
     return _Bundle(start, entries, leaves)
+
+
+def _put_tile(code: OfficeCode, level: int, number: int, hashes: bytes, writer: Writer) -> None:
+    writer.put(logbook.TILE, logbook.tile_key(code, level, number), hashes)
+
+
+def _put_entries(code: OfficeCode, start: int, entries: tuple[bytes, ...], writer: Writer) -> None:
+    for index, entry in enumerate(entries, start):
+        writer.put(logbook.ENTRY, logbook.entry_key(code, index), entry)
 
 
 def _fitting(entries: tuple[bytes, ...], bytes_max: int) -> tuple[bytes, ...]:

@@ -11,13 +11,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
-from ledger.checkpoint import Checkpoint
 from ledger.merkle import HASH_BYTES
 from ledger.tile_tree import check_edge, check_tile, edge_of
 from ledger.tiles import split_bundle
 from node.office.links import Links
 from protocol.errors import DecodeError, ProofError, Unavailable
-from protocol.ids import OfficeCode
+from protocol.ids import OfficeCode, RootHash
 from protocol.limits import TILE_WIDTH
 from protocol.messages import EntriesAsk, RemoteFault, TileAsk
 
@@ -97,11 +96,11 @@ class Holders:
 
 
 class PromisedTiles:
-    """The tiles of the tree that a checkpoint signs: fetched when asked for, verified from the top
+    """The tiles of the tree with this root: fetched when asked for, verified from the top
     down.  One full tile per level is kept, so go through a level in order."""
 
-    def __init__(self, holders: Holders, checkpoint: Checkpoint) -> None:
-        self._holders, self._size, self._root = holders, checkpoint.size, checkpoint.root
+    def __init__(self, holders: Holders, size: int, root: RootHash) -> None:
+        self._holders, self._size, self._root = holders, size, root
         self._edge: dict[int, bytes] = {}
         self._kept: dict[int, tuple[int, bytes]] = {}  # level -> number and hashes of a full tile
 

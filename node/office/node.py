@@ -207,6 +207,7 @@ class Node:
             self.exhibits,
             self.sequencer,
             self.submitter,
+            self.replicator,
             self._roster,
         )
         handlers.update(

@@ -14,7 +14,7 @@ is quarantined: we store nothing more of it and co-sign nothing more.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -27,7 +27,7 @@ from ledger.checkpoint import (
     open_checkpoint,
     parse_checkpoint,
 )
-from ledger.evidence import cosigned, lost_tail, signers_of
+from ledger.evidence import check_state, cosigned, lost_tail, signers_of
 from ledger.genesis import Genesis
 from ledger.note import Note, NoteKey, parse_note
 from ledger.roster import Roster
@@ -38,7 +38,7 @@ from node.office.catchup import Catchup
 from node.office.closing import Closing
 from node.office.links import Links, Peer
 from node.office.sequencer import Sequencer
-from protocol.errors import FangzhiError, ForkError, ProofError
+from protocol.errors import DecodeError, FangzhiError, ForkError, ProofError
 from protocol.ids import BlobId, OfficeCode
 from protocol.messages import Ack, Advert, HeadLine, Heads, HeadsAsk
 from protocol.ports import Clock, KeyValueStore, Reader, Writer
@@ -296,6 +296,7 @@ class Replicator:
         state = writer.get("witness", code.encode())
         if not here:
             return note
+        check_state(code, state, self._accuser.log_keys(code))
         last = cosigned(roster, code, state, self._accuser.log_keys(code))
         if last is not None and state is not None:
             size, root = last
@@ -340,6 +341,17 @@ class Replicator:
         raise ForkError(f"log {code}", "one history", got)
 
     # small questions
+
+    def check_notes(self, reader: Reader, code: OfficeCode) -> Iterator[logbook.LogFinding]:
+        """The kept notes of a log whose signatures do not hold any more."""
+        log_keys, cosigners = self._note_keys(code)
+        for table in ("note", "witness", "witnessed"):
+            note = reader.get(table, code.encode())
+            if note is not None:
+                try:
+                    open_checkpoint(note, log_keys, cosigners)
+                except (ProofError, DecodeError) as error:
+                    yield logbook.LogFinding("log.note", f"table {table}", str(error))
 
     def _note_keys(self, code: OfficeCode) -> tuple[tuple[NoteKey, ...], tuple[NoteKey, ...]]:
         """Every key of the log so far, and the keys of every office that may witness it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +20,10 @@ from node.office.custodian import Custodian
 from node.office.exhibits import Exhibits
 from node.office.folding import Folding
 from node.office.indexer import Indexer
+from node.office.replicator import Replicator
 from node.office.sequencer import Sequencer
 from node.office.submitter import Submitter
+from protocol.errors import Corrupt, Unavailable
 from protocol.ids import BlobId, OfficeCode
 from protocol.limits import TILE_WIDTH
 from protocol.ports import Reader
@@ -60,6 +63,7 @@ class Upkeep:
         exhibits: Exhibits,
         sequencer: Sequencer,
         submitter: Submitter,
+        replicator: Replicator,
         roster: Callable[[], Roster],
     ) -> None:
         self._world = world
@@ -72,6 +76,7 @@ class Upkeep:
         self._exhibits = exhibits
         self._sequencer = sequencer
         self._submitter = submitter
+        self._replicator = replicator
         self._roster = roster
 
     async def export(self, sink: Sink, progress: Progress) -> Json:
@@ -117,7 +122,7 @@ class Upkeep:
         codes = sorted({*self._roster().members, *self._keys})
         for number, code in enumerate(codes):
             progress("log", number, len(codes))
-            found += await self._world.work.run(self._examine_log, code)
+            found += await self._examine_log(code, repair)
         blobs = list(self._world.blobs.scan())
         for number, blob in enumerate(blobs):
             progress("file", number, len(blobs))
@@ -140,12 +145,28 @@ class Upkeep:
             found.append(Ailment("log.fork", f"{code} has signed two histories", cure))
         return found
 
-    def _examine_log(self, code: OfficeCode) -> list[Ailment]:
-        cure = f"restore {code}'s log from a backup or let it refill from a mirror"
+    async def _examine_log(self, code: OfficeCode, repair: bool) -> list[Ailment]:
+        cure = "fangzhi doctor HOME --repair (from another holder), or restore a backup"
+        findings = await self._world.work.run(self._findings, code)
+        left = findings
+        if repair and findings:
+            with suppress(Corrupt, Unavailable):  # what is left says so below
+                await self._replicator.catchup.mend(code)
+            left = await self._world.work.run(self._findings, code)
+        return [
+            Ailment(
+                finding.code,
+                f"log {code}, {finding.where}: {finding.message}",
+                cure if finding in left else "repaired from another holder",
+            )
+            for finding in findings
+        ]
+
+    def _findings(self, code: OfficeCode) -> list[logbook.LogFinding]:
         with self._world.ledger.read() as reader:
             return [
-                Ailment(f.code, f"log {code}, {f.where}: {f.message}", cure)
-                for f in logbook.check_log(reader, code)
+                *logbook.check_log(reader, code),
+                *self._replicator.check_notes(reader, code),
             ]
 
     async def _damaged(self, blob: BlobId, repair: bool) -> Ailment:

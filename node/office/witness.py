@@ -8,7 +8,7 @@ from http import HTTPStatus
 
 from ledger import logbook
 from ledger.checkpoint import Cosigner, cosign, parse_checkpoint
-from ledger.evidence import cosigned, of_notes
+from ledger.evidence import check_state, cosigned, of_notes
 from ledger.genesis import Genesis
 from ledger.note import NoteKey, parse_note
 from ledger.roster import Roster
@@ -126,5 +126,6 @@ class Witness:
     def _stored(self, reader: Reader, origin: str) -> WitnessState | None:
         code = OfficeCode(origin.rpartition("/")[2])
         note = reader.get("witness", code.encode())
+        check_state(code, note, self._accuser.log_keys(code))
         last = cosigned(self._roster(), code, note, self._accuser.log_keys(code))
         return None if last is None or note is None else WitnessState(*last, note)
