@@ -11,160 +11,172 @@ The checks, in this order and under these numbers (docs/spec/audit.md):
 7. each event keeps the rules of the fold (envelope, chain, roster, signature, authority);
 8. what offices above recorded of the log (anchors, revocations) are roots that it had;
 9. what reviews and withdrawals point at exists;
-10. claimed times lie between the anchors around them: listed, not a fault.
+10. claimed times lie between the anchors around them: listed, not a fault;
+11. what others have seen of the logs agrees with what is here (ledger/cross_check.py).
 
-A log is read once, in bundles of 256 entries; what must be remembered goes into the caller's
-tables, so the size of a network does not matter.
+Runs of entries are examined by workers (ledger/examine.py), joined in order and committed
+(ledger/audit_log.py); items are settled at the end (ledger/settling.py).  An audit that was cut
+goes on behind its last commit, and a later one behind what was audited before.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from hashlib import sha256
 from typing import Final
 
-from ledger.checkpoint import Checkpoint
-from ledger.events import Anchor, MemberAbolish, MemberRevoke
-from ledger.findings import WORDS
-from ledger.genesis import Genesis, read_genesis
-from ledger.log_audit import Leaf, LogAudit
-from ledger.members import TIERS
-from ledger.merkle import CompactRange
-from ledger.note import Note, parse_note
-from ledger.replay import Change, Fold, Run
-from ledger.settlement import digest
-from ledger.source import LogSource, Signers, note_signers, verify_checkpoint
-from ledger.views import TABLES, Fact, number
-from ledger.witness_policy import UNWITNESSED, witnessed
-from protocol.errors import DecodeError, LostTailError, Missing, ProofError, Unavailable
-from protocol.ids import EventRef, LeafHash, OfficeCode, parse_office
-from protocol.limits import (
-    AUDIT_FINDINGS_MAX,
-    CLOCK_SKEW_MS_MAX,
-    STATE_ROW_BYTES_MAX,
+from ledger.audit_log import LogJoin, LogState
+from ledger.audit_report import (
+    AuditFinding,
+    AuditReport,
+    Lateness,
+    LogReport,
+    Timeline,
+    finding,
 )
+from ledger.checkpoint import Checkpoint
+from ledger.cross_check import CrossCheck, SightedSource, sights
+from ledger.examine import SECOND_SHIFT, Known
+from ledger.genesis import Genesis, read_genesis
+from ledger.members import TIERS
+from ledger.note import ED25519, Note, NoteKey, parse_note
+from ledger.replay import Cursor, Fold
+from ledger.seen import rows_of
+from ledger.settling import SettledRange, settle_all
+from ledger.source import LogReader, Signers, note_signers, verify_checkpoint
+from ledger.spool import Block, Tools
+from ledger.views import TABLES, number
+from ledger.witness_policy import UNWITNESSED, Witnessed, witnessed
+from protocol.errors import DecodeError, LostTailError, Missing, ProofError
+from protocol.ids import EventRef, OfficeCode
+from protocol.limits import AUDIT_FINDINGS_MAX, STATE_ROW_BYTES_MAX
 from protocol.ports import Writer
-from protocol.shapes import unpack
+from protocol.shapes import pack, unpack
 
-AUDIT_TABLES: Final = (*TABLES, "seen")
-"""``seen``: child, size, parent, index of the event -> root, claimed time (u64)."""
+AUDIT_TABLES: Final = (*TABLES, "seen", "block", "log", "fault", "audit")
+"""Beside the fold's: ``seen`` (ledger/seen.py); ``block``: offset -> Block of facts; ``log``:
+office -> LogState; ``fault``: number -> AuditFinding; ``audit``: what the rows are bound to."""
 
-_FOREVER: Final = 2**63
-
-Progress = Callable[[str, int, int], None]  # office, events done, events in its log
-
-
-@dataclass(frozen=True, slots=True)
-class AuditFinding:
-    """What does not hold, and where.  ``index`` is -1 for a log as a whole."""
-
-    office: str
-    index: int
-    code: str
-    detail: str
-    zh: str
-    en: str
+_LEFT_OUT: Final = b"left out"
 
 
-@dataclass(frozen=True, slots=True)
-class Lateness:
-    """A claimed time (ms) that what others recorded around the event does not bear out."""
+def audit(sources: Mapping[str, SightedSource], genesis_note: bytes, tools: Tools) -> AuditReport:
+    """Check everything that the first source gives, and what all of them have seen.
 
-    office: str
-    index: int
-    claimed: int
-    not_before: int
-    not_after: int
-
-
-@dataclass(frozen=True, slots=True)
-class LogReport:
-    """What was found of one log.  ``witnesses``: (office or outside witness, POSIX seconds) of good
-    co-signatures."""
-
-    office: str
-    size: int
-    root: str
-    kinds: dict[str, int]
-    witnesses_needed: int
-    witnesses: tuple[tuple[str, int], ...]
-    witnessed_size: int
-
-
-@dataclass(frozen=True, slots=True)
-class AuditReport:
-    network: str
-    genesis_id: str
-    logs: tuple[LogReport, ...]
-    findings: tuple[AuditFinding, ...]
-    findings_left_out: int
-    lateness: tuple[Lateness, ...]
-    state_digest: str
-
-    @property
-    def ok(self) -> bool:
-        return not self.findings
-
-
-def audit(
-    source: LogSource, genesis_note: bytes, writer: Writer, progress: Progress
-) -> AuditReport:
-    """Check everything that ``source`` gives; ``writer`` has empty AUDIT_TABLES.
+    The store is empty, or what an earlier audit of the same network left.
 
     Raises:
-        DecodeError, ProofError: the genesis note itself does not hold (check 1).
-        Unavailable: the source cannot be reached.
+        DecodeError, ProofError: the genesis note itself does not hold (check 1), or the store
+            belongs to an audit of another network.
+        Unavailable: a source cannot be reached.
     """
-    return _Audit(source, read_genesis(genesis_note), writer, progress).run()
+    return _Audit(sources, genesis_note, tools).run()
 
 
 class _Audit:
-    def __init__(
-        self, source: LogSource, genesis: Genesis, writer: Writer, progress: Progress
-    ) -> None:
-        self._source = source
-        self._genesis = genesis
-        self._writer = writer
-        self._progress = progress
-        self._fold = Fold(genesis)
+    def __init__(self, sources: Mapping[str, SightedSource], note: bytes, tools: Tools) -> None:
+        self._sources = sources
+        self._source = next(iter(sources.values()))
+        self._note = note
+        self._genesis: Genesis = read_genesis(note)
+        self._tools = tools
+        self._fold = Fold(self._genesis)
         self._logs: list[LogReport] = []
-        self._findings: list[AuditFinding] = []
-        self._left_out = 0
+        self._findings: list[AuditFinding] = []  # of this run, beside those in the store
+        self._notes: list[AuditFinding] = []
+        self._notes_left_out = 0
         self._lateness: list[Lateness] = []
+        self._known: Known | None = None  # of the provincial log, at its end
+        self._sizes: dict[str, int] = {}
+        self._order: list[OfficeCode] = []
+        self._sound: set[OfficeCode] = set()  # their tiles lead to their checkpoints
         self._known_signers: Signers | None = None
 
     def run(self) -> AuditReport:
-        province_complete = self._log(self._genesis.province)
+        self._open_store()
+        province = self._genesis.province
+        province_complete = self._log(province)
+        with self._tools.store.read() as reader:
+            self._fold = Fold.load(self._genesis, reader)
         served = set(self._source.offices())
         members = self._fold.roster.members
-        for code in sorted(members, key=lambda code: (TIERS.index(members[code].tier), code)):
-            if code == self._genesis.province:
+        self._order = sorted(members, key=lambda code: (TIERS.index(members[code].tier), code))
+        for code in self._order:
+            if code == province:
                 continue
             if province_complete:
                 self._log(code)
             else:
                 self._find(code, -1, "log.unchecked")
-        for name in sorted(served - {*members, self._genesis.province}):
+        for name in sorted(served - {*members, province}):
             self._find(name, -1, "log.stranger" if province_complete else "log.unchecked")
-        self._check_references()
+        statuses, digest = self._settle()
+        evidence: dict[str, bytes] = {}
         if province_complete:
             self._check_closures()
+            evidence = self._cross_check()
+        findings, left_out = self._all_findings()
         return AuditReport(
             network=self._genesis.network,
             genesis_id=self._genesis.id.hex,
+            sources=tuple(self._sources),
             logs=tuple(self._logs),
-            findings=tuple(self._findings),
-            findings_left_out=self._left_out,
+            findings=findings,
+            findings_left_out=left_out,
+            notes=tuple(self._notes),
+            notes_left_out=self._notes_left_out,
             lateness=tuple(self._lateness),
-            state_digest=digest(self._writer),
+            evidence=evidence,
+            items=statuses,
+            state_digest=digest,
         )
 
+    def _all_findings(self) -> tuple[tuple[AuditFinding, ...], int]:
+        """Those of entries, which the store keeps, and those of this run, by office in order."""
+        with self._tools.store.read() as reader:
+            left_out = int.from_bytes(reader.get("audit", _LEFT_OUT) or b"", "big")
+            kept = [
+                unpack(AuditFinding, row, bytes_max=STATE_ROW_BYTES_MAX, where="finding")
+                for _, row in reader.scan("fault")
+            ]
+        found = [*kept, *self._findings]
+        order: dict[str, int] = {
+            code: at for at, code in enumerate([self._genesis.province, *self._order])
+        }
+        found.sort(
+            key=lambda each: (order.get(each.office, len(order)), each.office, each.index % 2**64)
+        )  # what is said of a log as a whole comes last
+        return tuple(found[:AUDIT_FINDINGS_MAX]), left_out + max(0, len(found) - AUDIT_FINDINGS_MAX)
+
+    def _open_store(self) -> None:
+        def job(writer: Writer) -> int:
+            bound = writer.get("audit", b"genesis")
+            if bound is None:
+                writer.put("audit", b"genesis", self._genesis.id.raw)
+            elif bound != self._genesis.id.raw:
+                raise ProofError("work folder", f"an audit of {self._genesis.id.short}", "another")
+            ends = [0]
+            for _, row in writer.scan("block", reverse=True):
+                block = unpack(Block, row, bytes_max=STATE_ROW_BYTES_MAX, where="block")
+                ends.append(block.offset + block.length)
+                break
+            return max(ends)
+
+        spool = self._tools.spool
+        spool.cut("fact", self._tools.store.run(job))
+        spool.cut("by_manifest", 0)
+
     def _find(self, office: str, index: int, code: str, detail: str = "") -> None:
-        if len(self._findings) < AUDIT_FINDINGS_MAX:
-            self._findings.append(AuditFinding(office, index, code, detail, *WORDS[code]))
+        self._findings.append(finding(office, index, code, detail))
+
+    def _note_that(self, office: str, index: int, code: str, detail: str = "") -> None:
+        if len(self._notes) < AUDIT_FINDINGS_MAX:
+            self._notes.append(finding(office, index, code, detail))
         else:
-            self._left_out += 1
+            self._notes_left_out += 1
 
     def _log(self, code: OfficeCode) -> bool:
         """Checks 3 to 8 of one log.  Returns whether every entry of it could be read."""
@@ -172,40 +184,82 @@ class _Audit:
         if opened is None:
             return False
         note, checkpoint = opened
-        hashes = LogAudit(
-            self._source,
-            code,
-            checkpoint.size,
-            checkpoint.root.raw,
-            lambda index, finding: self._find(code, index, finding),
-        )
-        kinds: Counter[str] = Counter()
-        lost = 0
-        seen = _Seen(self._writer, code)
-        for leaves in hashes.leaves():
-            self._check_seen(seen, hashes.tree, leaves)
-            for leaf in leaves:
-                lost += leaf.entry is None
-                change = self._apply(code, leaf)
-                if change and change.event:
-                    kinds[change.event.kind] += 1
-                    self._check_time(seen, leaf.index, change.event.time, code)
-            self._progress(code, leaves[-1].index + 1, checkpoint.size)
-        for _, parent, index in seen.beyond(hashes.tree.size):
-            self._find(parent, index, "anchor.beyond", detail=code)
-        complete = hashes.tree.size == checkpoint.size and not lost
-        self._conclude(code, note, checkpoint, kinds, complete)
+        join = self._start(code, checkpoint.size)
+        if checkpoint.size < join.cursor.size:
+            self._note_that(code, -1, "note.older", f"{checkpoint.size} < {join.cursor.size}")
+        elif not self._goes_on(join, checkpoint):
+            self._find(code, -1, "log.rewritten", str(join.cursor.size))
+            return False
+        else:
+            known = join.join()
+            if code == self._genesis.province:
+                self._known = known
+            if join.cursor.size == checkpoint.size and join.root != checkpoint.root.raw:
+                self._find(code, -1, "log.root")
+            elif join.cursor.size == checkpoint.size and known.trusted:
+                self._sound.add(code)
+        self._lateness += join.late[: AUDIT_FINDINGS_MAX - len(self._lateness)]
+        self._sizes[code] = join.cursor.size
+        self._beyond(code, note, join.cursor.size)
+        complete = join.whole
+        self._conclude(code, note, checkpoint, join.state, complete)
         return complete
+
+    def _start(self, code: OfficeCode, size: int) -> LogJoin:
+        with self._tools.store.read() as reader:
+            row = reader.get("log", code.encode())
+            cursor_row = reader.get("cursor", code.encode())
+        state = LogState()
+        if row is not None:
+            state = unpack(LogState, row, bytes_max=STATE_ROW_BYTES_MAX, where="log state")
+        cursor = Cursor() if cursor_row is None else Cursor.decode(cursor_row)
+
+        def find(writer: Writer, index: int, word: str, detail: str, office: str) -> None:
+            _keep(writer, finding(office or code, index, word, detail))
+
+        known = self._known_of(code, size)
+        return LogJoin(self._tools, self._genesis, known, state, cursor, find)
+
+    def _known_of(self, code: OfficeCode, size: int) -> Known:
+        province = self._known
+        return Known(
+            source=self._source,
+            genesis=self._note,
+            changes=province.changes if province else (),
+            province_size=self._sizes.get(self._genesis.province, 0),
+            province_root=province.province_root if province else b"",
+            code=code,
+            size=size,
+            trusted=False,
+        )
+
+    def _goes_on(self, join: LogJoin, checkpoint: Checkpoint) -> bool:
+        """Whether the log begins with what was audited before, and its old sights still hold."""
+        trusted = join.survey(checkpoint.root.raw)
+        before = join.cursor.size
+        if not before or not trusted:
+            return True
+        reader = LogReader(self._source, join.code, checkpoint.size, checkpoint.root.raw)
+        if reader.root_at(before) != join.cursor.tree.root():
+            return False
+        with self._tools.store.read() as rows:
+            for size, parent, index, root, _ in rows_of(rows, join.code):
+                if size > before:
+                    break
+                if reader.root_at(size) != root:
+                    self._find(parent, index, "anchor.root", f"{join.code} {size}")
+        return True
 
     def _open(self, code: OfficeCode) -> tuple[Note, Checkpoint] | None:
         try:
             data = self._source.checkpoint(code)
         except Missing:
-            beyond = list(_Seen(self._writer, code).beyond(0))
-            if beyond or code == self._genesis.province:
+            with self._tools.store.read() as reader:
+                recorded = any(True for _ in rows_of(reader, code, 1))
+            if recorded or code == self._genesis.province:
                 self._find(code, -1, "log.missing")
             else:  # it never said anything
-                self._logs.append(LogReport(code, 0, "", {}, 0, (), 0))
+                self._report_log(code)
             return None
         try:
             note = parse_note(data)
@@ -219,175 +273,171 @@ class _Audit:
             self._find(code, -1, "checkpoint.origin")
         return note, checkpoint
 
-    def _apply(self, code: OfficeCode, leaf: Leaf) -> Change | None:
-        """Check 7."""
-        if leaf.entry is not None:
-            try:
-                change = self._fold.apply(self._writer, code, leaf.index, leaf.entry)
-            except Unavailable:  # the provincial log is folded to its end
-                self._find(code, leaf.index, "event.roster")
-            else:
-                self._judge(code, leaf.index, change)
-                return change
-        run = Run(self._fold, self._writer, code, leaf.index)
-        run.skip(LeafHash(leaf.leaf))
-        run.close()
-        return None
-
-    def _judge(self, code: OfficeCode, index: int, change: Change) -> None:
-        if change.finding:
-            self._find(code, index, change.finding)
-            return
-        event = change.event
-        if event and self._fold.roster.is_void(code, index, event.roster_size):
-            self._find(code, index, "event.void")
-            return
-        if event and isinstance(change.body, Anchor):
-            for line in change.body.heads:
-                _record(
-                    self._writer, line.code, line.size, line.root.raw, (code, index), event.time
-                )
-        if event and isinstance(change.body, MemberRevoke | MemberAbolish):
-            cut = change.body
-            place = (code, index)
-            _record(self._writer, cut.code, cut.log_size, cut.log_root.raw, place, event.time)
-
-    def _check_seen(self, seen: _Seen, before: CompactRange, leaves: list[Leaf]) -> None:
-        """Check 8 for the sizes that these leaves reach."""
-        tree = before
-        for size, parent, index, root in seen.advance(before.size + len(leaves)):
-            tree = tree.extend(
-                leaf.leaf for leaf in leaves[tree.size - before.size : size - before.size]
-            )
-            if tree.root() != root:
-                self._find(parent, index, "anchor.root", detail=f"{seen.code} {size}")
-
-    def _check_time(self, seen: _Seen, index: int, claimed: int, code: OfficeCode) -> None:
-        """Check 10."""
-        after, before = seen.bounds(index)
-        early = claimed + CLOCK_SKEW_MS_MAX < after
-        late = claimed > before + CLOCK_SKEW_MS_MAX
-        if (early or late) and len(self._lateness) < AUDIT_FINDINGS_MAX:
-            self._lateness.append(Lateness(code, index, claimed, after, before))
+    def _beyond(self, code: OfficeCode, note: Note, size: int) -> None:
+        """Check 8 beyond the end.  A log that was co-signed at this size after somebody recorded
+        a larger one was cut; otherwise what is here may just be older."""
+        seen = self._witnessed(code, note, lambda *_: None)
+        latest = max((seconds for _, seconds in seen.by), default=0) * 1000
+        with self._tools.store.read() as reader:
+            for at, parent, index, _, time in rows_of(reader, code, size + 1):
+                if latest >= time:
+                    self._find(parent, index, "anchor.beyond", code)
+                else:
+                    self._note_that(code, at, "note.behind", f"{parent} #{index}")
 
     def _conclude(
         self,
         code: OfficeCode,
         note: Note,
         checkpoint: Checkpoint,
-        kinds: Counter[str],
+        state: LogState,
         complete: bool,
     ) -> None:
         """Checks 3 and 4, now that the rosters that name the keys are known."""
 
-        def report(finding: str, signer: str) -> None:
-            if complete or finding != "checkpoint.stranger":  # a lost event may have admitted it
-                self._find(code, -1, finding, detail=signer[:80])
+        def report(word: str, signer: str) -> None:
+            if complete or word != "checkpoint.stranger":  # a lost event may have admitted it
+                self._find(code, -1, word, signer[:80])
 
-        is_signed = False
-        try:
-            verify_checkpoint(self._signers(), code, note, report)
-            is_signed = True
-        except LostTailError:
-            self._find(code, -1, "checkpoint.closed")
-        except ProofError:
-            self._find(code, -1, "checkpoint.signature")
-        seen = UNWITNESSED
-        if is_signed and code in self._fold.roster.members:
-            seen = witnessed(self._fold.roster.policy(code), note)
+        seen = self._witnessed(code, note, report)
+        with self._tools.store.read() as reader:
+            moments = Counter(row[4] >> SECOND_SHIFT for row in rows_of(reader, code))
+        anchors = Timeline().add(moments, SECOND_SHIFT)
+        self._report_log(code, checkpoint.size, checkpoint.root.hex, state, seen, anchors)
+
+    def _report_log(
+        self,
+        code: OfficeCode,
+        size: int = 0,
+        root: str = "",
+        state: LogState = LogState(),  # noqa: B008 (frozen)
+        seen: Witnessed = UNWITNESSED,
+        anchors: Timeline = Timeline(),  # noqa: B008 (frozen)
+    ) -> None:
+        roster = self._fold.roster
+        member = roster.members.get(code)
         self._logs.append(
             LogReport(
                 office=code,
-                size=checkpoint.size,
-                root=checkpoint.root.hex,
-                kinds=dict(sorted(kinds.items())),
+                name=member.name if member else "",
+                tier=member.tier if member else "",
+                parent=(member.parent or "") if member else "",
+                size=size,
+                root=root,
+                kinds={each.kind: each.count for each in state.kinds},
                 witnesses_needed=seen.needed,
                 witnesses=seen.by,
-                witnessed_size=checkpoint.size if seen.holds else 0,
+                witnessed_size=size if seen.holds else 0,
+                events=state.events,
+                anchors=anchors,
+                witnessed=state.witnessed,
             )
         )
+
+    def _witnessed(
+        self, code: OfficeCode, note: Note, report: Callable[[str, str], None]
+    ) -> Witnessed:
+        """Checks 3 and 4 of a note, and who has witnessed it."""
+        try:
+            verify_checkpoint(self._signers(), code, note, report)
+        except LostTailError:
+            report("checkpoint.closed", "")
+        except ProofError:
+            report("checkpoint.signature", "")
+        else:
+            if code in self._fold.roster.members:
+                return witnessed(self._fold.roster.policy(code), note)
+        return UNWITNESSED
 
     def _signers(self) -> Signers:
         """Of the rosters, which are complete once the provincial log is read."""
         if self._known_signers is None:
+            with self._tools.store.read() as reader:
+                self._fold = Fold.load(self._genesis, reader)
             self._known_signers = note_signers(self._fold.history)
         return self._known_signers
+
+    def _settle(self) -> tuple[dict[str, int], str]:
+        """Check 9, and the state that follows."""
+        known = self._known
+        if known is None:  # there is no provincial log
+            known = self._known_of(self._genesis.province, 0)
+        with self._tools.store.read() as reader:
+            changes = tuple((int.from_bytes(key, "big"), row) for key, row in reader.scan("member"))
+        known = replace(known, changes=changes)
+        return settle_all(self._tools, known, self._note_range)
+
+    def _note_range(self, found: SettledRange) -> None:
+        for ref, word in found.broken:
+            self._find(ref.origin, ref.index, word)
+        for ref, target in found.astray:
+            member = target.origin in self._fold.roster.members
+            if member and target.index >= self._sizes.get(target.origin, 0):
+                self._note_that(ref.origin, ref.index, "note.newer", place_of(target))
+            elif not self._is_lost(target):
+                self._find(ref.origin, ref.index, "item.reference", place_of(target))
+        for ref, word in found.early:
+            self._note_that(ref.origin, ref.index, word)
+
+    def _is_lost(self, target: EventRef) -> bool:
+        """If the entry is lost it may well have been what was meant."""
+        with self._tools.store.read() as reader:
+            place = target.origin.encode() + number(target.index)
+            return reader.get("finding", place) == b"entry.lost"
 
     def _check_closures(self) -> None:
         """Check 8: keys are closed at a size and root that somebody above had recorded."""
         for cut in self._fold.roster.closures:
-            own = self._genesis.province.encode() + number(cut.at)
-            recorded = any(
-                row[:32] == cut.log_root.raw and not key.endswith(own)
-                for key, row in self._writer.scan("seen", cut.code.encode() + number(cut.log_size))
-            )
+            own = (self._genesis.province, cut.at)
+            with self._tools.store.read() as reader:
+                recorded = any(
+                    root == cut.log_root.raw and (parent, index) != own
+                    for size, parent, index, root, _ in rows_of(reader, cut.code, cut.log_size)
+                    if size == cut.log_size
+                )
             if cut.log_size and not recorded:
-                self._find(self._genesis.province, cut.at, "member.unanchored", detail=cut.code)
+                self._find(self._genesis.province, cut.at, "member.unanchored", cut.code)
 
-    def _check_references(self) -> None:
-        """Check 9."""
-        for key, row in self._writer.scan("fact"):
-            if b"review." not in row and b"version.withdraw" not in row:
-                continue  # points at nothing, and need not be decoded
-            fact = unpack(Fact, row, bytes_max=STATE_ROW_BYTES_MAX, where="fact")
-            target = getattr(fact.read_body(), "upload", None)
-            if isinstance(target, EventRef) and not self._is_upload(key[:20], target):
-                self._find(fact.ref.origin, fact.ref.index, "item.reference")
-
-    def _is_upload(self, item: bytes, ref: EventRef) -> bool:
-        try:
-            place = parse_office(ref.origin).encode() + number(ref.index)
-        except DecodeError:
-            return False
-        row = self._writer.get("fact", item + place)
-        if row is None:  # if the entry is lost it may well have been there
-            return self._writer.get("finding", place) == b"entry.lost"
-        fact = unpack(Fact, row, bytes_max=STATE_ROW_BYTES_MAX, where="fact")
-        return fact.kind == "version.upload" and fact.ref.leaf == ref.leaf
-
-
-def _record(
-    writer: Writer, child: str, size: int, root: bytes, place: tuple[str, int], time: int
-) -> None:
-    parent, index = place
-    key = child.encode() + number(size) + parent.encode() + number(index)
-    writer.put("seen", key, root + number(time))
+    def _cross_check(self) -> dict[str, bytes]:
+        """Check 11: evidence by its SHA-256 and office."""
+        evidence: dict[str, bytes] = {}
+        for code in sorted(self._sound):
+            keys = log_keys(self._signers(), code)
+            try:
+                held = self._source.checkpoint(OfficeCode(code))
+                check = CrossCheck(self._sources, OfficeCode(code), held, keys)
+            except (DecodeError, Missing):
+                continue
+            seen = sights(self._sources, OfficeCode(code), self._genesis.origin(code))
+            forks = check.compare(seen, partial(self._find, code, -1, "checkpoint.signature"))
+            for where in forks.longer:
+                self._note_that(code, -1, "note.behind", where)
+            for where in forks.contradictions:
+                self._find(code, -1, "log.contradiction", where)
+            for data in forks.evidence:
+                name = sha256(data).hexdigest()
+                self._find(code, -1, "log.fork", name)
+                evidence[name] = data
+        return evidence
 
 
-class _Seen:
-    """What offices above recorded of one log, in order of size; read as the log streams by."""
+def place_of(ref: EventRef) -> str:
+    return f"{ref.origin} #{ref.index}"
 
-    def __init__(self, writer: Writer, code: OfficeCode) -> None:
-        self._writer = writer
-        self.code = code
-        self._reached = 0
-        self._times: list[tuple[int, int]] = []  # (size, claimed time) of the running bundle
-        self._after = 0  # latest claimed time of anchors before the running bundle
 
-    def advance(self, size: int) -> list[tuple[int, str, int, bytes]]:
-        """(size, parent, index, root) of what was recorded at sizes from the last one to this."""
-        self._after = max([self._after, *(time for at, time in self._times if at < self._reached)])
-        self._times.clear()
-        rows = []
-        for at, parent, index, value in self._rows(self._reached):
-            self._times.append((at, int.from_bytes(value[32:], "big")))
-            if at > size:
-                break
-            rows.append((at, parent, index, value[:32]))
-        self._reached = size + 1
-        return rows
+def log_keys(signers: Signers, code: str) -> tuple[NoteKey, ...]:
+    """Every log key that the office ever had."""
+    return tuple(
+        key for office, key in signers.keys.values() if office == code and key.type == ED25519
+    )
 
-    def bounds(self, index: int) -> tuple[int, int]:
-        """Claimed times of anchors: the latest that had not seen the event, the first that had."""
-        after = [time for at, time in self._times if at <= index]
-        before = next((time for at, time in self._times if at > index), _FOREVER)
-        return max([self._after, *after]), before
 
-    def beyond(self, size: int) -> list[tuple[int, str, int]]:
-        return [row[:3] for row in self._rows(size + 1)]
-
-    def _rows(self, start: int) -> Iterator[tuple[int, str, int, bytes]]:
-        prefix = self.code.encode()
-        for key, value in self._writer.scan("seen", prefix, prefix + number(start)):
-            size, index = int.from_bytes(key[6:14], "big"), int.from_bytes(key[20:], "big")
-            yield size, key[14:20].decode(), index, value
+def _keep(writer: Writer, found: AuditFinding) -> None:
+    """One more finding in the store, or one more that is only counted."""
+    count = int.from_bytes(writer.get("audit", b"faults") or b"", "big")
+    if count < AUDIT_FINDINGS_MAX:
+        writer.put("fault", number(count), pack(found))
+        writer.put("audit", b"faults", number(count + 1))
+    else:
+        left_out = int.from_bytes(writer.get("audit", _LEFT_OUT) or b"", "big")
+        writer.put("audit", _LEFT_OUT, number(left_out + 1))

@@ -13,6 +13,15 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
         "cannot be checked without all of the provincial log",
     ),
     "log.root": ("条目与检查点的根不符", "the entries do not lead to the checkpoint's root"),
+    "log.rewritten": (
+        "与上次审计过的内容不符",
+        "the log no longer begins with what was audited before",
+    ),
+    "log.fork": ("日志分叉：同一密钥签过两种历史", "one key has signed two histories of this log"),
+    "log.contradiction": (
+        "两处所见的检查点互相矛盾",
+        "checkpoints seen in two places contradict each other",
+    ),
     "checkpoint.decode": ("检查点格式不对", "the checkpoint is not well formed"),
     "checkpoint.origin": ("检查点属于另一日志", "the checkpoint is of another log"),
     "checkpoint.signature": (
@@ -63,4 +72,13 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "anchor.office": ("只能锚定下级日志", "anchors a log that is not below it"),
     "anchor.root": ("锚定的根与下级日志不符", "the log had another root at the recorded size"),
     "anchor.beyond": ("下级日志比锚定的短", "the log is shorter than what was recorded of it"),
+    # notes: worth knowing, and no faults
+    "note.behind": (
+        "另有更新的部分不在本次材料中",
+        "others have seen more of this log than is here",
+    ),
+    "note.newer": ("所指事件比本次材料新", "names an event newer than what is here"),
+    "note.older": ("材料比上次审计的旧", "what is here is older than what was audited before"),
+    "review.early": ("审核自称早于上报", "claims a time before that of the upload it judges"),
+    "hold.early": ("未经审核通过即有他处保管", "kept elsewhere without having been passed"),
 }

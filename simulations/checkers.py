@@ -9,19 +9,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Final
 
 from ledger import logbook, witness_policy
 from ledger.audit import AUDIT_TABLES, audit
 from ledger.checkpoint import open_checkpoint
 from ledger.note import parse_note
+from ledger.spool import Tools
 from ledger.views import ItemView
 from node.hands.storage.memory_kv import MemoryStore
+from node.hands.storage.spool import MemorySpool
 from node.office.answers import PUBLIC, SearchAnswer
 from node.office.catalog import every_item, find
 from node.office.indexer import revision_key
 from node.office.node import Node
-from node.office.reading import Reading
 from protocol.errors import FangzhiError, Missing
 from protocol.ids import BlobId, OfficeCode
 from protocol.limits import HITS_MAX
@@ -293,12 +295,8 @@ async def audited(cluster: Cluster, history: History) -> tuple[str, Findings]:
         if str(_heads(cluster, code)) in done:
             continue  # the same logs again
         done.add(str(_heads(cluster, code)))
-        store = MemoryStore(AUDIT_TABLES)
-        report = store.run(
-            lambda writer, node=node: audit(  # type: ignore[misc]
-                _Served(node.reading), cluster.genesis_note, writer, lambda *_: None
-            )
-        )
+        tools = Tools(MemoryStore(AUDIT_TABLES), MemorySpool(), map, lambda *_: None)
+        report = audit({str(code): _Served(node)}, cluster.genesis_note, tools)
         wrong += [f"at {code}: {f.office}/{f.index} {f.code} {f.detail}" for f in report.findings]
         if report.state_digest != node.upkeep.digest():
             wrong.append(f"the auditor folds another state than {code}")
@@ -338,12 +336,19 @@ CHECKERS: Final[dict[str, Checker]] = {
 class _Served:
     """What a node serves to auditors, as their source."""
 
-    def __init__(self, reading: Reading) -> None:
-        self._reading = reading
+    def __init__(self, node: Node) -> None:
+        self._reading = reading = node.reading
+        self._witness = node.witness
         self.checkpoint, self.tile, self.bundle = reading.checkpoint, reading.tile, reading.bundle
 
     def offices(self) -> list[str]:
         return [line.code for line in self._reading.offices()]
+
+    def witnessed(self, _code: str, origin: str) -> dict[str, bytes]:
+        try:
+            return {"": self._witness.cosigned(sha256(origin.encode()).hexdigest())}
+        except Missing:
+            return {}
 
 
 async def _answers(cluster: Cluster, history: History) -> dict[str, dict[OfficeCode, SearchAnswer]]:

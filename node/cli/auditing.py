@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
+import base64
+import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, Final, cast
 
-from jinja2 import Environment, PackageLoader
+from rich.progress import Progress
 from rich.table import Table
 
-from ledger.audit import AUDIT_TABLES, AuditReport
 from ledger.audit import audit as audit_logs
+from ledger.audit_report import AuditFinding, AuditReport
+from ledger.cross_check import SightedSource
+from ledger.spool import Tools
+from node.cli.audit_page import page
 from node.cli.reaching import bytes_of, console, progress_bar, reach
 from node.cli.upkeep import shown
-from node.hands.sources import open_source
-from node.hands.storage.memory_kv import MemoryStore
+from node.hands.crew import Crew
+from node.hands.mirrored import mirror
+from node.hands.sources import HttpSource, open_source
+from node.hands.storage.durable import write_file
+from node.hands.workbench import Workbench
 
 Json = dict[str, Any]
+
+_LINE_EVERY_S: Final = 10.0
 
 
 async def export(arguments: argparse.Namespace) -> tuple[int, Json]:
@@ -32,33 +45,74 @@ async def export(arguments: argparse.Namespace) -> tuple[int, Json]:
 
 async def audit(arguments: argparse.Namespace) -> tuple[int, Json]:
     """Exit status 1 when something does not hold."""
-    source = open_source(arguments.home)
     genesis = bytes_of(arguments.genesis)
-    store = MemoryStore(AUDIT_TABLES)
-    with progress_bar() as bar:
-        report = store.run(lambda writer: audit_logs(source, genesis, writer, shown(bar)))
+    with TemporaryDirectory(prefix="fangzhi-audit-") as temporary, progress_bar() as bar:
+        work = Path(arguments.work or temporary)
+        bench = Workbench(work)
+        try:
+            report = await asyncio.to_thread(
+                _audit, arguments.sources, genesis, work, bench, _progress(bar)
+            )
+        finally:
+            await bench.close()
     if arguments.report:
-        Path(arguments.report).write_text(_html(report), "utf-8")
+        Path(arguments.report).write_text(page(report), "utf-8")
+    for name, data in report.evidence.items():
+        if arguments.work:
+            write_file(work / f"evidence-{name}", data)
     _tell(report)
-    return (0 if report.ok else 1), {"ok": report.ok, **asdict(report)}
+    told = asdict(report)
+    told["evidence"] = {
+        name: base64.b64encode(data).decode() for name, data in report.evidence.items()
+    }
+    return (0 if report.ok else 1), {"ok": report.ok, **told}
 
 
-def _html(report: AuditReport) -> str:
-    templates = Environment(loader=PackageLoader("node.cli"), autoescape=True)
-    entries = sum(log.size for log in report.logs)
-    return templates.get_template("audit.html").render(report=report, entries=entries)
+def _audit(
+    targets: list[str],
+    genesis: bytes,
+    work: Path,
+    bench: Workbench,
+    progress: Callable[[str, int, int], None],
+) -> AuditReport:
+    sources: dict[str, SightedSource] = {target: open_source(target) for target in targets}
+    first = sources[targets[0]]
+    if isinstance(first, HttpSource):  # every worker reads it: one download for all
+        sources[targets[0]] = mirror(first, work / "mirror", progress)
+    with Crew() as crew:
+        return audit_logs(sources, genesis, Tools(bench, bench.spool, crew.map, progress))
+
+
+def _progress(bar: Progress) -> Callable[[str, int, int], None]:
+    """A bar on a terminal; elsewhere a line now and then."""
+    if not bar.disable:
+        return cast("Callable[[str, int, int], None]", shown(bar))
+    last = [0.0]
+
+    def line(what: str, done: int, total: int) -> None:
+        if time.monotonic() - last[0] >= _LINE_EVERY_S:
+            last[0] = time.monotonic()
+            console.print(f"{what} {done}/{total}", highlight=False)
+
+    return line
 
 
 def _tell(report: AuditReport) -> None:
     table = Table("office", "events", "witnessed", "by", title=report.network)
     for log in report.logs:
         by = " ".join(code for code, _ in log.witnesses)
-        table.add_row(log.office, str(log.size), str(log.witnessed_size), by)
+        table.add_row(f"{log.office} {log.name}", str(log.size), str(log.witnessed_size), by)
     console.print(table)
     for found in report.findings[:50]:
-        where = found.office if found.index < 0 else f"{found.office} #{found.index}"
-        console.print(f"[red]{found.code}[/] ", end="")
-        console.print(f"{where}：{found.zh} · {found.en} {found.detail}", markup=False)
+        _tell_one("red", found)
+    for found in report.notes[:20]:
+        _tell_one("yellow", found)
     if report.ok:
         entries = sum(log.size for log in report.logs)
         console.print(f"[green]全部核验通过 everything holds: {entries} events[/]")
+
+
+def _tell_one(colour: str, found: AuditFinding) -> None:
+    where = found.office if found.index < 0 else f"{found.office} #{found.index}"
+    console.print(f"[{colour}]{found.code}[/] ", end="")
+    console.print(f"{where}：{found.zh} · {found.en} {found.detail}", markup=False)

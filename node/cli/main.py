@@ -136,10 +136,12 @@ def make_parser() -> argparse.ArgumentParser:
         "export", "write logs as static tiles for an audit · 导出", home="HOME|URL", token=True
     )
     one.add_argument("folder", metavar="DIR")
-    one = command(
-        "audit", "check a whole network, trusting the genesis note only · 审计", home="URL|DIR"
+    one = command("audit", "check a whole network, trusting the genesis note only · 审计")
+    one.add_argument(
+        "sources", nargs="+", metavar="URL|DIR", help="the first is audited, all are compared"
     )
     one.add_argument("--genesis", required=True, metavar="FILE")
+    one.add_argument("--work", metavar="DIR", help="go on here when cut, and next time · 续审")
     one.add_argument("--report", metavar="FILE.html")
 
     command("rebuild", "throw derived state away and fold it again · 重建", home="HOME")

@@ -6,6 +6,8 @@ import http.client
 import json
 import ssl
 from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, urlsplit
@@ -21,16 +23,26 @@ _SECONDS_MAX: Final = 30.0
 _SNAPSHOT_ROUNDS_MAX: Final = 10
 
 
+@dataclass(frozen=True, slots=True)
 class FolderSource:
-    """LogSource over an exported folder: ``log/<code>/…``, ``manifest/<hash>``."""
+    """LogSource over an exported folder: ``log/<code>/…``, ``manifest/<hash>``,
+    ``witness/<code of the witness>/<code of the log>``."""
 
-    def __init__(self, root: Path) -> None:
-        if not (root / "log").is_dir():
-            raise ConfigError(str(root), "a folder made by fangzhi export", "no log/ in it")
-        self._root = root
+    root: Path
+
+    def __post_init__(self) -> None:
+        if not (self.root / "log").is_dir():
+            raise ConfigError(str(self.root), "a folder made by fangzhi export", "no log/ in it")
 
     def offices(self) -> list[str]:
-        return sorted(path.name for path in (self._root / "log").iterdir() if path.is_dir())
+        return sorted(path.name for path in (self.root / "log").iterdir() if path.is_dir())
+
+    def witnessed(self, code: str, _origin: str) -> dict[str, bytes]:
+        """What witnesses keep of a log, by the code of the witness."""
+        return {
+            path.parent.name: self._read(str(path.relative_to(self.root)), NOTE_BYTES_MAX)
+            for path in self.root.glob(f"witness/*/{parse_office(code)}")
+        }
 
     def checkpoint(self, code: str) -> bytes:
         return self._read(f"log/{parse_office(code)}/checkpoint", NOTE_BYTES_MAX)
@@ -50,7 +62,7 @@ class FolderSource:
         """A folder has no index: every log is searched."""
 
     def _read(self, name: str, bytes_max: int) -> bytes:
-        path = self._root / name
+        path = self.root / name
         try:
             with path.open("rb") as file:
                 data = file.read(bytes_max + 1)
@@ -92,6 +104,13 @@ class HttpSource:
 
     def bundle(self, code: str, number: int, width: int) -> bytes:
         return self._get(f"/log/{parse_office(code)}/{bundle_path(number, width)}")
+
+    def witnessed(self, _code: str, origin: str) -> dict[str, bytes]:
+        """What the node itself keeps as a witness of a log."""
+        name = sha256(origin.encode()).hexdigest()
+        with suppress(Missing):
+            return {"": self._get(f"/witness/{name}/checkpoint")}
+        return {}
 
     def manifest(self, blob: BlobId) -> bytes:
         return self._get(f"/api/v1/manifests/{blob.hex}")

@@ -93,6 +93,8 @@ class Upkeep:
                 progress("log", number, len(codes))
                 entries += export_log(reader, code, sink)
                 sink(f"log/{code}/policy", roster.policy(code).format())
+                if seen := reader.get("witness", code.encode()):  # the last that we co-signed
+                    sink(f"witness/{min(self._keys)}/{code}", seen)
         self._exhibits.export(sink)
         with self._world.state.read() as reader:
             for view in every_item(reader):

@@ -71,7 +71,7 @@ class StagedFile:
         Raises:
             SyncFailed: the process must end.
         """
-        _sync(self._descriptor, self.path)
+        sync_file(self._descriptor, self.path)
         os.replace(self.path, final)
         self._close()
         sync_directory(final.parent)
@@ -126,12 +126,17 @@ def sync_directory(path: Path) -> None:
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        _sync(descriptor, path)
+        sync_file(descriptor, path)
     finally:
         os.close(descriptor)
 
 
-def _sync(descriptor: int, path: Path) -> None:
+def sync_file(descriptor: int, path: Path) -> None:
+    """Make the bytes of an open file durable.
+
+    Raises:
+        SyncFailed: the process must end.
+    """
     try:
         os.fsync(descriptor)
     except OSError as error:

@@ -253,6 +253,13 @@ class Export:
     def bundle(self, code: str, number: int, width: int) -> bytes:
         return self._get("bundle", code, number, width)
 
+    def witnessed(self, code: str, origin: str) -> dict[str, bytes]:
+        return {
+            str(name[2]): note
+            for name, note in self.bytes.items()
+            if name[0] == "witnessed" and name[1] == code
+        }
+
     def _get(self, *name: object) -> bytes:
         if name not in self.bytes:
             raise Missing("export", "a file", name)

@@ -14,8 +14,8 @@ def codes_in(*modules):
         text = (ROOT / "ledger" / f"{module}.py").read_text(encoding="utf-8")
         words |= set(
             re.findall(
-                r'"((?:event|item|member|key|fork|upload|text|review|withdraw|anchor|log|checkpoint|'
-                r'bundle|entry|tile)\.[a-z]+)"',
+                r'"((?:event|item|member|key|upload|text|review|withdraw|anchor|log|checkpoint|'
+                r'bundle|entry|tile|fork|note|hold)\.[a-z]+)"',
                 text,
             )
         )
@@ -25,9 +25,8 @@ def codes_in(*modules):
 def test_every_code_that_is_given_has_words_and_the_other_way_round():
     from ledger.events import KINDS
 
-    given = codes_in("replay", "settlement", "authority", "audit", "log_audit", "source") - set(
-        KINDS
-    )
+    rooms = ("replay", "settlement", "authority", "audit", "audit_log", "examine", "log_audit")
+    given = codes_in(*rooms, "settling", "seen", "source") - set(KINDS)
     assert given == set(WORDS)
 
 

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from ledger.log_audit import LogAudit
-from ledger.tiles import encode_bundle
+from ledger.log_audit import LeafReader, UpperTiles, check_replica, survey, tree_of
+from ledger.merkle import leaf_hash, perfect_root
+from ledger.tiles import bundles_of, encode_bundle
+from protocol.errors import DecodeError, Missing, ProofError
 
 COUNTY = "320581"
 SIZE = 600
@@ -23,30 +25,40 @@ def source(long, export_of):
     return export_of(long)
 
 
-def check(long, source, size=SIZE, root=None):
+def check(source, trusted=True):
+    """What the bundles give, and then the tiles above."""
     found = []
-    audit = LogAudit(
-        source,
-        COUNTY,
-        size,
-        root or long.tree(COUNTY).root(),
-        lambda index, code: found.append((index, code)),
+
+    def report(index, code):
+        found.append((index, code))
+
+    reader, upper = (
+        LeafReader(source, COUNTY, trusted, report),
+        UpperTiles(source, COUNTY, 0, report),
     )
-    leaves = [leaf for bundle in audit.leaves() for leaf in bundle]
-    return found, leaves, audit.whole
+    leaves = []
+    for bundle in bundles_of(SIZE):
+        given = reader.read(bundle)
+        if given is None:
+            return found, leaves
+        leaves += given
+        if len(given) == 256:
+            upper.add_roots(perfect_root(b"".join(each.leaf for each in given)))
+    upper.close()
+    return found, leaves
 
 
 def test_a_sound_log_gives_all_its_entries(long, source):
-    found, leaves, whole = check(long, source)
-    assert (found, whole) == ([], True)
+    found, leaves = check(source)
+    assert found == []
     assert [leaf.entry for leaf in leaves] == long.logs[COUNTY]
     assert [leaf.index for leaf in leaves] == list(range(SIZE))
 
 
-def test_a_changed_entry_is_the_entry_s_fault_when_the_tiles_lead_to_the_root(long, source):
+def test_a_changed_entry_is_the_entry_s_fault_when_the_tiles_lead_to_the_root(source):
     source.flip(("bundle", COUNTY, 1, 256), 5)
-    found, leaves, whole = check(long, source)
-    assert (found, whole) == ([(256, "entry.hash")], True)
+    found, leaves = check(source)
+    assert found == [(256, "entry.hash")]
     assert [leaf.index for leaf in leaves if leaf.entry is None] == [256]
 
 
@@ -54,10 +66,10 @@ def test_a_changed_entry_is_the_entry_s_fault_when_the_tiles_lead_to_the_root(lo
     ("tile", "position", "index"),
     [((0, 1, 256), 32 * 7, 256 + 7), ((0, 2, 88), 0, 512), ((1, 0, 2), 32, 256)],
 )
-def test_a_changed_tile_is_the_tile_s_fault(long, source, tile, position, index):
+def test_a_changed_tile_is_the_tile_s_fault(source, tile, position, index):
     source.flip(("tile", COUNTY, *tile), position)
-    found, leaves, whole = check(long, source)
-    assert (found, whole) == ([(index, "tile.hash")], True)
+    found, leaves = check(source, trusted=False)
+    assert found == [(index, "tile.hash")]
     assert all(leaf.entry for leaf in leaves)
 
 
@@ -65,29 +77,15 @@ def test_a_length_that_lies_costs_the_rest_of_its_bundle(long, source):
     bundle = ("bundle", COUNTY, 2, 88)
     lengths = [2 + len(entry) for entry in long.logs[COUNTY][512:]]
     source.flip(bundle, sum(lengths[:10]))  # the length of the 11th
-    found, leaves, whole = check(long, source)
-    assert (found, whole) == ([(522, "bundle.decode")], True)
+    found, leaves = check(source)
+    assert found == [(522, "bundle.decode")]
     assert [leaf.index for leaf in leaves if leaf.entry is None] == list(range(522, SIZE))
+    assert check(source, trusted=False)[0] == [(512, "bundle.decode")]
 
 
-def test_bytes_behind_a_bundle_are_named(long, source):
+def test_bytes_behind_a_bundle_are_named(source):
     source.bytes["bundle", COUNTY, 2, 88] += b"x"
-    assert check(long, source)[0] == [(599, "bundle.decode")]
-
-
-def test_when_neither_fits_the_root_is_named(long, source):
-    found, _, whole = check(long, source, root=bytes(32))
-    assert (found, whole) == ([(-1, "log.root")], False)
-
-
-def test_rewritten_entries_with_tiles_to_match_do_not_lead_to_the_root(long, source, export_of):
-    entries = list(long.logs[COUNTY])
-    entries[3] = b"another"
-    source.bytes["bundle", COUNTY, 0, 256] = encode_bundle(entries[:256])
-    source.flip(("tile", COUNTY, 0, 0, 256), 3 * 32)
-    found, _, whole = check(long, source)
-    assert not whole
-    assert (-1, "log.root") in found
+    assert check(source)[0] == [(599, "bundle.decode")]
 
 
 @pytest.mark.parametrize(
@@ -98,15 +96,46 @@ def test_rewritten_entries_with_tiles_to_match_do_not_lead_to_the_root(long, sou
         (("tile", COUNTY, 1, 0, 2), 0),
     ],
 )
-def test_what_is_not_served_is_named(long, source, name, index):
+def test_what_is_not_served_is_named(source, name, index):
     del source.bytes[name]
-    found, leaves, whole = check(long, source)
+    found, leaves = check(source, trusted=name[0] == "bundle")
     assert (index, "log.missing") in found
-    assert whole
     assert len(leaves) == SIZE
 
 
-def test_a_size_beyond_the_log_ends_at_its_end(long, source):
-    found, leaves, whole = check(long, source, size=2**62)
-    assert (512, "log.missing") in found
-    assert (len(leaves), whole) == (512, False)
+def test_upper_tiles_compared_before_are_not_compared_again(long, source):
+    source.flip(("tile", COUNTY, 1, 0, 2), 0)
+    roots = tile_roots(long)
+    found = []
+    upper = UpperTiles(source, COUNTY, 2, lambda *each: found.append(each))
+    upper.add_roots(roots)
+    upper.close()
+    assert found == []
+
+
+def tile_roots(long):
+    hashes = list(map(leaf_hash, long.logs[COUNTY]))
+    return b"".join(perfect_root(b"".join(hashes[at : at + 256])) for at in (0, 256))
+
+
+def test_a_survey_gives_the_tree_of_the_tiles_and_what_it_looks_for(long, source):
+    surveyed = survey(source, COUNTY, tuple(bundles_of(SIZE)), (b"entry 5",))
+    assert surveyed.roots == tile_roots(long)
+    assert tree_of(surveyed.roots, 2, surveyed.rest) == long.tree(COUNTY)
+    assert [index for index, _ in surveyed.found] == [5, *range(50, 60), *range(500, 600)]
+    del source.bytes["tile", COUNTY, 0, 1, 256]
+    assert survey(source, COUNTY, tuple(bundles_of(SIZE)), ()) is None
+
+
+def test_a_replica_is_checked_by_its_hashes_alone(long, source):
+    root = long.tree(COUNTY).root()
+    check_replica(source, COUNTY, SIZE, root)
+    source.flip(("bundle", COUNTY, 1, 256), 5)
+    with pytest.raises(ProofError):
+        check_replica(source, COUNTY, SIZE, root)
+    source.bytes["bundle", COUNTY, 1, 256] = encode_bundle(long.logs[COUNTY][256:512])[:-1]
+    with pytest.raises(DecodeError):
+        check_replica(source, COUNTY, SIZE, root)
+    del source.bytes["bundle", COUNTY, 1, 256]
+    with pytest.raises(Missing):
+        check_replica(source, COUNTY, 2**62, root)
