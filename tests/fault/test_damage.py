@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from node.office.node import LEDGER_TABLES
 from protocol.errors import Corrupt, Unavailable
 from protocol.messages import EntriesAsk, TileAsk
 from simulations.loop import run
-from tests.appender import BEFORE, CODE, append, check_whole
+from tests.appender import BEFORE, CODE, append, check_whole, open_store
 from tests.keepers import LOG, TABLES, Keeper, Keepers, keepers, kept, made, note_of, until
 
 SIZE = 70_000  # three levels of tiles
@@ -160,5 +161,33 @@ def test_an_office_never_signs_what_follows_from_a_damaged_row(
         flip(store, table, key, place)
         check_whole(store, published)  # signed as if nothing had been damaged, or not at all
         assert len(published) == (1 if table == logbook.HEAD else 4)
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("cut", [0, 1, 512, 2_048, 4_095])
+def test_a_commit_whose_last_page_is_torn_is_as_if_it_had_not_been(
+    tmp_path: Path, cut: int
+) -> None:
+    """Pages of a commit may reach the disk in any part and order before the one that names its root
+    does; here all of them have, and the last one only up to a byte."""
+    page = 4096
+    published: list[bytes] = []
+
+    async def story() -> None:
+        store = open_store(tmp_path / "store")
+        await append(store, BEFORE, "before", published.append)
+        old = (tmp_path / "store" / "data.mdb").read_bytes()
+        await append(store, (300,), "lost", lambda _: None)
+        await store.close()
+        new = (tmp_path / "store" / "data.mdb").read_bytes()
+        assert len(new) > len(old), "the last page belongs to the lost commit"
+        torn = old[: 2 * page] + new[2 * page : len(new) - page + cut]
+        (tmp_path / "store" / "data.mdb").write_bytes(torn)
+        store = open_store(tmp_path / "store")
+        check_whole(store, published)
+        await append(store, (2, 260), "after", published.append)
+        check_whole(store, published)
+        await store.close()
 
     asyncio.run(story())

@@ -16,6 +16,7 @@ from node.office.catchup import BUNDLES_AHEAD, BUNDLES_PER_COMMIT_MAX
 from node.office.holders import ASKED_PER_PEER_MAX
 from node.office.links import Peer
 from protocol.errors import Missing, WireError
+from protocol.ids import OfficeCode
 from protocol.messages import EntriesAsk, TileAsk
 from simulations.loop import run
 from tests.keepers import (
@@ -339,5 +340,42 @@ def test_who_waits_for_the_first_peer_hears_when_all_is_here() -> None:
             assert not waiting.done()
             keeper.told(note_of(holder.store), holder)
         assert keeper.size() == 700
+
+    play(story)
+
+
+def test_who_was_away_for_a_month_catches_up_without_the_others_noticing() -> None:
+    """20,000 events of five logs; meanwhile another node's small questions wait for nobody."""
+    codes = [LOG, OTHER_LOG, PROVINCE, OfficeCode("320700"), OfficeCode("320800")]
+    both = MemoryStore(TABLES)
+    away = MemoryStore(TABLES)
+    for code in codes:
+        entries = made(7_000)
+        both.run(lambda writer, code=code, entries=entries: logbook.append(writer, code, entries))
+        away.run(
+            lambda writer, code=code, entries=entries: logbook.append(writer, code, entries[:3_000])
+        )
+
+    async def story(here: Keepers) -> None:
+        holder = await here.join(both)
+        reader = await here.join(MemoryStore(TABLES))
+        keeper = await here.join(away)
+        peer = reader.links.peers()[0].key
+        clock = asyncio.get_running_loop().time
+        waits = []
+
+        async def small_questions() -> None:
+            while len(keeper.reached) < len(codes):
+                begun = clock()
+                ask = TileAsk(LOG, 0, 0, 1)
+                await reader.links.ask_peer(peer, "log.tile", ask, 5)
+                waits.append(clock() - begun)
+
+        for code in codes:
+            keeper.told(note_of(both, code), holder, code)
+        await small_questions()
+        assert keeper.dump() == holder.dump()
+        assert len(waits) > 10
+        assert max(waits) < 0.15, "a round trip of this network takes up to 0.1 s"
 
     play(story)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Callable
 from typing import Any
@@ -83,5 +84,31 @@ def test_every_status_of_add_checkpoint(play: Callable[..., None]) -> None:
         assert parse_checkpoint(node.witness.cosigned(digest)).size == 7
         with pytest.raises(Missing):
             node.witness.cosigned("00" * 32)
+
+    play(story, PROVINCE, CITY, COUNTY)
+
+
+def test_a_damaged_state_is_found_and_nothing_is_signed_by_it(play: Callable[..., None]) -> None:
+    async def story(town: Any) -> None:
+        await town.report(COUNTY, {"a.txt": b"1"})
+        await town.quiet()
+        node = town.node(CITY)
+        ledger = node.world.ledger
+        key = COUNTY.encode()
+        with ledger.read() as reader:
+            good = bytes(reader.get("witness", key) or b"")
+        size_at = good.index(b"\n") + 1
+        for at in (size_at, size_at + 5, len(good) - 8):
+            bad = good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :]
+            await ledger.write(lambda w, bad=bad: w.put("witness", key, bad))
+            codes = [ailment.code for ailment in await node.upkeep.examine(True, lambda *_: None)]
+            assert codes == ["log.note"]
+        bad = good[:size_at] + b"1" + good[size_at + 1 :]
+        await ledger.write(lambda w: w.put("witness", key, bad))
+        await town.report(COUNTY, {"b.txt": b"2"})
+        await asyncio.sleep(10)
+        with ledger.read() as reader:
+            assert reader.get("witness", key) == bad
+        assert node.links.counters["catchup.store.corrupt"] > 0
 
     play(story, PROVINCE, CITY, COUNTY)
