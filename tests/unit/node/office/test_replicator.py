@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from ledger import logbook
 from ledger.checkpoint import Checkpoint, parse_checkpoint, sign_checkpoint
 from ledger.evidence import SAME_SIZE, Verdict, verify_evidence
-from ledger.note import parse_note
+from ledger.note import Note, parse_note
 from ledger.views import ReportedFork, reported_forks
 from node.office.links import Peer
 from node.office.node import LEDGER_TABLES
@@ -249,5 +250,36 @@ def test_a_restored_home_stays_shut_until_it_knows_its_own_past(play: Play) -> N
         for code in (PROVINCE, CITY, COUNTY):
             assert town.node(code).accuser.quarantined == frozenset()
             assert evidence(town.node(code), COUNTY) == []
+
+    play(story, PROVINCE, CITY, COUNTY)
+
+
+def test_replayed_and_redated_checkpoints_change_nothing(play: Play) -> None:
+    async def story(town: Any) -> None:
+        await town.report(COUNTY, {"a.txt": "一".encode()})
+        await town.quiet()
+        node = town.node(CITY)
+        old = note_of(node, COUNTY)
+        await town.report(COUNTY, {"a.txt": "二".encode()})
+        await town.quiet()
+        await asyncio.sleep(5)
+        peer, before = peer_of(node, COUNTY), dump(node)
+        await node.replicator.on_note(peer, Advert(COUNTY, old, 1))  # true, and long known
+        assert dump(node) == before
+        parsed = parse_note(note_of(node, COUNTY))
+        log, *others = parsed.signatures
+        for seconds in (0, 1, 2**62):  # the time is signed, so another one is a bad signature
+            redated = [
+                replace(line, signature=seconds.to_bytes(8, "big") + line.signature[8:])
+                for line in others
+            ]
+            note = Note(parsed.text, (log, *redated)).format()
+            with pytest.raises(ProofError):
+                await node.replicator.on_note(peer, Advert(COUNTY, note, 1))
+            assert dump(node) == before
+        moved = Note(parse_note(old).text, parsed.signatures).format()  # lines of another size
+        with pytest.raises(ProofError):
+            await node.replicator.on_note(peer, Advert(COUNTY, moved, 1))
+        assert dump(node) == before
 
     play(story, PROVINCE, CITY, COUNTY)
