@@ -7,7 +7,10 @@ from itertools import product
 import pytest
 
 from ledger import rights, views
+from ledger.events import MemberAbolish, MemberMove
+from ledger.merkle import EMPTY_ROOT
 from protocol.errors import Forbidden
+from protocol.ids import RootHash
 
 PROVINCE, CITY, CITY2, COUNTY, COUNTY2 = "320000", "320500", "320600", "320581", "320681"
 CITIES = (CITY, CITY2)
@@ -128,3 +131,51 @@ def test_who_indexes(scene):
     assert holders("office", "accepted") == {COUNTY}
     assert holders("sealed", "accepted") == {COUNTY}
     assert holders("open", "withdrawn") == set()
+
+
+@pytest.fixture(scope="module")
+def heirs(founded, state_of):
+    """(roster, a view of an item of the county): the county went to the other city, and then both
+    the county and its first city were abolished."""
+    network = founded()
+    item = network.mint(COUNTY)
+    network.append(COUNTY, network.upload(COUNTY, item))
+    at = RootHash(network.tree(COUNTY).root())
+    for body in (
+        MemberMove(COUNTY2, CITY, "name", 1, ()),
+        MemberAbolish(COUNTY, COUNTY2, 1, at, 1, ()),
+        MemberMove(COUNTY2, CITY2, "name", 2, ()),
+        MemberAbolish(CITY, CITY2, 0, RootHash(EMPTY_ROOT), 1, ()),
+    ):
+        network.append(PROVINCE, network.with_roots(body))
+    state = state_of(network)
+    assert not [change.finding for change in state.apply_all() if change.finding]
+    return state.fold.roster, state.read(views.item, item)
+
+
+@pytest.mark.parametrize(("rights_class", "status"), ROWS)
+def test_the_matrix_with_heirs(heirs, rights_class, status):
+    roster, view = heirs
+    view = as_of(view, rights_class, status)
+    owner, above, others = ROWS[rights_class, status]
+    assert granted(roster, view, "clerk", COUNTY2) == owner
+    assert (
+        granted(roster, view, "clerk", CITY2) == granted(roster, view, "clerk", PROVINCE) == above
+    )
+    for gone in (COUNTY, CITY):
+        assert granted(roster, view, "clerk", gone) == others
+
+
+def test_heirs_keep_and_index(heirs):
+    roster, view = heirs
+    view = as_of(view, "open", "accepted")
+    kept = {
+        code
+        for code in roster.members
+        if set(rights.keeps(roster, view, code, [CITY2])) == set(rights.KEPT)
+    }
+    assert kept == {COUNTY2, CITY2, PROVINCE}
+    assert {code for code in roster.members if rights.indexes(roster, view, code, [CITY2])} == {
+        COUNTY2,
+        CITY2,
+    }
