@@ -31,7 +31,7 @@ _Said = tuple[Fact, Any]  # a fact and its typed body
 
 def view_of(item: ItemId, facts: Iterable[Fact]) -> ItemView | None:
     """The view that follows from valid facts about ``item``; None when nothing was uploaded."""
-    ordered = sorted(facts, key=lambda fact: (fact.roster_size, fact.ref))
+    ordered = sorted(facts, key=lambda fact: (fact.roster_size, fact.ref.origin, fact.ref.index))
     said: list[_Said] = [(fact, fact.read_body()) for fact in ordered]
     uploads = [each for each in said if isinstance(each[1], VersionUpload)]
     if not uploads:

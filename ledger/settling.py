@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
-from typing import Any, Final
+from typing import Final
 
 from ledger.examine import Known, newest_roster
 from ledger.roster import Roster
 from ledger.settlement import SUPERSEDES, TableDigest, combined, counted, settle_item
 from ledger.spool import Block, Pages, Pair, Range, Tools, gather, join_rows, make_block, ranges
 from ledger.views import ITEM_CHARS, TABLES, Fact, number
+from protocol.canonical import decode_own
 from protocol.ids import EventRef, ItemId
 from protocol.limits import CLOCK_SKEW_MS_MAX, STATE_ROW_BYTES_MAX
 from protocol.ports import Writer
-from protocol.shapes import pack, unpack
+from protocol.shapes import from_value, pack, unpack
 
 RANGE_ROWS: Final = 8192
 
@@ -55,13 +56,15 @@ def settle_range(task: SettleTask) -> SettledRange:
     manifests: list[Pair] = []
     for key, group in groupby(rows, key=lambda row: row[0][:ITEM_CHARS]):
         of_item = list(group)
-        known = [
-            unpack(Fact, row, bytes_max=STATE_ROW_BYTES_MAX, where="fact") for _, row in of_item
-        ]
+        known = [from_value(Fact, decode_own(row), "fact") for _, row in of_item]
         settled = settle_item(roster, ItemId(key.decode()), known)
-        broken = set(settled.broken)
         found.broken += [(ref, SUPERSEDES) for ref in settled.broken]
-        kept += [row for row, fact in zip(of_item, known, strict=True) if fact.ref not in broken]
+        if settled.broken:
+            broken = set(settled.broken)
+            pairs = zip(of_item, known, strict=True)
+            of_item = [row for row, fact in pairs if fact.ref not in broken]
+            known = [fact for fact in known if fact.ref not in broken]
+        kept += of_item
         manifests += [(manifest.raw + key, b"\x01") for manifest in settled.manifests]
         if settled.view is not None:
             items.append((key, pack(settled.view)))
@@ -70,16 +73,16 @@ def settle_range(task: SettleTask) -> SettledRange:
             found.counts[key[:6].decode(), word] += 1
         if settled.view is not None and settled.view.public:
             public.append((key, b"\x01"))
-        _look(found, roster, [fact for fact in known if fact.ref not in broken])
+        _look(found, roster, key[:6].decode(), known)
     found.facts, found.items, found.public = join_rows(kept), join_rows(items), join_rows(public)
     found.manifests = make_block(sorted(manifests))
     return found
 
 
-def _look(found: SettledRange, roster: Roster, known: list[Fact]) -> None:
+def _look(found: SettledRange, roster: Roster, owner: str, known: list[Fact]) -> None:
     """References to nothing; what was said or copied before it could be."""
     uploads = {fact.ref: fact for fact in known if fact.kind == "version.upload"}
-    passed = {body.manifest for _, body in _bodies(known, "review.accept")}
+    passed = {_manifest(fact) for fact in known if fact.kind == "review.accept"}
     for fact in known:
         if fact.kind in ("review.accept", "review.return", "version.withdraw"):
             target = getattr(fact.read_body(), "upload", None)
@@ -89,18 +92,19 @@ def _look(found: SettledRange, roster: Roster, known: list[Fact]) -> None:
                 found.astray.append((fact.ref, target))
             elif fact.time + CLOCK_SKEW_MS_MAX < uploads[target].time:
                 found.early.append((fact.ref, "review.early"))
-    for fact, body in _bodies(known, "hold.take"):
-        owner = body.item[:6]
-        if (
-            fact.ref.origin != owner
+        elif (
+            fact.kind == "hold.take"
+            and _manifest(fact) not in passed
+            and fact.ref.origin != owner
             and not roster.is_above(fact.ref.origin, owner)
-            and body.manifest not in passed
         ):
             found.early.append((fact.ref, "hold.early"))
 
 
-def _bodies(known: list[Fact], kind: str) -> Iterator[tuple[Fact, Any]]:
-    return ((fact, fact.read_body()) for fact in known if fact.kind == kind)
+def _manifest(fact: Fact) -> object:
+    """Of a body whose second member it is."""
+    assert isinstance(fact.body, tuple)
+    return fact.body[1]
 
 
 def settle_all(

@@ -47,6 +47,13 @@ def decode(data: bytes, *, bytes_max: int, where: str) -> Value:
     return value
 
 
+def decode_own(data: bytes) -> Value:
+    """The value in bytes that this program encoded itself, as fast as may be: nothing is checked
+    but that there is one."""
+    value: Value = msgpack.unpackb(data, use_list=False, raw=False)
+    return value
+
+
 def encode_checked(value: Value, where: str) -> bytes:
     """Like :func:`encode`, naming ``where`` in the error."""
     _check(value, VALUE_DEPTH_MAX, where)
@@ -65,6 +72,7 @@ def _check(value: object, depth: int, where: str) -> None:
         members = cast("tuple[object, ...]", value)
         if not PLAIN.issuperset(map(type, members)):  # the loop in C passes most arrays
             for member in members:
-                _check(member, depth - 1, where)
+                if type(member) not in PLAIN:
+                    _check(member, depth - 1, where)
     elif kind not in PLAIN:
         raise DecodeError(where, "null, bool, int, str, bytes or array", kind.__name__)
