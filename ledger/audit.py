@@ -12,7 +12,8 @@ The checks, in this order and under these numbers (docs/spec/audit.md):
 8. what offices above recorded of the log (anchors, revocations) are roots that it had;
 9. what reviews and withdrawals point at exists;
 10. claimed times lie between the anchors around them: listed, not a fault;
-11. what others have seen of the logs agrees with what is here (ledger/cross_check.py).
+11. what others have seen of the logs agrees with what is here (ledger/cross_check.py);
+12. no evidence that the sources give convicts a log (ledger/charges.py).
 
 Runs of entries are examined by workers (ledger/examine.py), joined in order and committed
 (ledger/audit_log.py); items are settled at the end (ledger/settling.py).  An audit that was cut
@@ -24,8 +25,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
-from hashlib import sha256
 from typing import Final
 
 from ledger.audit_log import LogJoin, LogState
@@ -37,12 +36,13 @@ from ledger.audit_report import (
     Timeline,
     finding,
 )
+from ledger.charges import Charges
 from ledger.checkpoint import Checkpoint
-from ledger.cross_check import CrossCheck, SightedSource, sights
+from ledger.cross_check import SightedSource
 from ledger.examine import SECOND_SHIFT, Known
 from ledger.genesis import Genesis, read_genesis
 from ledger.members import TIERS
-from ledger.note import ED25519, Note, NoteKey, parse_note
+from ledger.note import Note, parse_note
 from ledger.replay import Cursor, Fold
 from ledger.seen import rows_of
 from ledger.settling import SettledRange, settle_all
@@ -117,7 +117,7 @@ class _Audit:
         evidence: dict[str, bytes] = {}
         if province_complete:
             self._check_closures()
-            evidence = self._cross_check()
+            evidence = self._charges()
         findings, left_out = self._all_findings()
         return AuditReport(
             network=self._genesis.network,
@@ -398,38 +398,19 @@ class _Audit:
             if cut.log_size and not recorded:
                 self._find(self._genesis.province, cut.at, "member.unanchored", cut.code)
 
-    def _cross_check(self) -> dict[str, bytes]:
-        """Check 11: evidence by its SHA-256 and office."""
-        evidence: dict[str, bytes] = {}
+    def _charges(self) -> dict[str, bytes]:
+        """Checks 11 and 12: evidence that convicts, by its SHA-256."""
+        charges = Charges(self._sources, self._fold.history, self._find, self._note_that)
         for code in sorted(self._sound):
-            keys = log_keys(self._signers(), code)
-            try:
-                held = self._source.checkpoint(OfficeCode(code))
-                check = CrossCheck(self._sources, OfficeCode(code), held, keys)
-            except (DecodeError, Missing):
-                continue
-            seen = sights(self._sources, OfficeCode(code), self._genesis.origin(code))
-            forks = check.compare(seen, partial(self._find, code, -1, "checkpoint.signature"))
-            for where in forks.longer:
-                self._note_that(code, -1, "note.behind", where)
-            for where in forks.contradictions:
-                self._find(code, -1, "log.contradiction", where)
-            for data in forks.evidence:
-                name = sha256(data).hexdigest()
-                self._find(code, -1, "log.fork", name)
-                evidence[name] = data
-        return evidence
+            charges.compare(OfficeCode(code))
+        charges.weigh_all()
+        with self._tools.store.read() as reader:
+            charges.check_reports(reader, self._order)
+        return charges.evidence
 
 
 def place_of(ref: EventRef) -> str:
     return f"{ref.origin} #{ref.index}"
-
-
-def log_keys(signers: Signers, code: str) -> tuple[NoteKey, ...]:
-    """Every log key that the office ever had."""
-    return tuple(
-        key for office, key in signers.keys.values() if office == code and key.type == ED25519
-    )
 
 
 def _keep(writer: Writer, found: AuditFinding) -> None:

@@ -8,13 +8,13 @@ standard objects where these can be had (ledger/evidence.py), and named in any c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
 from ledger.checkpoint import Checkpoint, open_checkpoint, parse_checkpoint
-from ledger.evidence import indexes_to_prove, of_notes, of_proof
+from ledger.evidence import indexes_to_prove, of_notes, of_proof, signers_of
 from ledger.note import NoteKey
 from ledger.source import LogReader, LogSource
 from protocol.errors import DecodeError, Missing, ProofError
@@ -38,13 +38,18 @@ class Forks:
     contradictions: tuple[str, ...]  # where each was seen, and its size
     evidence: tuple[bytes, ...]
     longer: tuple[str, ...]  # consistent, and newer than what was audited
+    tails: tuple[str, ...]  # by a closed key, beyond its closure: lost, whatever they say
 
 
 class SightedSource(LogSource, Protocol):
     """A source that also gives what witnesses keep."""
 
     def witnessed(self, code: str, origin: str) -> dict[str, bytes]:
-        """The notes of a log that witnesses keep and this source gives, by who keeps them."""
+        """The notes of a log that witnesses keep and this source gives, by who keeps them; and
+        those of lost tails."""
+
+    def evidence(self) -> Iterable[tuple[str, bytes]]:
+        """(office, evidence of a fork of its log), as ledger/evidence.py has it, not verified."""
 
 
 def sights(sources: Mapping[str, SightedSource], code: OfficeCode, origin: str) -> Iterator[Sight]:
@@ -65,11 +70,14 @@ class CrossCheck:
         code: OfficeCode,
         held: bytes,
         keys: tuple[NoteKey, ...],
+        is_tail: Callable[[NoteKey, int], bool],
     ) -> None:
-        """``held`` is the note of the audited tree, of the first source."""
+        """``held`` is the note of the audited tree, of the first source; ``is_tail`` says whether a
+        key was closed below a size."""
         self._sources = sources
         self._code = code
         self._keys = keys
+        self._is_tail = is_tail
         self._held = held
         self._tree = parse_checkpoint(held)
         self._reader = self._reader_of(next(iter(sources)), self._tree)
@@ -80,6 +88,7 @@ class CrossCheck:
         contradictions: list[str] = []
         evidence: list[bytes] = []
         longer: list[str] = []
+        tails: list[str] = []
         known: set[tuple[int, bytes]] = {(self._tree.size, self._tree.root.raw)}
         for sight in seen:
             try:
@@ -92,6 +101,10 @@ class CrossCheck:
                 continue
             known.add((checkpoint.size, checkpoint.root.raw))
             where = f"{sight.where}: {checkpoint.size}"
+            signers = signers_of(sight.note, self._keys)
+            if all(self._is_tail(key, checkpoint.size) for key in signers):
+                tails.append(where)
+                continue
             if self._agrees(sight, checkpoint):
                 if checkpoint.size > self._tree.size:
                     longer.append(where)
@@ -100,7 +113,7 @@ class CrossCheck:
             proof = self._evidence(sight, checkpoint)
             if proof is not None:
                 evidence.append(proof)
-        return Forks(compared, tuple(contradictions), tuple(evidence), tuple(longer))
+        return Forks(compared, tuple(contradictions), tuple(evidence), tuple(longer), tuple(tails))
 
     def _agrees(self, sight: Sight, checkpoint: Checkpoint) -> bool:
         try:

@@ -59,6 +59,13 @@ class Evidence:
         """Whether ``b`` is a tlog-proof, not a note."""
         return self.b.startswith(MAGIC.encode())
 
+    def files(self) -> dict[str, bytes]:
+        """The two standard objects, under the names by which they are served and exported."""
+        return {
+            "a.checkpoint": self.a,
+            f"b.{'tlog-proof' if self.has_proof else 'checkpoint'}": self.b,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:

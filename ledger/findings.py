@@ -79,6 +79,18 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     ),
     "note.newer": ("所指事件比本次材料新", "names an event newer than what is here"),
     "note.older": ("材料比上次审计的旧", "what is here is older than what was audited before"),
+    "note.tail": (
+        "遗失的尾部：已关闭的密钥在关闭处之后所签，不算分叉",
+        "a lost tail: signed by a closed key beyond its closure, and nobody's fork",
+    ),
+    "note.unproven": (
+        "报告了分叉，但材料中没有证据",
+        "reports a fork, for which no evidence was given",
+    ),
+    "note.evidence": (
+        "所谓的分叉证据不成立，不指控任何人",
+        "given as evidence of a fork, and proves nothing against anybody",
+    ),
     "review.early": ("审核自称早于上报", "claims a time before that of the upload it judges"),
     "hold.early": ("未经审核通过即有他处保管", "kept elsewhere without having been passed"),
 }

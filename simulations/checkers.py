@@ -338,7 +338,7 @@ class _Served:
 
     def __init__(self, node: Node) -> None:
         self._reading = reading = node.reading
-        self._witness = node.witness
+        self._witness, self._accuser = node.witness, node.accuser
         self.checkpoint, self.tile, self.bundle = reading.checkpoint, reading.tile, reading.bundle
 
     def offices(self) -> list[str]:
@@ -349,6 +349,9 @@ class _Served:
             return {"": self._witness.cosigned(sha256(origin.encode()).hexdigest())}
         except Missing:
             return {}
+
+    def evidence(self) -> list[tuple[str, bytes]]:
+        return [(code, held.evidence) for code, _, held in self._accuser.evidence()]
 
 
 async def _answers(cluster: Cluster, history: History) -> dict[str, dict[OfficeCode, SearchAnswer]]:

@@ -18,8 +18,9 @@ from rich.table import Table
 from ledger.audit import audit as audit_logs
 from ledger.audit_report import AuditFinding, AuditReport
 from ledger.cross_check import SightedSource
+from ledger.evidence import Evidence
 from ledger.spool import Tools
-from node.cli.audit_page import page
+from node.cli.audit_page import cure, page
 from node.cli.reaching import bytes_of, console, progress_bar, reach
 from node.cli.upkeep import shown
 from node.hands.crew import Crew
@@ -57,9 +58,12 @@ async def audit(arguments: argparse.Namespace) -> tuple[int, Json]:
             await bench.close()
     if arguments.report:
         Path(arguments.report).write_text(page(report), "utf-8")
-    for name, data in report.evidence.items():
-        if arguments.work:
-            write_file(work / f"evidence-{name}", data)
+    if arguments.work:
+        for name, data in report.evidence.items():
+            folder = work / "evidence" / name
+            folder.mkdir(parents=True, exist_ok=True)
+            for part, content in Evidence.decode(data).files().items():
+                write_file(folder / part, content)
     _tell(report)
     told = asdict(report)
     told["evidence"] = {
@@ -105,6 +109,8 @@ def _tell(report: AuditReport) -> None:
     console.print(table)
     for found in report.findings[:50]:
         _tell_one("red", found)
+    for code in sorted({found.code for found in report.findings}):
+        console.print(f"{code} → {' · '.join(cure(code))}", markup=False)
     for found in report.notes[:20]:
         _tell_one("yellow", found)
     if report.ok:

@@ -11,9 +11,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from ledger.checkpoint import parse_checkpoint
+from ledger.evidence import Evidence
 from ledger.tiles import bundle_path, bundles_of, tile_path, tiles_of
 from node.hands.sources import FolderSource, HttpSource
 from protocol.errors import DecodeError, Missing
+from protocol.ids import BlobId
 
 Progress = Callable[[str, int, int], None]  # what, done, of how many
 
@@ -36,6 +38,9 @@ def mirror(source: HttpSource, folder: Path, progress: Progress) -> FolderSource
             for witness, seen in source.witnessed(code, checkpoint.origin).items():
                 _write(folder / "witness" / (witness or "served") / code, seen)
         _write(folder / "log" / code / "checkpoint", note)
+    for office, data in source.evidence():
+        for name, part in Evidence.decode(data).files().items():
+            _write(folder / "evidence" / office / BlobId.of(data).hex / name, part)
     progress("下载 fetch", len(codes), len(codes))
     return FolderSource(folder)
 

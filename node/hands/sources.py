@@ -5,28 +5,40 @@ from __future__ import annotations
 import http.client
 import json
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, urlsplit
 
+from ledger.evidence import Evidence
 from ledger.proof import Proof
 from ledger.tiles import bundle_path, tile_path
 from protocol.errors import ConfigError, DecodeError, Missing, Unavailable
 from protocol.ids import BlobId, parse_office
-from protocol.limits import MANIFEST_BYTES_MAX, NOTE_BYTES_MAX, PROOF_BYTES_MAX, MiB
+from protocol.limits import (
+    EVIDENCE_BYTES_MAX,
+    MANIFEST_BYTES_MAX,
+    NOTE_BYTES_MAX,
+    PROOF_BYTES_MAX,
+    KiB,
+    MiB,
+)
 
 _ANSWER_BYTES_MAX: Final = 32 * MiB  # a bundle of 256 entries of 65,535 bytes is half of it
 _SECONDS_MAX: Final = 30.0
 _SNAPSHOT_ROUNDS_MAX: Final = 10
+_Exhibits = tuple[list[tuple[str, str]], list[tuple[str, int]]]  # forks, lost tails, by office
 
 
 @dataclass(frozen=True, slots=True)
 class FolderSource:
     """LogSource over an exported folder: ``log/<code>/…``, ``manifest/<hash>``,
-    ``witness/<code of the witness>/<code of the log>``."""
+    ``witness/<code of the witness>/<code of the log>``, ``evidence/<code>/<SHA-256>/…``,
+    ``evidence/<code>/lost/…``."""
 
     root: Path
 
@@ -38,11 +50,23 @@ class FolderSource:
         return sorted(path.name for path in (self.root / "log").iterdir() if path.is_dir())
 
     def witnessed(self, code: str, _origin: str) -> dict[str, bytes]:
-        """What witnesses keep of a log, by the code of the witness."""
-        return {
-            path.parent.name: self._read(str(path.relative_to(self.root)), NOTE_BYTES_MAX)
-            for path in self.root.glob(f"witness/*/{parse_office(code)}")
+        """What witnesses keep of a log, by the code of the witness; the last known of lost tails,
+        by the file."""
+        paths = self._paths(f"witness/*/{parse_office(code)}")
+        lost = self._paths(f"evidence/{parse_office(code)}/lost/*.checkpoint")
+        kept = {path.parent.name: path for path in paths} | {
+            f"lost {path.stem}": path for path in lost
         }
+        return {name: self._read(str(path), NOTE_BYTES_MAX) for name, path in kept.items()}
+
+    def evidence(self) -> list[tuple[str, bytes]]:
+        """(office, evidence), as it is given."""
+        found: list[tuple[str, bytes]] = []
+        for path in self._paths("evidence/*/*/a.checkpoint"):
+            with suppress(Missing, DecodeError):
+                office = parse_office(path.parts[1])
+                found.append((office, _evidence(partial(self._read_beside, path.parent))))
+        return found
 
     def checkpoint(self, code: str) -> bytes:
         return self._read(f"log/{parse_office(code)}/checkpoint", NOTE_BYTES_MAX)
@@ -60,6 +84,12 @@ class FolderSource:
 
     def places_of(self, _sha256: str) -> None:
         """A folder has no index: every log is searched."""
+
+    def _paths(self, pattern: str) -> list[Path]:
+        return sorted(path.relative_to(self.root) for path in self.root.glob(pattern))
+
+    def _read_beside(self, folder: Path, name: str) -> bytes:
+        return self._read(str(folder / name), EVIDENCE_BYTES_MAX)
 
     def _read(self, name: str, bytes_max: int) -> bytes:
         path = self.root / name
@@ -89,6 +119,7 @@ class HttpSource:
         self._parts = parts
         self._connection: http.client.HTTPConnection | None = None
         self._checkpoints: dict[str, bytes] = {}
+        self._listed: _Exhibits | None = None
 
     def offices(self) -> list[str]:
         return sorted(self._snapshot())
@@ -105,12 +136,47 @@ class HttpSource:
     def bundle(self, code: str, number: int, width: int) -> bytes:
         return self._get(f"/log/{parse_office(code)}/{bundle_path(number, width)}")
 
-    def witnessed(self, _code: str, origin: str) -> dict[str, bytes]:
-        """What the node itself keeps as a witness of a log."""
+    def witnessed(self, code: str, origin: str) -> dict[str, bytes]:
+        """What the node itself keeps as a witness of a log, and the last known of lost tails."""
         name = sha256(origin.encode()).hexdigest()
+        kept = {}
         with suppress(Missing):
-            return {"": self._get(f"/witness/{name}/checkpoint")}
-        return {}
+            kept[""] = self._get(f"/witness/{name}/checkpoint")
+        for office, at in self._exhibits()[1]:
+            if office == code:
+                with suppress(Missing):
+                    kept[f"lost {at}"] = self._get(f"/evidence/{code}/lost/{at}.checkpoint")
+        return kept
+
+    def evidence(self) -> list[tuple[str, bytes]]:
+        """(office, evidence), as it is given."""
+        found: list[tuple[str, bytes]] = []
+        for office, name in self._exhibits()[0]:
+            folder = f"/evidence/{office}/{name}"
+            with suppress(Missing):
+                found.append((office, _evidence(lambda each: self._get(f"{folder}/{each}"))))  # noqa: B023 (called at once)
+        return found
+
+    def _exhibits(self) -> _Exhibits:
+        """What the node lists."""
+        if self._listed is None:
+            path = "/api/v1/evidence"
+            try:
+                told = json.loads(self._get(path))
+                self._listed = (
+                    [
+                        (parse_office(e["office"]), BlobId.parse(e["evidence"]).hex)
+                        for e in told["forks"]
+                    ],
+                    [
+                        (parse_office(e["office"]), int(e["closed_at"]))
+                        for e in told["lost_tails"]
+                        if e["file"]
+                    ],
+                )
+            except (ValueError, KeyError, TypeError, DecodeError) as error:
+                raise Unavailable(path, "a list of evidence", "something else") from error
+        return self._listed
 
     def manifest(self, blob: BlobId) -> bytes:
         return self._get(f"/api/v1/manifests/{blob.hex}")
@@ -185,6 +251,22 @@ class HttpSource:
         else:
             self._connection = http.client.HTTPConnection(host, port, timeout=_SECONDS_MAX)
         return self._connection
+
+
+def _evidence(read: Callable[[str], bytes]) -> bytes:
+    """The two objects of one folder of evidence as one (docs/spec/evidence.md).
+
+    Raises:
+        Missing: one is not there, or they are too long together.
+    """
+    a = read("a.checkpoint")
+    try:
+        b = read("b.checkpoint")
+    except Missing:
+        b = read("b.tlog-proof")
+    if len(a) + len(b) > EVIDENCE_BYTES_MAX - KiB:
+        raise Missing("evidence", f"at most {EVIDENCE_BYTES_MAX} bytes", len(a) + len(b))
+    return Evidence(a, b).encoded()
 
 
 def open_source(target: str) -> FolderSource | HttpSource:

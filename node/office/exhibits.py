@@ -73,8 +73,7 @@ class Exhibits:
     def _files(self) -> dict[str, bytes]:
         files: dict[str, bytes] = {}
         for code, digest, held in self._accuser.evidence():
-            evidence = Evidence.decode(held.evidence)
-            files |= zip(_paths(code, digest, evidence), (evidence.a, evidence.b), strict=True)
+            files |= _files_of(code, digest, held)
         for code, at, row in self._closing.lost_tails():
             if row.lost_note:
                 files[f"/evidence/{code}/lost/{at}.checkpoint"] = row.lost_note
@@ -84,6 +83,7 @@ class Exhibits:
         keys = self._accuser.log_keys(code)
         verdict = verify_evidence(held.evidence, keys)
         said = verdict.contradiction
+        a, b = _files_of(code, digest, held)
         with self._state.read() as reader:
             reports = [line for line in reported_forks(reader, code) if line.evidence == digest]
         return ForkLine(
@@ -99,7 +99,7 @@ class Exhibits:
             root_said="" if said is None else said[1].hex,
             standing=verdict.key == keys[0],
             learned=held.learned,
-            files=_paths(code, digest, Evidence.decode(held.evidence)),
+            files=(a, b),
             reports=tuple(
                 ForkReportLine(line.origin, self._name(line.origin), line.index, line.time)
                 for line in reports
@@ -111,7 +111,6 @@ class Exhibits:
         return member.name if member else code
 
 
-def _paths(code: OfficeCode, digest: BlobId, evidence: Evidence) -> tuple[str, str]:
-    folder = f"/evidence/{code}/{digest.hex}"
-    suffix = "tlog-proof" if evidence.has_proof else "checkpoint"
-    return f"{folder}/a.checkpoint", f"{folder}/b.{suffix}"
+def _files_of(code: OfficeCode, digest: BlobId, held: Held) -> dict[str, bytes]:
+    files = Evidence.decode(held.evidence).files()
+    return {f"/evidence/{code}/{digest.hex}/{name}": data for name, data in files.items()}

@@ -242,7 +242,7 @@ class Export:
                 self.bytes["tile", code, tile.level, tile.number, tile.width] = b"".join(hashes)
 
     def offices(self) -> list[str]:
-        return sorted({str(name[1]) for name in self.bytes})
+        return sorted({str(name[1]) for name in self.bytes if name[0] == "checkpoint"})
 
     def checkpoint(self, code: str) -> bytes:
         return self._get("checkpoint", code)
@@ -259,6 +259,9 @@ class Export:
             for name, note in self.bytes.items()
             if name[0] == "witnessed" and name[1] == code
         }
+
+    def evidence(self) -> list[tuple[str, bytes]]:
+        return [(str(name[1]), data) for name, data in self.bytes.items() if name[0] == "evidence"]
 
     def _get(self, *name: object) -> bytes:
         if name not in self.bytes:
@@ -290,3 +293,14 @@ def state_of() -> type[State]:
 @pytest.fixture(scope="session")
 def export_of() -> type[Export]:
     return Export
+
+
+@pytest.fixture
+def forked(founded: Callable[[], Network]) -> tuple[Network, Network]:
+    """A network, and another history of its county that the same keys signed."""
+    network, other = founded(), founded()
+    for at in range(4):
+        network.append(COUNTY, network.upload(COUNTY, network.mint(COUNTY), f"{at}"))
+        name = f"{at}" if at < 2 else f"other {at}"
+        other.append(COUNTY, other.upload(COUNTY, other.mint(COUNTY), name))
+    return network, other

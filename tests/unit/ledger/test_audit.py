@@ -416,12 +416,8 @@ def test_an_export_of_mixed_ages_accuses_nobody(network, export_of):
     assert {each.code for each in report.notes} == {"note.behind", "note.newer"}
 
 
-def test_two_sources_that_tell_two_histories_convict_the_log(founded, export_of):
-    network, other = founded(), founded()
-    for at in range(4):
-        network.append(COUNTY, network.upload(COUNTY, network.mint(COUNTY), f"{at}"))
-        name = f"{at}" if at < 2 else f"other {at}"
-        other.append(COUNTY, other.upload(COUNTY, other.mint(COUNTY), name))
+def test_two_sources_that_tell_two_histories_convict_the_log(forked, export_of):
+    network, other = forked
     report = run(network, export_of(network), others=[export_of(other)])
     assert {each.code for each in report.findings} == {"log.contradiction", "log.fork"}
     assert {each.office for each in report.findings} == {COUNTY}

@@ -31,10 +31,10 @@ def keys(network):
     return (log_key(origin, network.key(COUNTY, "log").public),)
 
 
-def compare(network, *sources):
+def compare(network, *sources, is_tail=lambda key, size: False):
     named = {f"at {at}": each for at, each in enumerate(sources)}
     bad = []
-    check = CrossCheck(named, COUNTY, sources[0].checkpoint(COUNTY), keys(network))
+    check = CrossCheck(named, COUNTY, sources[0].checkpoint(COUNTY), keys(network), is_tail)
     origin = network.genesis.origin(COUNTY)
     return check.compare(sights(named, COUNTY, origin), bad.append), bad
 
@@ -74,3 +74,11 @@ def test_a_note_of_another_key_accuses_nobody(grown, export_of):
     forks, bad = compare(grown, source)
     assert forks.contradictions == ()
     assert bad == [f"at 0 ({CITY})"]
+
+
+def test_what_a_closed_key_signed_beyond_its_closure_is_told_and_contradicts_nothing(
+    grown, founded, export_of
+):
+    sources = export_of(grown), export_of(other(founded, 8)), export_of(other(founded, 5))
+    forks, bad = compare(grown, *sources, is_tail=lambda key, size: size > 7)
+    assert (forks.tails, forks.contradictions, bad) == (("at 1: 8",), ("at 2: 5",), [])

@@ -26,7 +26,7 @@ def test_every_code_that_is_given_has_words_and_the_other_way_round():
     from ledger.events import KINDS
 
     rooms = ("replay", "settlement", "authority", "audit", "audit_log", "examine", "log_audit")
-    given = codes_in(*rooms, "settling", "seen", "source") - set(KINDS)
+    given = codes_in(*rooms, "settling", "seen", "source", "charges") - set(KINDS)
     assert given == set(WORDS)
 
 
