@@ -35,12 +35,13 @@ from ledger.genesis import read_genesis
 from ledger.roster import RosterRef
 from ledger.views import TABLES as FOLDED
 from node.cli.running import read_config
-from node.hands.keys import load_office_keys
+from node.hands.keys import HomeKeys
 from node.hands.open_world import SystemClock, open_world
 from node.hands.storage.home import Home
 from node.hands.storage.lmdb_kv import LmdbStore
 from node.hands.tables import cached_tables
 from node.office.catalog import TABLES as CATALOG
+from node.office.keyring import Keyring
 from node.office.membership import read_invite
 from node.office.node import LEDGER_TABLES, Node
 from node.office.sequencer import Sequencer
@@ -93,9 +94,10 @@ async def append(folder: Path, events: int) -> int:
         store,
         SystemClock(),
         read_genesis(home.genesis.read_bytes()),
-        load_office_keys(home.keys),
+        Keyring(HomeKeys(home.keys), lambda _: None),
         lambda: RosterRef(roster.size, roster.root),
         lambda _: None,
+        lambda *_: None,
     )
     sequencer.gates[CITY].is_open = True
     for start in range(0, events, BATCH_EVENTS_MAX):
@@ -124,7 +126,7 @@ async def assembled(root: Path) -> AsyncIterator[Node]:
     async with open_world(home, config, LEDGER_TABLES, tables) as world:
         invite = home.root / "invite.json"
         newcomer = read_invite(invite.read_bytes())[1] if invite.exists() else None
-        keys = load_office_keys(home.keys)
+        keys = HomeKeys(home.keys)
         yield Node(config, world, home.genesis.read_bytes(), keys, cached_tables(home), newcomer)
 
 

@@ -11,11 +11,6 @@ from dataclasses import replace
 from typing import Final, TypeVar
 
 from ledger.events import (
-    MemberAbolish,
-    MemberAdmit,
-    MemberMove,
-    MemberRevoke,
-    MemberRotate,
     PolicySet,
     RootSignature,
     RosterChange,
@@ -29,9 +24,7 @@ from protocol.shapes import to_value
 
 ROSTER_DOMAIN: Final = b"fangzhi/roster/v1\n"
 
-SomeChange = TypeVar(
-    "SomeChange", MemberAdmit, MemberRotate, MemberRevoke, MemberMove, MemberAbolish, PolicySet
-)
+SomeChange = TypeVar("SomeChange", bound=RosterChange)
 
 
 def change_statement(genesis: Genesis, body: RosterChange) -> bytes:

@@ -73,14 +73,19 @@ def read_genesis(data: bytes) -> Genesis:
         DecodeError: not a genesis note.
         ProofError: fewer good signatures than its threshold.
     """
-    genesis = _parse_genesis(parse_note(data).text)
+    genesis = parse_genesis(parse_note(data).text)
     _, verified = open_note(data, genesis.roots)
     if len(verified) < genesis.threshold:
         raise ProofError("genesis note", f"{genesis.threshold} root signatures", len(verified))
     return genesis
 
 
-def _parse_genesis(text: str) -> Genesis:
+def parse_genesis(text: str) -> Genesis:
+    """The genesis in the text of a note or draft, whoever has signed it.
+
+    Raises:
+        DecodeError: not its one spelling, or against its rules.
+    """
     lines = text.split("\n")
     if lines[0] != GENESIS_TITLE or len(lines) < 7:
         raise DecodeError("genesis note", repr(GENESIS_TITLE), repr(lines[0][:60]))

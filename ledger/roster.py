@@ -62,6 +62,14 @@ class Roster:
                 membership.
         """
         verify_change(self.genesis, body)
+        return self.after(index, body)
+
+    def after(self, index: int, body: RosterChange) -> Roster:
+        """:meth:`apply` for a change that is still to be signed.
+
+        Raises:
+            ProofError, DecodeError: against a rule of membership.
+        """
         return replace(_NEXT[type(body)](self, index, body), size=index + 1)
 
     # who there is

@@ -45,6 +45,7 @@ NETWORK_OFFICES_MAX: Final = 5_000
 NAME_CHARS_MAX: Final = 100
 ADDRESS_CHARS_MAX: Final = 255
 OUTSIDE_WITNESSES_MAX: Final = 16
+PERSON_BYTES_MAX: Final = 4 * KiB  # a name and its salt
 
 # files
 FILE_NAME_BYTES_MAX: Final = 255

@@ -23,6 +23,7 @@ from protocol.limits import (
     PAGE_CHARS_MAX,
     PAGES_BLOB_BYTES_MAX,
     PAGES_PER_ITEM_MAX,
+    PERSON_BYTES_MAX,
     REASON_CHARS_MAX,
     TITLE_CHARS_MAX,
 )
@@ -31,6 +32,7 @@ MANIFEST_FORMAT: Final = "fangzhi/manifest/1"
 PAGES_FORMAT: Final = "fangzhi/pages/1"
 REASON_FORMAT: Final = "fangzhi/reason/1"
 REPORT_FORMAT: Final = "fangzhi/report/1"
+PERSON_FORMAT: Final = "fangzhi/person/1"
 
 # The elements of a record (著录); title is mandatory, the others may be "".
 RECORD_ELEMENTS: Final = (
@@ -240,6 +242,22 @@ def parse_reason(data: bytes) -> str:
     if not 0 < len(text) <= REASON_CHARS_MAX:
         raise DecodeError("reason", f"1 to {REASON_CHARS_MAX} characters", len(text))
     return text
+
+
+def encode_person(salt: str, name: str) -> bytes:
+    """The blob that says whose a user's key is; erased where the person's name must go."""
+    return encode_json({"format": PERSON_FORMAT, "name": name, "salt": salt})
+
+
+def parse_person(data: bytes) -> str:
+    """The name in the blob of a user.
+
+    Raises:
+        DecodeError: not one.
+    """
+    fields = decode_json(data, bytes_max=PERSON_BYTES_MAX, where="person")
+    _expect_format(fields, PERSON_FORMAT, "person")
+    return cast(str, _typed(fields, "name", str, "person"))
 
 
 def encode_json(value: object) -> bytes:

@@ -22,14 +22,15 @@ from ledger.views import TABLES as FOLDED
 from node.hands.config import NodeConfig, PeerConfig, WebConfig
 from node.hands.ingest.findings import Inspection
 from node.hands.ingest.text import inspect_text
-from node.hands.keys import make_office_keys
+from node.hands.keys import OfficeKeys, make_office_keys
 from node.hands.world import World
 from node.office.catalog import TABLES as CATALOG
-from node.office.membership import read_invite, read_request, write_invite, write_request
+from node.office.changefile import add_signature
+from node.office.membership import read_invite, write_request
 from node.office.node import LEDGER_TABLES, Node
-from protocol.errors import Unavailable
+from protocol.errors import Missing, Unavailable
 from protocol.ids import BlobId, OfficeCode
-from protocol.keys import SigningKey
+from protocol.keys import SigningKey, key_id
 from protocol.limits import TEXT_BYTES_MAX
 from protocol.ports import WitnessClient
 from search_shard.tables import Tables
@@ -88,15 +89,15 @@ class Cluster:
     async def admit(self, host: Host) -> Roster:
         """What the invite of ``host`` tells it of the roster."""
         keys, address = {host.code: host.keys}, host.address
-        request = read_request(write_request(keys, host.pin, address, f"http://{host.code}"))
+        request = write_request(keys, host.pin, address, f"http://{host.code}")
 
         async def at_province(node: Node) -> bytes:
             known = node.folding.roster.members.get(host.code)
             if known is None:
-                await node.admit(request, self.rows.values(), [self.root])
-            with node.world.ledger.read() as reader:
-                roster = node.folding.roster
-                return write_invite(node.genesis, node.genesis_note, reader, roster, [host.code])
+                what = {"admit": [request.decode()]}
+                file = node.registrar.draft(what, self.rows.values())
+                await node.registrar.apply(add_signature(file, self.root))
+            return node.registrar.invite([host.code])
 
         note, roster = read_invite(await self.province.ask(at_province))
         assert note == self.genesis_note
@@ -138,6 +139,7 @@ class Host:
         self.row = cluster.rows[code]
         self.rng = SimRng(mix.seed, f"host {code}")
         self.keys = make_office_keys(code, SimRng(mix.seed, f"keys {code}").random_bytes)
+        self.folder = SimKeys({code: (self.keys,)})
         self.disk = SimDisk(mix.seed, code, DISK_BYTES)
         self.clock = SimClock(asyncio.get_running_loop().time, *mix.clocks[code])
         certificate = f"certificate of {code}".encode()
@@ -160,7 +162,7 @@ class Host:
             self.config,
             self._world(),
             self._cluster.genesis_note,
-            {self.code: self.keys},
+            self.folder,
             self._cluster.tables,
             self.newcomer,
         )
@@ -266,6 +268,25 @@ class Outside:
         if self.witness is None:
             raise Unavailable(url, "a witness that answers", "nobody outside")
         return self.witness
+
+
+class SimKeys:
+    """The keys of a host; ``generations`` may grow while its node runs."""
+
+    def __init__(self, generations: dict[OfficeCode, tuple[OfficeKeys, ...]]) -> None:
+        self.generations = generations
+        self._users: dict[bytes, SigningKey] = {}
+
+    def offices(self) -> dict[OfficeCode, tuple[OfficeKeys, ...]]:
+        return dict(self.generations)
+
+    def user(self, user: bytes) -> SigningKey:
+        if user not in self._users:
+            raise Missing("user key", "one that is kept here", user.hex())
+        return self._users[user]
+
+    def keep_user(self, key: SigningKey) -> None:
+        self._users[key_id(key.public)] = key
 
 
 class SlowWork:

@@ -23,6 +23,7 @@ from ledger.note import ED25519, NoteKey
 from ledger.roster import RosterRef
 from node.hands.keys import make_office_keys
 from node.hands.storage.lmdb_kv import LmdbStore
+from node.office.keyring import Keyring
 from node.office.node import LEDGER_TABLES
 from node.office.sequencer import Sequencer
 from protocol.errors import Fatal
@@ -30,6 +31,7 @@ from protocol.ids import BlobId, OfficeCode, RootHash, UnixMs, mint_item
 from protocol.limits import MiB
 from protocol.ports import KeyValueStore
 from simulations.clock import SimRng
+from simulations.cluster import SimKeys
 
 CODE = OfficeCode("320581")
 KEYS = {CODE: make_office_keys(CODE, SimRng(1, CODE).random_bytes)}
@@ -49,7 +51,13 @@ class _Clock:
 
 def sequencer(store: KeyValueStore) -> Sequencer:
     made = Sequencer(
-        store, _Clock(), GENESIS, KEYS, lambda: RosterRef(3, RootHash(bytes(32))), lambda _: None
+        store,
+        _Clock(),
+        GENESIS,
+        Keyring(SimKeys({CODE: (KEYS[CODE],)}), lambda _: None),
+        lambda: RosterRef(3, RootHash(bytes(32))),
+        lambda _: None,
+        lambda *_: None,
     )
     made.gates[CODE].is_open = True
     return made

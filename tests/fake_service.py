@@ -423,14 +423,14 @@ class FakeService:
             "pending": False,
         }
 
-    async def review(self, item: str, verdict: str, reason: str, asker: Asker) -> Json:
+    async def review(self, item: str, verdict: str, reason: str, user: str, asker: Asker) -> Json:
         self._seen(item, asker)
-        self.calls.append(("review", item, verdict, reason, asker))
+        self.calls.append(("review", item, verdict, reason, user, asker))
         return {"item": item, "log_index": 50}
 
-    async def withdraw(self, item: str, reason: str, asker: Asker) -> Json:
+    async def withdraw(self, item: str, reason: str, user: str, asker: Asker) -> Json:
         self._seen(item, asker)
-        self.calls.append(("withdraw", item, reason, asker))
+        self.calls.append(("withdraw", item, reason, user, asker))
         return {"item": item, "log_index": 51}
 
     async def operate(

@@ -123,12 +123,13 @@ class Keepers:
         keeper.links = Links(
             wire,
             _Dice(host),
-            me=Identity(NETWORK, {code: key}),
+            me=lambda: Identity(NETWORK, {code: key}),
             lookup=_lookup,
             where=self._addresses.get,
             handlers=handlers,
             roster_size=lambda: 1,
             redial_seconds_max=8.0,
+            refused=lambda: None,
         )
         keeper.catchup = self.catchup(keeper)
         handlers["log.entries"] = keeper.counted("log.entries", keeper.catchup.on_entries)

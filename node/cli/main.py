@@ -22,12 +22,27 @@ from protocol.errors import FangzhiError
 
 Json = dict[str, Any]
 
+GROUPS: Final = {
+    "root": "offline root keys: files only · 根密钥",
+    "roster": "members and their keys · 名册",
+    "user": "named users of an office · 用户",
+}
 # command: the module and the coroutine function that run it
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "demo": ("node.demo.show", "demo"),
     "init": ("node.cli.joining", "init"),
     "admit": ("node.cli.joining", "admit"),
     "join": ("node.cli.joining", "join"),
+    "root new": ("node.cli.roots", "new"),
+    "root show": ("node.cli.roots", "show"),
+    "root sign": ("node.cli.roots", "sign"),
+    "roster show": ("node.cli.roster", "show"),
+    "roster draft": ("node.cli.roster", "draft"),
+    "roster apply": ("node.cli.roster", "apply"),
+    "rotate": ("node.cli.roster", "rotate"),
+    "user enroll": ("node.cli.users", "enroll"),
+    "user retire": ("node.cli.users", "retire"),
+    "user list": ("node.cli.users", "show"),
     "serve": ("node.cli.running", "serve_command"),
     "status": ("node.cli.asking", "status"),
     "add": ("node.cli.reporting", "add"),
@@ -52,9 +67,15 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=version("fangzhi"))
     sub = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    groups: dict[str, Any] = {"": sub}
 
     def command(name: str, words: str, *, home: str = "", token: bool = False) -> Any:
-        one = sub.add_parser(name, help=words, description=words)
+        group, _, verb = name.rpartition(" ")
+        if group not in groups:
+            parent = sub.add_parser(group, help=GROUPS[group], description=GROUPS[group])
+            groups[group] = parent.add_subparsers(required=True, metavar="VERB")
+        one = groups[group].add_parser(verb, help=words, description=words)
+        one.set_defaults(command=name)
         if home:
             one.add_argument("home", metavar=home, help="the folder of a node, or its address")
         if token:
@@ -73,6 +94,10 @@ def make_parser() -> argparse.ArgumentParser:
     how = one.add_mutually_exclusive_group(required=True)
     how.add_argument("--found", metavar="NETWORK", help="found a network of this name (province)")
     how.add_argument("--request", metavar="FILE", help="write the request to join here")
+    one.add_argument(
+        "--root", action="append", metavar="FILE.vkey", help="an offline root key; repeatable"
+    )
+    one.add_argument("--threshold", type=int, metavar="N", help="how many root keys must sign")
     one.add_argument("--peer-listen", default="", metavar="HOST:PORT")
     one.add_argument(
         "--peer-address", default="", metavar="HOST:PORT", help="if others dial another"
@@ -90,6 +115,7 @@ def make_parser() -> argparse.ArgumentParser:
 
     one = command("join", "join the network of an invite · 加入", home="HOME")
     one.add_argument("--invite", required=True, metavar="FILE")
+    _member_commands(command)
 
     command("serve", "run one node · 运行", home="HOME")
     command("status", "how a node is · 状态", home="HOME|URL", token=True)
@@ -101,16 +127,19 @@ def make_parser() -> argparse.ArgumentParser:
     one.add_argument("--kind", default="", help="志书类型")
     one.add_argument("--rights", choices=("open", "office", "sealed"), default="")
     one.add_argument("--item", default="", metavar="ITEM", help="a new revision of this item")
+    _speaker_option(one)
 
     one = command("review", "pass or return items · 审核", home="HOME|URL", token=True)
     one.add_argument("items", nargs="+", metavar="ITEM")
     verdict = one.add_mutually_exclusive_group(required=True)
     verdict.add_argument("--pass", dest="passed", action="store_true", help="审核通过")
     verdict.add_argument("--return", dest="reason", metavar="REASON", help="退回返工")
+    _speaker_option(one)
 
     one = command("withdraw", "take an item down · 下架", home="HOME|URL", token=True)
     one.add_argument("item", metavar="ITEM")
     one.add_argument("--reason", required=True)
+    _speaker_option(one)
 
     one = command("search", "ask the whole network · 检索", token=True)
     one.add_argument("query", metavar="QUERY")
@@ -153,6 +182,62 @@ def make_parser() -> argparse.ArgumentParser:
     one = command("doctor", "what is wrong, and the cure · 体检", home="HOME")
     one.add_argument("--repair", action="store_true", help="fetch damaged files again")
     return parser
+
+
+def _member_commands(command: Callable[..., Any]) -> None:
+    """Root keys, the roster, an office's own keys and users."""
+    one = command("root new", "make an offline root key · 新建根密钥")
+    one.add_argument("key", metavar="KEY.pem")
+    one.add_argument("--name", required=True, help="in the genesis note; no spaces")
+    one = command("root show", "what a genesis draft or change file would do · 说明")
+    one.add_argument("file", metavar="FILE")
+    one = command("root sign", "add a root key's signature to a file · 签名")
+    one.add_argument("file", metavar="FILE")
+    one.add_argument("--key", required=True, metavar="KEY.pem")
+
+    command("roster show", "who belongs, with which keys · 名册", home="HOME|URL", token=True)
+    one = command(
+        "roster draft", "draft a change for the root keys · 起草变更", home="HOME|URL", token=True
+    )
+    one.add_argument("-o", "--output", required=True, metavar="FILE")
+    what = one.add_mutually_exclusive_group(required=True)
+    what.add_argument("--admit", nargs="+", metavar="REQUEST", help="准入，或撤销后重新准入")
+    what.add_argument("--rotate", metavar="REQUEST", help="更换密钥")
+    what.add_argument("--revoke", metavar="CODE", help="撤销密钥")
+    what.add_argument("--move", metavar="CODE", help="改隶")
+    what.add_argument("--rename", metavar="CODE", help="更名")
+    what.add_argument("--abolish", metavar="CODE", help="撤并")
+    what.add_argument("--policy", metavar="FILE.toml", help="见证规则")
+    one.add_argument("--at", type=int, metavar="SIZE", help="another anchored size (0: nothing)")
+    one.add_argument("--parent", metavar="CODE", help="of --move")
+    one.add_argument("--name", help="of --rename")
+    one.add_argument("--successor", metavar="CODE", help="of --abolish")
+    one = command("roster apply", "carry a signed file out · 执行", home="HOME", token=True)
+    one.add_argument("file", metavar="FILE")
+    one.add_argument("--invite", metavar="PATH", help="invites of whom it admits")
+
+    one = command("rotate", "make the next keys of an office · 换密钥", home="HOME")
+    one.add_argument("--office", default="", metavar="CODE", help="not all of this home")
+    how = one.add_mutually_exclusive_group()
+    how.add_argument("--lost", action="store_true", help="the present keys are lost or stolen")
+    how.add_argument(
+        "--addresses", action="store_true", help="keep the keys; the addresses of node.toml"
+    )
+    one.add_argument("-o", "--output", required=True, metavar="FILE", help="the request")
+
+    one = command("user enroll", "a named user's key · 登记用户", home="HOME|URL", token=True)
+    one.add_argument("--office", default="", metavar="CODE", help="if the node hosts several")
+    one.add_argument("--name", required=True, help="kept in an erasable file, never in the log")
+    one.add_argument("--role", required=True, choices=("clerk", "reviewer", "administrator"))
+    one = command("user retire", "the key may sign no more · 停用", home="HOME|URL", token=True)
+    one.add_argument("key", metavar="KEYID")
+    command("user list", "users and their keys · 用户", home="HOME|URL", token=True)
+
+
+def _speaker_option(one: argparse.ArgumentParser) -> None:
+    one.add_argument(
+        "--as", dest="speaker", default="", metavar="KEYID", help="sign with this user's key"
+    )
 
 
 def _node_option(one: argparse.ArgumentParser) -> None:

@@ -7,40 +7,26 @@ from pathlib import Path
 from typing import Any
 
 from configs.offices import load
+from ledger.events import MemberAdmit
+from ledger.members import Member
+from ledger.roster import Roster
 from node.hands.backup import copy_home
 from node.hands.keys import load_key
 from node.hands.storage.durable import make_directory
 from node.hands.storage.home import Home
-from node.office.membership import read_request, write_invite
+from node.office.changefile import ChangeFile, add_signature, read_change_file, write_change_file
 from node.office.node import Node
 from protocol.errors import ConfigError, DecodeError
+from protocol.keys import key_id
 
 Json = dict[str, Any]
 Progress = Callable[[str, int, int], None]
+Operation = Callable[[Json, Progress], Awaitable[Json]]
 OFFICE_TABLE = "jiangsu"
 
 
-def operations(home: Home, node: Node) -> dict[str, Callable[[Json, Progress], Awaitable[Json]]]:
+def operations(home: Home, node: Node) -> dict[str, Operation]:
     """By name; each takes its arguments as JSON and a callback that hears of progress."""
-
-    async def admit(arguments: Json, progress: Progress) -> Json:
-        """``{requests: [text]}`` → ``{invites: [text]}``, in one batch of roster events each."""
-        roots = [load_key(path) for path in sorted(home.keys.glob("root*.pem"))]
-        if not roots:
-            raise ConfigError(str(home.keys), "a root key (keys/root*.pem)", "none")
-        invites = []
-        texts = [text.encode() for text in arguments.get("requests", [])]
-        for number, text in enumerate(texts):
-            progress("admit", number, len(texts))
-            request = read_request(text)
-            await node.admit(request, load(OFFICE_TABLE), roots)
-            codes = [code for code, *_ in request.offices]
-            with node.world.ledger.read() as reader:
-                invite = write_invite(
-                    node.genesis, node.genesis_note, reader, node.folding.roster, codes
-                )
-            invites.append(invite.decode())
-        return {"invites": invites, "size": node.log_size(node.genesis.province)}
 
     async def export(arguments: Json, progress: Progress) -> Json:
         target = _empty_folder(arguments)
@@ -67,12 +53,115 @@ def operations(home: Home, node: Node) -> dict[str, Callable[[Json, Progress], A
         }
 
     return {
-        "admit": admit,
+        **_of_members(home, node),
+        **_of_users(node),
         "export": export,
         "backup": backup,
         "rebuild": rebuild,
         "doctor": doctor,
     }
+
+
+def _of_members(home: Home, node: Node) -> dict[str, Operation]:
+    """What the node of the province does about the roster."""
+
+    async def admit(arguments: Json, progress: Progress) -> Json:
+        """``{requests: [text]}`` → ``{invites: [text]}``, each signed by the root keys that are in
+        this home."""
+        roots = [load_key(path) for path in sorted(home.keys.glob("root*.pem"))]
+        if not roots:
+            expected = "a root key (keys/root*.pem; if they are offline: fangzhi roster draft)"
+            raise ConfigError(str(home.keys), expected, "none")
+        invites, texts = [], arguments.get("requests", [])
+        for number, text in enumerate(texts):
+            progress("admit", number, len(texts))
+            file = node.registrar.draft({"admit": [text]}, load(OFFICE_TABLE))
+            for root in roots:
+                if file.still_needed():
+                    file = add_signature(file, root)
+            await node.registrar.apply(file)
+            invites.append(node.registrar.invite(_codes(file)).decode())
+        return {"invites": invites, "size": node.log_size(node.genesis.province)}
+
+    async def draft(arguments: Json, _progress: Progress) -> Json:
+        """See :meth:`Registrar.draft`; ``{file: text}``."""
+        file = node.registrar.draft(arguments, load(OFFICE_TABLE))
+        return {"file": write_change_file(file).decode()}
+
+    async def apply(arguments: Json, _progress: Progress) -> Json:
+        """``{file: text}`` → ``{size, invites: [{offices, invite}]}``, one for each node."""
+        file = read_change_file(str(arguments.get("file")).encode())
+        size = await node.registrar.apply(file)
+        hosts: dict[bytes, list[str]] = {}
+        for body in file.changes:
+            if isinstance(body, MemberAdmit):
+                hosts.setdefault(body.tls_pin, []).append(body.code)
+        invites = [
+            {"offices": codes, "invite": node.registrar.invite(codes).decode()}
+            for codes in hosts.values()
+        ]
+        return {"size": size, "invites": invites}
+
+    async def roster(_arguments: Json, _progress: Progress) -> Json:
+        return shown_roster(node.folding.roster)
+
+    return {"admit": admit, "draft": draft, "apply": apply, "roster": roster}
+
+
+def _of_users(node: Node) -> dict[str, Operation]:
+    """Named users of the offices hosted here."""
+
+    async def enroll(arguments: Json, _progress: Progress) -> Json:
+        """``{office?, name, roles}`` → ``{office, key, status}``."""
+        roles = tuple(map(str, arguments.get("roles", ())))
+        name, office = str(arguments.get("name", "")), str(arguments.get("office", ""))
+        return await node.users.enroll(office, name, roles)
+
+    async def retire(arguments: Json, _progress: Progress) -> Json:
+        return await node.users.retire(str(arguments.get("key", "")))
+
+    async def users(_arguments: Json, _progress: Progress) -> Json:
+        return {"users": await node.users.listed()}
+
+    return {"enroll": enroll, "retire": retire, "users": users}
+
+
+def _codes(file: ChangeFile) -> list[str]:
+    return [body.code for body in file.changes if isinstance(body, MemberAdmit)]
+
+
+def shown_roster(roster: Roster) -> Json:
+    """Members, closures and policy, as JSON and the command line show them."""
+    members = [
+        {
+            "code": member.code,
+            "name": member.name,
+            "tier": member.tier,
+            "parent": member.parent or "",
+            "state": _state(member),
+            "event_key": key_id(member.event_key).hex(),
+            "address": member.peer_address,
+            "changes": roster.turn(member.code),
+        }
+        for _, member in sorted(roster.members.items())
+    ]
+    closures = [
+        {"code": cut.code, "at": cut.at, "size": cut.log_size, "root": cut.log_root.hex}
+        for cut in roster.closures
+    ]
+    return {
+        "size": roster.size,
+        "genesis": roster.genesis.id.hex,
+        "policy_version": roster.rules.version,
+        "members": members,
+        "closures": closures,
+    }
+
+
+def _state(member: Member) -> str:
+    if member.successor:
+        return f"abolished → {member.successor}"
+    return "revoked" if member.revoked else "active"
 
 
 def _empty_folder(arguments: Json) -> Path:

@@ -46,6 +46,7 @@ async def _report(
         {
             "office": arguments.office,
             "item": arguments.item,
+            "as": arguments.speaker,
             "record": record,
             "rights": arguments.rights or package.rights or "open",
             "files": [{"path": file.name, "size": file.size} for file in package.files],
@@ -80,6 +81,7 @@ async def review(arguments: argparse.Namespace) -> tuple[int, Json]:
         else {"verdict": "return", "reason": arguments.reason}
     )
     results = []
+    body["as"] = arguments.speaker
     async with reach(arguments.home, arguments.token) as client:
         for item in arguments.items:
             result = await client.post(f"/api/v1/items/{item}/review", body)
@@ -92,7 +94,8 @@ async def withdraw(arguments: argparse.Namespace) -> tuple[int, Json]:
     """Take an item down."""
     async with reach(arguments.home, arguments.token) as client:
         path = f"/api/v1/items/{arguments.item}/withdraw"
-        result: Json = await client.post(path, {"reason": arguments.reason})
+        body = {"reason": arguments.reason, "as": arguments.speaker}
+        result: Json = await client.post(path, body)
     console.print(f"{arguments.item}: {result['status']} 下架", highlight=False)
     return 0, result
 

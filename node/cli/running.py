@@ -28,7 +28,7 @@ from node.cli.operations import operations
 from node.cli.reaching import answers
 from node.faces.app import make_runner, make_web_app
 from node.hands.config import NodeConfig, WebConfig, parse, parse_address
-from node.hands.keys import load_office_keys
+from node.hands.keys import HomeKeys
 from node.hands.open_world import open_world
 from node.hands.storage.home import Home
 from node.hands.tables import cached_tables
@@ -175,15 +175,15 @@ async def running(home: Home, config: NodeConfig) -> AsyncIterator[Node]:
 
 
 def _assemble(home: Home, config: NodeConfig, world: World) -> Node:
-    keys = load_office_keys(home.keys)
-    if not keys:
+    if not HomeKeys(home.keys).offices():
         raise ConfigError(str(home.keys), "keys of an office (fangzhi init HOME)", "none")
     if not home.genesis.exists():
         expected = "a genesis note (fangzhi join HOME --invite FILE)"
         raise ConfigError(str(home.genesis), expected, "not joined to a network yet")
     invite = home.root / "invite.json"
     newcomer = read_invite(invite.read_bytes())[1] if invite.exists() else None
-    return Node(config, world, home.genesis.read_bytes(), keys, cached_tables(home), newcomer)
+    note, keys = home.genesis.read_bytes(), HomeKeys(home.keys)
+    return Node(config, world, note, keys, cached_tables(home), newcomer)
 
 
 async def _listen(

@@ -27,7 +27,8 @@ from node.faces.service import Json
 from protocol.errors import DecodeError, FangzhiError
 from protocol.limits import CHUNK_BYTES, FILE_BYTES_MAX, FILES_PER_PACKAGE_MAX, REASON_CHARS_MAX
 
-REPORT_MEMBERS: Final = ("office", "item", "record", "rights", "files")
+REPORT_MEMBERS: Final = ("office", "item", "as", "record", "rights", "files")
+KEY_ID_CHARS_MAX: Final = 32
 PROGRESS_SECONDS: Final = 0.2
 LINES_MEDIA_TYPE: Final = "application/x-ndjson"
 
@@ -44,7 +45,7 @@ def _checked_report(fields: Json) -> Json:
     for name, kind in (("record", dict), ("rights", str), ("files", list)):
         if not isinstance(fields.get(name), kind):
             raise DecodeError(f"report.{name}", kind.__name__, type(fields.get(name)).__name__)
-    for name in ("office", "item"):
+    for name in ("office", "item", "as"):
         text_field(fields, name, 40)
     files = fields["files"]
     if not 0 < len(files) <= FILES_PER_PACKAGE_MAX:
@@ -87,22 +88,25 @@ async def submit_report(request: web.Request) -> web.Response:
 async def review(request: web.Request) -> web.Response:
     """POST /api/v1/items/{item}/review: the tier above passes or returns it."""
     asker = staff_of(request)
-    fields = await json_body(request, ("verdict", "reason"))
+    fields = await json_body(request, ("verdict", "reason", "as"))
     verdict = choice_field(fields, "verdict", ("pass", "return"))
     reason = text_field(fields, "reason", REASON_CHARS_MAX)
     if verdict == "return" and not reason.strip():
         raise DecodeError("reason", "why it is returned", "nothing")
-    service = service_of(request)
-    return web.json_response(await service.review(item_in(request), verdict, reason, asker))
+    item, user = item_in(request), text_field(fields, "as", KEY_ID_CHARS_MAX)
+    answer = await service_of(request).review(item, verdict, reason, user, asker)
+    return web.json_response(answer)
 
 
 async def withdraw(request: web.Request) -> web.Response:
     """POST /api/v1/items/{item}/withdraw: 下架."""
     asker = staff_of(request)
-    reason = text_field(await json_body(request, ("reason",)), "reason", REASON_CHARS_MAX)
+    fields = await json_body(request, ("reason", "as"))
+    reason = text_field(fields, "reason", REASON_CHARS_MAX)
     if not reason.strip():
         raise DecodeError("reason", "why it is taken down", "nothing")
-    return web.json_response(await service_of(request).withdraw(item_in(request), reason, asker))
+    item, user = item_in(request), text_field(fields, "as", KEY_ID_CHARS_MAX)
+    return web.json_response(await service_of(request).withdraw(item, reason, user, asker))
 
 
 class _Teller:

@@ -103,7 +103,8 @@ class Service(Protocol):
     # changes
 
     async def begin_report(self, request: Json, asker: Asker) -> Json:
-        """``{office?, item?, record, rights, files: [{path, size}]}`` to ``{report, findings}``."""
+        """``{office?, item?, as?, record, rights, files: [{path, size}]}`` to ``{report,
+        findings}``."""
 
     async def receive_file(
         self, report: str, number: int, body: AsyncIterator[bytes], asker: Asker
@@ -112,10 +113,11 @@ class Service(Protocol):
     async def submit_report(self, report: str, asker: Asker) -> Json:
         """``{item, manifest, log_index, status, findings, pending}``."""
 
-    async def review(self, item: str, verdict: str, reason: str, asker: Asker) -> Json:
-        """``verdict`` is pass or return; a return has a reason."""
+    async def review(self, item: str, verdict: str, reason: str, user: str, asker: Asker) -> Json:
+        """``verdict`` is pass or return; a return has a reason.  ``user`` is the id of the key of
+        the named user who says so, "" for the office itself."""
 
-    async def withdraw(self, item: str, reason: str, asker: Asker) -> Json: ...
+    async def withdraw(self, item: str, reason: str, user: str, asker: Asker) -> Json: ...
 
     async def operate(
         self, command: str, arguments: Json, asker: Asker, progress: Progress

@@ -2,13 +2,14 @@
 
 Trusted with: ``event`` signs what an office says, ``log`` its checkpoints, ``witness`` what it
 saw of others, ``mirror`` what it durably holds of others, ``tls`` who answers at its address,
-``root`` who belongs.  Loss: an office whose keys are lost is admitted again with new ones; a lost
-root key below the threshold ends the network's changes, so root keys are kept offline, in two
-places.
+``root`` who belongs, ``users/`` what a named person says for the office.  Loss: an office whose
+keys are lost is admitted again with new ones; a lost root key below the threshold ends the
+network's changes, so root keys are kept offline, in two places.
 """
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,17 +23,18 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from node.hands.storage.durable import write_file
+from node.hands.storage.durable import commit_directory, make_directory, write_file
 from protocol.errors import ConfigError, Missing
 from protocol.ids import OfficeCode, parse_office
-from protocol.keys import SigningKey
+from protocol.keys import SigningKey, key_id
 
 PURPOSES: Final = ("log", "witness", "mirror", "event")
+USERS: Final = "users"
 
 
 @dataclass(frozen=True, slots=True)
 class OfficeKeys:
-    """The four signing keys of one office."""
+    """The four signing keys of one office, of one generation."""
 
     code: OfficeCode
     log: SigningKey
@@ -45,25 +47,61 @@ def make_office_keys(code: OfficeCode, random_bytes: Callable[[int], bytes]) -> 
     return OfficeKeys(code, *(SigningKey.from_seed(random_bytes(32)) for _ in PURPOSES))
 
 
-def save_office_keys(folder: Path, keys: OfficeKeys) -> None:
+def save_office_keys(folder: Path, keys: OfficeKeys) -> Path:
+    """Keep ``keys`` as the next generation of their office; where they are.
+
+    A crash leaves the whole generation or, beside it, a folder that nobody reads.
     """
-    Raises:
-        ConfigError: keys of this office are there already; they are never overwritten.
-    """
+    number = max((number for number, _ in _generations(folder, keys.code)), default=0) + 1
+    staged, final = folder / f"{keys.code}.new", folder / f"{keys.code}.{number}"
+    shutil.rmtree(staged, ignore_errors=True)  # left by a crash
+    make_directory(staged)
     for purpose in PURPOSES:
-        save_key(folder / f"{keys.code}.{purpose}.pem", getattr(keys, purpose))
+        save_key(staged / f"{purpose}.pem", getattr(keys, purpose))
+    commit_directory(staged, final)
+    return final
 
 
-def load_office_keys(folder: Path) -> dict[OfficeCode, OfficeKeys]:
-    """Every office that has keys in ``folder``, ordered by code."""
-    codes = sorted(parse_office(path.name[:6]) for path in folder.glob("*.event.pem"))
+def load_office_keys(folder: Path) -> dict[OfficeCode, tuple[OfficeKeys, ...]]:
+    """Every office that has keys in ``folder``, ordered by code: its generations, oldest first.
+
+    Raises:
+        Missing: a generation that lacks a key.
+        ConfigError: one that cannot be read.
+    """
+    codes = sorted({parse_office(path.name[:6]) for path in folder.glob("??????.*[0-9]")})
     return {
-        code: OfficeKeys(
-            code,
-            *(load_key(folder / f"{code}.{purpose}.pem") for purpose in PURPOSES),
+        code: tuple(
+            OfficeKeys(code, *(load_key(path / f"{purpose}.pem") for purpose in PURPOSES))
+            for _, path in _generations(folder, code)
         )
         for code in codes
     }
+
+
+def _generations(folder: Path, code: OfficeCode) -> list[tuple[int, Path]]:
+    return sorted(
+        (int(path.suffix[1:]), path)
+        for path in folder.glob(f"{code}.*")
+        if path.suffix[1:].isdecimal()
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class HomeKeys:
+    """The keys of a node, in ``keys/`` of its home."""
+
+    folder: Path
+
+    def offices(self) -> dict[OfficeCode, tuple[OfficeKeys, ...]]:
+        return load_office_keys(self.folder)
+
+    def user(self, user: bytes) -> SigningKey:
+        return load_key(self.folder / USERS / f"{user.hex()}.pem")
+
+    def keep_user(self, key: SigningKey) -> None:
+        make_directory(self.folder / USERS)
+        save_key(self.folder / USERS / f"{key_id(key.public).hex()}.pem", key)
 
 
 def save_key(path: Path, key: SigningKey) -> None:

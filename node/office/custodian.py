@@ -158,12 +158,13 @@ class Custodian:
         return blob
 
     def sources(self, view: ItemView) -> list[str]:
-        """Offices that may have the files of an item: the owner, holders, then those above it and
-        us: an owner that only dials out may be out of reach of everybody but its parent."""
+        """Offices that may have the files of an item: the owner or its heir, holders, then
+        those above it and us: an owner that only dials out may be out of reach of everybody but
+        its parent."""
         roster = self._roster()
         parents = [roster.member(code).parent for code in sorted(self._keys)]
         above = [m.code for m in roster.active() if roster.is_above(m.code, view.owner)]
-        candidates = [view.owner, *view.holders, *above, *(p for p in parents if p)]
+        candidates = [roster.heir(view.owner), *view.holders, *above, *(p for p in parents if p)]
         candidates += [m.code for m in roster.active() if m.always_on] if view.public else []
         return [code for code in dict.fromkeys(candidates) if code not in self._keys]
 

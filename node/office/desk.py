@@ -13,6 +13,7 @@ from node.hands.keys import OfficeKeys
 from node.hands.world import World
 from node.office.catalog import note_blob, put_bytes
 from node.office.sequencer import Sequencer
+from node.office.users import Users
 from protocol.errors import DecodeError, Forbidden, Rejected
 from protocol.ids import BlobId, EventRef, OfficeCode
 from protocol.limits import REASON_CHARS_MAX
@@ -29,19 +30,23 @@ class Desk:
         world: World,
         keys: Mapping[OfficeCode, OfficeKeys],
         sequencer: Sequencer,
+        users: Users,
         roster: Callable[[], Roster],
     ) -> None:
         self._world = world
         self._keys = keys
         self._sequencer = sequencer
+        self._users = users
         self._roster = roster
 
-    async def review(self, item: str, verdict: str, reason: str) -> Json:
-        """Pass or return the current revision of an item reported by an office below.
+    async def review(self, item: str, verdict: str, reason: str, user: str = "") -> Json:
+        """Pass or return the current revision of an item reported by an office below; ``user`` is
+        the key id of who says so, "" for the office itself.
 
         Raises:
             Missing: the item is not known here (yet).
-            Forbidden: its reviewer is an office that is not hosted here.
+            Forbidden: its reviewer is an office that is not hosted here, or no reviewer is
+                speaking.
             Rejected: it is not waiting for a review.
             DecodeError: another verdict, or a return without a reason.
         """
@@ -51,6 +56,8 @@ class Desk:
             raise Forbidden(f"review of {item}", f"its reviewer {reviewer}", sorted(self._keys))
         if view.status != "submitted":
             raise Rejected(f"review of {item}", "an item that waits for review", view.status)
+        kind = "review.accept" if verdict == "pass" else "review.return"
+        speaker = self._users.speaker(reviewer, user, kind)
         if verdict == "pass":
             body: object = ReviewAccept(item, view.manifest, view.upload)
             status = "accepted"
@@ -60,10 +67,11 @@ class Desk:
             status = "returned"
         else:
             raise DecodeError("review.verdict", "pass or return", repr(verdict)[:20])
-        return _answer(item, status, reviewer, await self._sequencer.append(reviewer, (body,)))
+        refs = await self._sequencer.append(reviewer, (body,), speaker)
+        return _answer(item, status, reviewer, refs)
 
-    async def withdraw(self, item: str, reason: str) -> Json:
-        """Take an item down: by its owner, or an office above it.
+    async def withdraw(self, item: str, reason: str, user: str = "") -> Json:
+        """Take an item down: by its owner (or who acts for it), or an office above it.
 
         Raises:
             Forbidden: neither is hosted here.
@@ -71,14 +79,16 @@ class Desk:
         """
         view = self._view(item)
         roster = self._roster()
-        able = [c for c in sorted(self._keys) if c == view.owner or roster.is_above(c, view.owner)]
+        owner = roster.heir(view.owner)
+        able = [c for c in sorted(self._keys) if c == owner or roster.is_above(c, owner)]
         if not able:
-            raise Forbidden(f"item {item}", f"{view.owner} or an office above", sorted(self._keys))
+            raise Forbidden(f"item {item}", f"{owner} or an office above", sorted(self._keys))
         if view.withdrawn is not None:
             raise Rejected(f"item {item}", "an item that is not withdrawn", "withdrawn already")
-        by = view.owner if view.owner in able else able[0]
+        by = owner if owner in able else able[0]
+        speaker = self._users.speaker(by, user, "version.withdraw")
         body = VersionWithdraw(item, view.upload, await self._reason(item, reason))
-        return _answer(item, "withdrawn", by, await self._sequencer.append(by, (body,)))
+        return _answer(item, "withdrawn", by, await self._sequencer.append(by, (body,), speaker))
 
     def _view(self, item: str) -> ItemView:
         with self._world.state.read() as reader:

@@ -149,9 +149,11 @@ class Indexer:
 
     def _is_holder(self, office: OfficeCode) -> bool:
         roster = self._roster()
-        member = roster.members.get(office)
-        parent = None if member is None else member.parent
-        return any(code in self._keys for code in index_holders(office, roster.cities(), parent))
+        acting = roster.members.get(roster.heir(office))
+        if acting is None:
+            return office in self._keys
+        holders = index_holders(acting.code, roster.cities(), acting.parent)
+        return any(code in self._keys for code in holders)
 
     def roster_changed(self) -> None:
         """Who holds which shard may be another now."""

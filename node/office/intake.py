@@ -16,12 +16,14 @@ from typing import Any
 
 from ledger.events import HoldTake, TextDerive, VersionUpload
 from ledger.merkle import leaf_hash, root_of
+from ledger.roster import Roster
 from node.hands.ingest.findings import Finding, Inspection, finding
 from node.hands.ingest.package import check_package
 from node.hands.keys import OfficeKeys
 from node.hands.world import World
 from node.office.catalog import BLOB, find, note_blob, put_bytes, uses
 from node.office.sequencer import Sequencer
+from node.office.users import Users
 from protocol.errors import DecodeError, Forbidden, Full, Missing, Rejected
 from protocol.ids import BlobId, EventRef, ItemId, OfficeCode, RootHash, mint_item, parse_item
 from protocol.limits import FILE_BYTES_MAX
@@ -47,25 +49,31 @@ class Intake:
         world: World,
         keys: Mapping[OfficeCode, OfficeKeys],
         sequencer: Sequencer,
+        users: Users,
+        roster: Callable[[], Roster],
         reserve_bytes: int,
         changed: Callable[[frozenset[str]], None],
     ) -> None:
         self._world = world
         self._keys = keys
         self._sequencer = sequencer
+        self._users = users
+        self._roster = roster
         self._reserve_bytes = reserve_bytes
         self._changed = changed
         self._receiving: set[tuple[str, int]] = set()
 
     async def begin(self, request: Json) -> Json:
-        """Open a report: ``{office, item?, record, rights, files: [{path, size}]}``.
+        """Open a report: ``{office, item?, as?, record, rights, files: [{path, size}]}``.
 
         Raises:
             Rejected: an error finding; ``got`` names the codes.
             Full: the disk has no room for these files.
-            Forbidden: the office is not hosted here, or the item is another's.
+            Forbidden: the office is not hosted here, the item is another's, or the user ``as`` may
+                not report.
         """
         office, item = self._whose(request)
+        user = self._users.speaker(office, str(request.get("as", "")), "version.upload")
         files = [(_text(file, "path"), _size(file)) for file in _list(request, "files")]
         record, rights = _record(request), str(request.get("rights", "open"))
         if rights not in RIGHTS_CLASSES:
@@ -86,6 +94,7 @@ class Intake:
                 "record": record,
                 "rights": rights,
                 "files": [{"path": path, "size": size, "sha256": ""} for path, size in files],
+                "user": user.hex(),
                 "begun": self._world.clock.now(),
             },
         )
@@ -127,11 +136,12 @@ class Intake:
             await self.forget(report)
             return {"status": "refused", "findings": list(map(shown, findings)), "pending": False}
         code, item = OfficeCode(draft["office"]), ItemId(draft["item"])
+        user = self._users.speaker(code, draft["user"], "version.upload")  # it may be retired now
         manifest = Manifest(
             self._salt(), item, code, draft["rights"], draft["record"], tuple(entries)
         )
         bodies = await self._store(code, item, manifest, findings, pages)
-        refs = await self._sequencer.append(code, bodies)
+        refs = await self._sequencer.append(code, bodies, user)
         await self._close(report)
         self._changed(frozenset({item}))
         return self._answer(item, manifest, findings, refs)
@@ -257,9 +267,10 @@ class Intake:
         }
 
     def _whose(self, request: Json) -> tuple[OfficeCode, ItemId]:
-        """The office that reports, and the item: a new one, or its own that gets a revision."""
+        """The office that reports, and the item: a new one, or its own (or one that it acts for)
+        that gets a revision."""
         hosted = sorted(self._keys)
-        office = OfficeCode(str(request.get("office") or hosted[0]))
+        office = OfficeCode(str(request.get("office") or next(iter(hosted), "")))
         if office not in self._keys:
             raise Forbidden("report.office", f"an office hosted here: {hosted}", office)
         if not request.get("item"):
@@ -267,7 +278,7 @@ class Intake:
         item = parse_item(str(request["item"]))
         with self._world.state.read() as reader:
             view = find(reader, item)
-        if view is None or view.owner != office:
+        if view is None or self._roster().heir(view.owner) != office:
             raise Forbidden("report.item", f"an item of {office}", item)
         return office, item
 

@@ -76,6 +76,7 @@ class Link:
         self.dialled = dialled
         self.peer: Peer | None = None
         self.why = ("", "")
+        self.key_refused = False  # by the peer: it knows another key of ours, or none
         self._connection, self._session = connection, session
         self._handlers, self._count = handlers, count
         self._on_ready, self._on_over = on_ready, on_over
@@ -211,6 +212,7 @@ class Link:
         else:
             known = closed.code if closed.code in _REASONS else "other"  # the peer's word is free
             self._count(f"remote.{known}")
+            self.key_refused = closed.code == Refusal.KEY
             self._over.set()
         self._leave()
 

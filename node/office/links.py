@@ -39,12 +39,13 @@ class Links:
 
     Args:
         wire, rng: ports of the world.
-        me: the node's network and the event keys of its offices.
+        me: the node's network and the event keys of its offices, for the next hello.
         lookup: the roster's event keys, as this node knows them now.
         where: where an office can be dialled; None if nobody can dial it.
         handlers: by method; kept, not copied, so services that need the links can be added.
         roster_size: provincial entries folded so far; told to peers.
         redial_seconds_max: the longest pause between two tries to reach a kept office.
+        refused: told when a peer does not know a key of our hello.
     """
 
     def __init__(
@@ -52,18 +53,20 @@ class Links:
         wire: Wire,
         rng: Rng,
         *,
-        me: Identity,
+        me: Callable[[], Identity],
         lookup: Lookup,
         where: Callable[[OfficeCode], Target | None],
         handlers: Mapping[str, Handler],
         roster_size: Callable[[], int],
         redial_seconds_max: float,
+        refused: Callable[[], None],
     ) -> None:
         self.counters: Counter[str] = Counter()
         self._wire, self._rng, self._me = wire, rng, me
         self._lookup, self._where, self._handlers = lookup, where, handlers
         self._roster_size = roster_size
         self._redial_seconds_max = redial_seconds_max
+        self._refused = refused
         self._listeners: list[Callable[[Peer, bool], None]] = []
         self._numbers = 0
         self._links: dict[int, Link] = {}  # all, ready or not
@@ -120,7 +123,7 @@ class Links:
 
     def keep(self, offices: Iterable[OfficeCode]) -> None:
         """From now on have a link to each of ``offices``, as far as they can be reached."""
-        self._kept = tuple(sorted(set(offices) - set(self._me.offices)))
+        self._kept = tuple(sorted(set(offices) - set(self._me().offices)))
         if self._tasks is not None:
             self._start_keepers()
 
@@ -220,6 +223,8 @@ class Links:
             raise Unavailable(f"office {office}", "an address to dial", "none")
         if self._tasks is None or self._stopping.is_set():
             raise Unavailable("peer links", "a running node", "one that is not")
+        if not self._me().offices:
+            raise Unavailable("peer links", "an office of this node that is a member", "none")
         attempt = self._dialling.get(target)
         if attempt is None:
             if len(self._links) >= LINKS_MAX:
@@ -273,7 +278,7 @@ class Links:
     ) -> Link:
         session = Session(
             Role.INITIATOR if dialled else Role.RESPONDER,
-            self._me,
+            self._me(),
             lookup=self._lookup,
             nonce=self._rng.random_bytes(NONCE_BYTES),
             binding=connection.binding,
@@ -319,10 +324,12 @@ class Links:
         assert link.peer is not None
         if link.dialled is rival.dialled:
             return True
-        ours_is_lowest = min(self._me.offices) < min(link.peer.offices)
+        ours_is_lowest = min(self._me().offices) < min(link.peer.offices)
         return link.dialled is ours_is_lowest
 
     def _gone(self, link: Link) -> None:
+        if link.key_refused:
+            self._refused()
         mine = [office for office, holder in self._by_office.items() if holder is link]
         for office in mine:
             del self._by_office[office]

@@ -8,15 +8,13 @@ the custodian (files) and the indexer (text); faces ask ``reading``, ``searcher`
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable
 
-from configs.offices import OfficeRow
 from ledger import logbook
 from ledger.genesis import Genesis, read_genesis
 from ledger.members import Member
 from ledger.roster import Roster
 from node.hands.config import NodeConfig
-from node.hands.keys import OfficeKeys
 from node.hands.world import World
 from node.office.accuser import Accuser
 from node.office.catalog import every_item
@@ -27,20 +25,22 @@ from node.office.exhibits import Exhibits
 from node.office.folding import Folding
 from node.office.indexer import Indexer
 from node.office.intake import Intake
+from node.office.keyring import KeyFolder, Keyring
 from node.office.links import Handler, Links
-from node.office.membership import JoinRequest, admissions
 from node.office.mirror import Mirror
 from node.office.notary import Notary
 from node.office.provenance import Provenance
 from node.office.reading import Reading
+from node.office.registrar import Registrar
 from node.office.replicator import Pace, Replicator
 from node.office.searcher import Searcher
 from node.office.sequencer import Sequencer
 from node.office.submitter import Submitter
 from node.office.upkeep import Upkeep
+from node.office.users import Users
 from node.office.witness import Witness
 from node.office.witnessing import Witnessing
-from protocol.errors import Forbidden, Full, Missing, Unavailable
+from protocol.errors import Full, Missing
 from protocol.handshake import Identity
 from protocol.ids import OfficeCode
 from protocol.keys import Signer, key_id
@@ -48,6 +48,7 @@ from protocol.limits import MiB
 from search_shard.tables import Tables
 
 FULL_RETRY_S = 5.0
+FAREWELL_S = 2.0  # so long a peer whose keys were closed may still fetch the news that they are
 LEDGER_TABLES = (
     "entry",
     "tile",
@@ -71,30 +72,33 @@ class Node:
         config: NodeConfig,
         world: World,
         genesis_note: bytes,
-        keys: Mapping[OfficeCode, OfficeKeys],
+        folder: KeyFolder,
         tables: Tables,
         newcomer: Roster | None,
     ) -> None:
-        """``newcomer`` is the part of the roster that came with the invite, if one did."""
+        """``folder`` has the private keys; ``newcomer`` is the part of the roster that came with
+        the invite, if one did."""
         self.config = config
         self.world = world
         self.genesis_note = genesis_note
         self.genesis: Genesis = read_genesis(genesis_note)
-        self.keys = keys
         self._newcomer = newcomer or Roster(self.genesis)
         self._roster_news = asyncio.Event()
+        self._placed: dict[OfficeCode, tuple[OfficeCode, ...]] = {}
         self.folding = Folding(world.ledger, world.state, self.genesis)
+        self.keys = keys = Keyring(folder, self._member)
         handlers: dict[str, Handler] = {}
         self.witnessing = Witnessing(self.genesis, self._roster)
         self.links = Links(
             world.wire,
             world.rng,
-            me=Identity(self.genesis.id, {code: key.event for code, key in keys.items()}),
+            me=lambda: Identity(self.genesis.id, keys.greeting()),
             lookup=self._event_key,
             where=self._where,
             handlers=handlers,
             roster_size=lambda: self.folding.roster.size,
             redial_seconds_max=config.peer.redial_s_max,
+            refused=keys.refused,
         )
         self.sequencer = Sequencer(
             world.ledger,
@@ -103,6 +107,7 @@ class Node:
             keys,
             self.folding.roster_ref,
             self._appended,
+            self._user_key,
         )
         self.accuser = Accuser(
             world.ledger,
@@ -118,6 +123,7 @@ class Node:
         )
         self.closing = Closing(world.ledger, self._roster, self.accuser.log_keys, self._refold)
         self.exhibits = Exhibits(world.state, self.accuser, self.closing, self._roster)
+        self.users = Users(world, folder, keys, self.sequencer, self._roster)
         self.replicator = Replicator(
             world.ledger,
             world.clock,
@@ -160,9 +166,15 @@ class Node:
             config.search.hedge_ms / 1000,
         )
         self.intake = Intake(
-            world, keys, self.sequencer, config.store.reserve_mib * MiB, self.custodian.look_at
+            world,
+            keys,
+            self.sequencer,
+            self.users,
+            self._roster,
+            config.store.reserve_mib * MiB,
+            self.custodian.look_at,
         )
-        self.desk = Desk(world, keys, self.sequencer, self._roster)
+        self.desk = Desk(world, keys, self.sequencer, self.users, self._roster)
         self.reading = Reading(
             world, keys, self.links, self.custodian, self._roster, self.witnessing
         )
@@ -195,6 +207,15 @@ class Node:
             self._roster,
             self.replicator.learn,
             config.ledger.sync_s,
+        )
+        self.registrar = Registrar(
+            world,
+            self.genesis,
+            genesis_note,
+            keys,
+            self.sequencer,
+            self.folding,
+            config.peer.request_s_max,
         )
         self.upkeep = Upkeep(
             world,
@@ -265,32 +286,6 @@ class Node:
             if stop_listening is not None:
                 await stop_listening()
 
-    async def admit(
-        self, request: JoinRequest, table: Iterable[OfficeRow], roots: Iterable[Signer]
-    ) -> int:
-        """Admit the offices of a request (province); returns the provincial size after it.
-
-        Raises:
-            Forbidden: the province is not hosted here.
-            Unavailable: the province may not sign now; nothing was kept.
-            ProofError: against a rule of membership, or too few root keys.
-        """
-        province = self.genesis.province
-        if province not in self.keys:
-            raise Forbidden("admit", f"the provincial node {province}", sorted(self.keys))
-        gate = self.sequencer.gates[province]
-        if not gate.is_open:
-            why = gate.why_shut(self.log_size(province))
-            raise Unavailable("admit", "an open gate of the province (is a city running?)", why)
-        bodies = admissions(self.genesis, self.folding.roster, request, table, roots)
-        refs = await self.sequencer.append(province, bodies)
-        if not refs:
-            return 0
-        size = refs[-1].index + 1
-        async with asyncio.timeout(self.config.peer.request_s_max):
-            await self.folding.until(province, size)
-        return size
-
     @property
     def has_parents(self) -> bool:
         """Whether there are nodes above this one, which it dials."""
@@ -313,16 +308,29 @@ class Node:
             self._open_gates()
 
     def _folded(self, items: frozenset[str], roster_changed: bool) -> None:
+        if roster_changed:
+            items |= self._items_elsewhere()
         for item in items:
             self.indexer.look_at(item)
         self.custodian.look_at(items)
         self.reading.shelf.look_at(items)
         if roster_changed:
-            self.links.review()
+            self.keys.refresh()
             self.indexer.roster_changed()
             self.links.keep(self._parents())
             self._open_gates()
             self._roster_news.set()
+
+    def _items_elsewhere(self) -> frozenset[str]:
+        """Items that other offices have to keep now: of offices that moved or were abolished."""
+        roster, before = self.folding.roster, self._placed
+        self._placed = {
+            code: (roster.heir(code), *(member.code for member in roster.above(code)))
+            for code in roster.members
+        }
+        moved = [code for code, place in before.items() if self._placed.get(code) != place]
+        with self.world.state.read() as reader:
+            return frozenset(v.item for code in moved for v in every_item(reader, code))
 
     async def _lasting(self, run: Callable[[], Awaitable[None]]) -> None:
         """Run a service; when the disk is full, again after a while, for nothing was kept."""
@@ -339,7 +347,11 @@ class Node:
             await self._roster_news.wait()
             self._roster_news.clear()
             await self._carry_out_closures()
+            for code in sorted(self.keys):
+                await self.sequencer.drain(code)  # signs the head again where the key changed
             await self.replicator.roster_changed()
+            await asyncio.sleep(FAREWELL_S)
+            self.links.review()
 
     async def _carry_out_closures(self) -> None:
         for code in await self.closing.carry_out():
@@ -369,7 +381,7 @@ class Node:
 
     def _open_gates(self) -> None:
         for code, gate in self.sequencer.gates.items():
-            gate.bar(self._why_barred(code))
+            gate.bar(self.keys.why_barred(code) or self._why_barred(code))
             # the founder writes the first entry of the province before there is a roster
             if code == self.genesis.province and not self.log_size(code):
                 gate.is_open = not gate.barred
@@ -381,6 +393,9 @@ class Node:
             await asyncio.sleep(3600)
 
     # who is who
+
+    def _user_key(self, office: OfficeCode, user: bytes) -> Signer | None:
+        return self.users.signer(office, user)
 
     def _roster(self) -> Roster:
         return self.folding.roster

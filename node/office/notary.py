@@ -44,9 +44,13 @@ class Notary:
     async def run(self) -> None:
         while True:
             await asyncio.sleep(self._every_s)
-            for code in sorted(self._keys):
-                if self._sequencer.gates[code].is_open:
-                    await self._anchor(code)
+            await self.anchor_all()
+
+    async def anchor_all(self) -> None:
+        """Anchor now what has grown, for every office here that may sign."""
+        for code in sorted(self._keys):
+            if self._sequencer.gates[code].is_open:
+                await self._anchor(code)
 
     async def _anchor(self, parent: OfficeCode) -> None:
         lines = []

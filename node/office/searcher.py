@@ -9,16 +9,16 @@ view of the item, so a holder that has not heard of a withdrawal cannot leak it 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from ledger import views
 from ledger.roster import Roster
 from ledger.views import ItemView
-from node.hands.keys import OfficeKeys
 from node.office.answers import Asker, Coverage, Hit, SearchAnswer, ShardSource
 from node.office.catalog import find
 from node.office.fanout import fan_out
 from node.office.indexer import Indexer
+from node.office.keyring import Keyring
 from node.office.links import Links, Peer
 from node.office.witnessing import Witnessing
 from protocol.canonical import Value
@@ -48,7 +48,7 @@ class Searcher:
         work: BlockingWork,
         indexer: Indexer,
         tables: Tables,
-        keys: Mapping[OfficeCode, OfficeKeys],
+        keys: Keyring,
         links: Links,
         roster: Callable[[], Roster],
         reachable: Callable[[OfficeCode], bool],
@@ -102,12 +102,13 @@ class Searcher:
         )
 
     def holders(self, roster: Roster, office: OfficeCode) -> list[OfficeCode]:
-        """Offices whose nodes index an office's public text, the preferred first.
+        """Offices whose nodes index an office's public text, the preferred first; of an abolished
+        office those of its heir.
 
         An always-on office comes before a county: it answers for many shards at once.
         """
-        member = roster.member(office)
-        holders = index_holders(office, roster.cities(), member.parent)
+        acting = roster.member(roster.heir(office))
+        holders = index_holders(acting.code, roster.cities(), acting.parent)
         return sorted(holders, key=lambda code: not roster.member(code).always_on)
 
     async def _ask_all(
@@ -115,9 +116,9 @@ class Searcher:
     ) -> tuple[list[ShardReply], list[ShardSource], list[OfficeCode]]:
         """(replies, who gave them, shards that nobody answered for)"""
         roster = self._roster()
-        offices = [member.code for member in roster.active()]
+        offices = sorted(roster.members)  # those without keys, too: their pages are kept
         here = await self._local(offices, query, limit, self._deadline_s, staff)
-        me = min(self._keys)
+        me = min(self._keys.hosted)
         answered = {reply.office for reply in here}
         shards = {code: self.holders(roster, code) for code in offices if code not in answered}
         live = frozenset(
@@ -196,7 +197,9 @@ class Searcher:
         return ShardAnswer(max(total, 0), reply.total_is_exact, tuple(hits))
 
     def _may_show(self, view: ItemView) -> bool:
-        return view.public or (view.owner in self._keys and view.withdrawn is None)
+        return view.public or (
+            self._roster().heir(view.owner) in self._keys and view.withdrawn is None
+        )
 
     def _decoded(self, value: Value) -> ShardHit | None:
         try:

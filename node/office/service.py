@@ -88,21 +88,21 @@ class OfficeService:
         gate: dict[str, str] = {}
         logs: dict[str, tuple[int, int]] = {}
         with node.world.ledger.read() as ledger, node.world.state.read() as state:
-            for code in sorted(node.keys):
+            for code in sorted(node.keys.hosted):
                 size = logbook.head(ledger, code).size
                 door = node.sequencer.gates[code]
                 gate[code] = "open" if door.is_open else f"waiting: {door.why_shut(size)}"
-            for code in sorted({*node.folding.roster.members, *node.keys}):
+            for code in sorted({*node.folding.roster.members, *node.keys.hosted}):
                 size = logbook.head(ledger, code).size
                 logs[code] = (size, node.witnessing.covered(ledger, code)[0])
             items: dict[str, int] = {}
-            for code in node.keys:
+            for code in node.keys.hosted:
                 for word, count in views.counts(state, code).items():
                     items[word] = items.get(word, 0) + count
             files, file_bytes = tally(state)
         return StatusAnswer(
             network=node.genesis.network,
-            offices=tuple(sorted(node.keys)),
+            offices=tuple(sorted(node.keys.hosted)),
             version=self._version,
             gate=gate,
             logs=logs,
@@ -187,13 +187,13 @@ class OfficeService:
         _staff(asker, "report")
         return await self._node.intake.submit(report)
 
-    async def review(self, item: str, verdict: str, reason: str, asker: Asker) -> Json:
+    async def review(self, item: str, verdict: str, reason: str, user: str, asker: Asker) -> Json:
         _staff(asker, "review")
-        return await self._node.desk.review(item, verdict, reason)
+        return await self._node.desk.review(item, verdict, reason, user)
 
-    async def withdraw(self, item: str, reason: str, asker: Asker) -> Json:
+    async def withdraw(self, item: str, reason: str, user: str, asker: Asker) -> Json:
         _staff(asker, "withdraw")
-        return await self._node.desk.withdraw(item, reason)
+        return await self._node.desk.withdraw(item, reason, user)
 
     async def operate(
         self, command: str, arguments: Json, asker: Asker, progress: Progress

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,6 @@ from ledger import logbook
 from ledger.roster import Roster
 from ledger.settlement import digest
 from ledger.tiles import bundle_path, tile_path
-from node.hands.keys import OfficeKeys
 from node.hands.world import World
 from node.office.accuser import Accuser
 from node.office.catalog import every_item, is_whole, read_small, uses
@@ -20,6 +19,7 @@ from node.office.custodian import Custodian
 from node.office.exhibits import Exhibits
 from node.office.folding import Folding
 from node.office.indexer import Indexer
+from node.office.keyring import Keyring
 from node.office.replicator import Replicator
 from node.office.sequencer import Sequencer
 from node.office.submitter import Submitter
@@ -32,6 +32,8 @@ Progress = Callable[[str, int, int], None]
 Sink = Callable[[str, bytes], None]  # relative path, content
 Json = dict[str, Any]
 
+BARRED_CURE = "ask the province (fangzhi roster show); lost keys: rotate --lost, then admission"
+REFUSED_CURE = "compare keys with the province (fangzhi roster show); revoked: rotate --lost"
 REPAIR_SECONDS_MAX = 20.0  # then the operator hears that nobody gave the file
 LOOK_SECONDS = 0.1
 
@@ -54,7 +56,7 @@ class Upkeep:
     def __init__(
         self,
         world: World,
-        keys: Mapping[OfficeCode, OfficeKeys],
+        keys: Keyring,
         genesis_note: bytes,
         folding: Folding,
         indexer: Indexer,
@@ -121,7 +123,7 @@ class Upkeep:
     async def examine(self, repair: bool, progress: Progress) -> list[Ailment]:
         """Check logs and files against their hashes, and whatever else tends to go wrong."""
         found: list[Ailment] = []
-        codes = sorted({*self._roster().members, *self._keys})
+        codes = sorted({*self._roster().members, *self._keys.hosted})
         for number, code in enumerate(codes):
             progress("log", number, len(codes))
             found += await self._examine_log(code, repair)
@@ -132,7 +134,9 @@ class Upkeep:
                 found.append(await self._damaged(blob, repair))
         found += self._missing()
         for code, gate in sorted(self._sequencer.gates.items()):
-            if not gate.is_open:
+            if gate.barred:
+                found.append(Ailment("office.barred", gate.barred, BARRED_CURE))
+            elif not gate.is_open:
                 with self._world.ledger.read() as reader:
                     why = gate.why_shut(logbook.head(reader, code).size)
                 cure = "let this node reach its parent; what is reported meanwhile is kept (待登记)"
@@ -142,6 +146,9 @@ class Upkeep:
                 what = f"outside witness {name} has not signed the log of {code}: {said.refusal}"
                 cure = "ask its operator; until it signs, the policy may leave events pending"
                 found.append(Ailment("outside.refused", what, cure))
+        if self._keys.refusals:
+            what = "peers do not know the keys of this node: rotated, revoked or abolished"
+            found.append(Ailment("link.key", what, REFUSED_CURE))
         for code in sorted(self._accuser.quarantined):
             cure = "the province closes its key (fangzhi roster); see /evidence and an export"
             found.append(Ailment("log.fork", f"{code} has signed two histories", cure))

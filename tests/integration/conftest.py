@@ -101,19 +101,12 @@ class Network:
 
     def found(self) -> None:
         """Homes of everybody and invites of all; the first home pays for the reading tables."""
-        ports = iter(free_ports(10))
-        for code in (PROVINCE, CITY, COUNTY, COUNTY2, ABSENT):
-            peer = f"127.0.0.1:{next(ports)}" if code in (PROVINCE, CITY) else ""
-            self.servers[code] = Server(code, self.root / code, f"127.0.0.1:{next(ports)}", peer)
-        for code, server in self.servers.items():
+        self.place(PROVINCE, CITY, COUNTY, COUNTY2, ABSENT)
+        for code in self.servers:
             how = ("--request", self.root / f"{code}.req")
             if code == PROVINCE:
                 how = ("--found", "fzb.test.example")
-            addresses = ("--web-listen", server.web, "--peer-listen", server.peer)
-            status, _, said = fangzhi("init", server.home, "--office", code, *how, *addresses)
-            assert status == 0, said
-            config = server.home / "node.toml"
-            config.write_text(config.read_text().replace("[web]", "redial_s_max = 1\n[web]") + FAST)
+            self.init(code, *how)
         rows = [f"{code}.req\n" for code in self.servers if code != PROVINCE]
         table = self.root / "table.csv"
         table.write_text("request\n" + "".join(rows))
@@ -125,8 +118,24 @@ class Network:
             invite = self.root / "invites" / f"{code}.invite.json"
             assert fangzhi("join", self[code].home, "--invite", invite)[0] == 0
 
-    def up(self) -> None:
-        running = [self[code] for code in (PROVINCE, CITY, COUNTY, COUNTY2)]
+    def place(self, *codes: str) -> None:
+        """Folders and ports for nodes; counties do not listen to peers."""
+        ports = iter(free_ports(2 * len(codes)))
+        for code in codes:
+            peer = f"127.0.0.1:{next(ports)}" if code in (PROVINCE, CITY) else ""
+            self.servers[code] = Server(code, self.root / code, f"127.0.0.1:{next(ports)}", peer)
+
+    def init(self, code: str, *how: object) -> None:
+        server = self[code]
+        addresses = ("--web-listen", server.web, "--peer-listen", server.peer)
+        status, _, said = fangzhi("init", server.home, "--office", code, *how, *addresses)
+        assert status == 0, said
+        config = server.home / "node.toml"
+        text = config.read_text().replace("[web]", "redial_s_max = 1\n[web]")
+        config.write_text(text + FAST)
+
+    def up(self, *codes: str) -> None:
+        running = [self[code] for code in codes]
         for server in running:
             server.launch()
         for server in running:
@@ -134,6 +143,12 @@ class Network:
         self.until(
             lambda: all(gate == "open" for s in running for gate in s.status()["gate"].values())
         )
+
+    def kill(self) -> None:
+        for server in self.servers.values():
+            if server.process is not None:
+                server.process.kill()
+                server.process.wait()
 
     def until(self, holds: Callable[[], bool], seconds: float = 20) -> None:
         end = time.monotonic() + seconds
@@ -160,13 +175,20 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
         patch.setattr(joining, "cached_tables", derived_once)
         made.found()
     try:
-        made.up()
+        made.up(PROVINCE, CITY, COUNTY, COUNTY2)
         yield made
     finally:
-        for server in made.servers.values():
-            if server.process is not None:
-                server.process.kill()
-                server.process.wait()
+        made.kill()
+
+
+@pytest.fixture(scope="module")
+def bare_network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    """Nothing but a folder: for a test that founds a network of its own."""
+    made = Network(tmp_path_factory.mktemp("bare"))
+    try:
+        yield made
+    finally:
+        made.kill()
 
 
 @pytest.fixture(scope="session")

@@ -38,8 +38,8 @@ class Knocker:
         self.pin = load_tls(network[CITY].home / "keys").fingerprint
         self.wire = SocketWire(load_tls(home.keys), "")
         self.genesis = read_genesis(home.genesis.read_bytes())
-        self.key = load_office_keys(home.keys)[ABSENT].event
-        self.city_key = load_office_keys(Home(network[CITY].home).keys)[CITY].event.public
+        self.key = load_office_keys(home.keys)[ABSENT][0].event
+        self.city_key = load_office_keys(Home(network[CITY].home).keys)[CITY][0].event.public
         self.sent: list[bytes] = []
 
     def knock(self, talk: Talk) -> str:

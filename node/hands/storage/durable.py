@@ -112,6 +112,14 @@ def make_directory(path: Path) -> None:
     sync_directory(path.parent)
 
 
+def commit_directory(staged: Path, final: Path) -> None:
+    """Durably give the folder ``staged``, whose files are durable, the name ``final``, which must
+    be free: readers see the whole folder or none."""
+    sync_directory(staged)
+    os.rename(staged, final)
+    sync_directory(final.parent)
+
+
 def remove_file(path: Path) -> None:
     """Durably forget ``path``; nothing happens when it is missing."""
     path.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import inspect
 import json
@@ -12,10 +13,17 @@ import pytest
 from node.cli.main import COMMANDS, main, make_parser
 
 
+def commands_of(parser: argparse.ArgumentParser, before: str = "") -> list[str]:
+    """Every command, those in groups by both words."""
+    found: list[str] = []
+    for action in parser._actions:
+        for name, one in action.choices.items() if isinstance(action.choices, dict) else ():
+            found += commands_of(one, f"{before}{name} ") or [before + name]
+    return found
+
+
 def test_every_command_has_a_coroutine() -> None:
-    parser = make_parser()
-    (sub,) = [action for action in parser._actions if action.dest == "command"]
-    assert set(sub.choices or ()) == set(COMMANDS)
+    assert set(commands_of(make_parser())) == set(COMMANDS)
     for module, name in COMMANDS.values():
         assert inspect.iscoroutinefunction(getattr(importlib.import_module(module), name))
 

@@ -90,13 +90,13 @@ async def test_packed_bytes_are_not_a_file(clerk: ClientSession, service: FakeSe
 async def test_review_and_withdrawal(clerk: ClientSession, service: FakeService) -> None:
     path = f"/api/v1/items/{BOOK}"
     assert (await clerk.post(f"{path}/review", json={"verdict": "pass"})).status == 200
-    returned = {"verdict": "return", "reason": "缺页"}
+    returned = {"verdict": "return", "reason": "缺页", "as": "01ab"}
     assert (await clerk.post(f"{path}/review", json=returned)).status == 200
     assert (await clerk.post(f"{path}/withdraw", json={"reason": "侵权"})).status == 200
     assert service.calls == [
-        ("review", BOOK, "pass", "", CLERK),
-        ("review", BOOK, "return", "缺页", CLERK),
-        ("withdraw", BOOK, "侵权", CLERK),
+        ("review", BOOK, "pass", "", "", CLERK),
+        ("review", BOOK, "return", "缺页", "01ab", CLERK),
+        ("withdraw", BOOK, "侵权", "", CLERK),
     ]
 
 

@@ -48,8 +48,9 @@ async def test_what_is_restored_is_what_was_backed_up(tmp_path: Path) -> None:
     assert backup.stat().st_mode & 0o777 == 0o700
     assert restore_home(backup, tmp_path / "new", quiet)["files"] == 1
     new = Home.open(tmp_path / "new")
-    assert load_office_keys(new.keys)[CODE].log.seed == load_office_keys(home.keys)[CODE].log.seed
-    assert {path.stat().st_mode & 0o777 for path in new.keys.iterdir()} == {0o600}
+    kept, restored = (load_office_keys(each.keys)[CODE][0] for each in (home, new))
+    assert restored.log.seed == kept.log.seed
+    assert {path.stat().st_mode & 0o777 for path in new.keys.rglob("*.pem")} == {0o600}
     for one, other in ((home.config, new.config), (home.token, new.token)):
         assert one.read_bytes() == other.read_bytes()
     assert (new.blobs / sha[:2] / sha[2:]).read_bytes() == b"blob"

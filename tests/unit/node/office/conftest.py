@@ -9,10 +9,15 @@ from typing import Any
 
 import pytest
 
+from configs.offices import load
 from node.hands.config import LedgerConfig, StoreConfig
+from node.hands.keys import make_office_keys
+from node.office.changefile import add_signature
+from node.office.membership import write_request
 from node.office.node import Node
 from protocol.ids import OfficeCode
 from search_shard.tables import Tables, build_tables
+from simulations.clock import SimRng
 from simulations.cluster import Cluster, Host
 from simulations.faults import Mix
 from simulations.loop import run
@@ -34,6 +39,10 @@ class Town:
         mix = Mix(1, Weather((0.001, 0.005)), False, 0, dict.fromkeys(codes, (0, 0)), ())
         self.cluster = Cluster(codes, mix, Trace(asyncio.get_running_loop().time), tables)
         self.hosts: dict[OfficeCode, Host] = self.cluster.hosts
+
+    @property
+    def office(self) -> RootOffice:
+        return RootOffice(self)
 
     async def found(self) -> None:
         store = StoreConfig(reserve_mib=1)
@@ -96,6 +105,34 @@ class Town:
         await self.node(reviewer).desk.review(item, "pass", "")
         await self.quiet()
         return item
+
+
+class RootOffice:
+    """The desk of the town's one root key, beside the provincial node."""
+
+    def __init__(self, town: Town) -> None:
+        self.town = town
+        self.registrar = town.node(PROVINCE).registrar
+
+    async def change(self, what: dict[str, Any]) -> None:
+        """Draft, sign, apply, and wait until everybody who is up knows."""
+        file = self.registrar.draft(what, load("jiangsu"))
+        size = await self.registrar.apply(add_signature(file, self.town.cluster.root))
+        nodes = [self.town.node(host.code) for host in self.town.cluster.up()]
+        await self.town.until(lambda: all(n.folding.roster.size >= size for n in nodes))
+
+    def next_keys(self, code: OfficeCode, *, lost: bool = False) -> str:
+        """A new generation in the home of ``code``, and the request for it."""
+        host = self.town.hosts[code]
+        before = host.folder.generations[code]
+        keys = make_office_keys(code, SimRng(len(before), f"next {code}").random_bytes)
+        host.folder.generations[code] = (*before, keys)
+        old = [] if lost else [each.event for each in before]
+        url = f"http://{code}"
+        return write_request({code: keys}, host.pin, host.address, url, old).decode()
+
+    async def rotate(self, code: OfficeCode) -> None:
+        await self.change({"rotate": [self.next_keys(code)]})
 
 
 async def stream(*chunks: bytes) -> AsyncIterator[bytes]:

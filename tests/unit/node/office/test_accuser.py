@@ -57,7 +57,7 @@ class Liar:
         self.links = Links(
             self.host.wire,
             self.host.rng,
-            me=Identity(self.genesis.id, {COUNTY: self.host.keys.event}),
+            me=lambda: Identity(self.genesis.id, {COUNTY: self.host.keys.event}),
             lookup=lambda *_: city.keys.event.public,
             where=lambda _: (city.address, city.pin),
             handlers={
@@ -68,6 +68,7 @@ class Liar:
             },
             roster_size=lambda: self.roster.size,
             redial_seconds_max=1,
+            refused=lambda: None,
         )
 
     @asynccontextmanager

@@ -27,7 +27,8 @@ async def close(town: Any, code: OfficeCode, size: int) -> None:
     with province.world.ledger.read() as reader:
         at = logbook.root_at(reader, code, size)
     old = province.folding.roster.member(code)
-    host.keys = keys = make_office_keys(code, SimRng(7, f"again {code}").random_bytes)
+    keys = make_office_keys(code, SimRng(7, f"again {code}").random_bytes)
+    host.folder.generations[code] += (keys,)
     revoke = MemberRevoke(code, size, at, 1, ())
     admit = MemberAdmit(
         code=code,

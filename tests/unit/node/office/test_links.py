@@ -77,6 +77,7 @@ class Place:
         self.net = SimNetwork(7, Trace(clock), Weather(delay_seconds=(0.01, 0.05)))
         self.addresses: dict[OfficeCode, tuple[str, bytes]] = {}
         self.nodes: list[Links] = []
+        self.refused: list[tuple[OfficeCode, ...]] = []  # whose keys a peer did not know
 
     async def node(
         self,
@@ -90,12 +91,13 @@ class Place:
         links = Links(
             wire,
             Dice(host),
-            me=Identity(NETWORK, {office: key(office) for office in offices}),
+            me=lambda: Identity(NETWORK, {office: key(office) for office in offices}),
             lookup=self.roster,
             where=self.addresses.get,
             handlers={"log.heads": heads} if handlers is None else handlers,
             roster_size=lambda: 3,
             redial_seconds_max=8.0,
+            refused=lambda: self.refused.append(offices),
         )
         links.keep(keep)
         if reachable:
@@ -262,6 +264,7 @@ async def test_a_stranger_and_a_revoked_key_are_refused_and_counted() -> None:
         assert city.counters == {"link.office.unknown": 1, "link.key": 1}
         assert stranger.counters["remote.link.office.unknown"] == 1
         assert revoked.counters["remote.link.key"] == 1
+        assert here.refused == [(COUNTY,)], "a stranger's keys are not refused: it has none"
         assert not city.live()
         assert asked == []
 
@@ -278,6 +281,7 @@ async def test_a_key_revoked_while_linked() -> None:
         city.review()
         await until(lambda: not city.live() and not county.live())
         assert city.counters == {"link.key": 1}
+        assert here.refused == [(COUNTY,)]
 
 
 @in_pretend_time

@@ -5,24 +5,14 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from configs.offices import load
-from ledger.roster import Roster
-from node.hands.keys import make_office_keys
-from node.office.membership import (
-    admissions,
-    read_invite,
-    read_request,
-    write_invite,
-    write_request,
-)
-from protocol.errors import DecodeError, FangzhiError, ForkError, Missing, ProofError
+from node.hands.keys import PURPOSES, make_office_keys
+from node.office.membership import read_invite, read_request, write_request
+from protocol.errors import DecodeError, FangzhiError, ForkError, ProofError
 from protocol.ids import OfficeCode
-from protocol.keys import SigningKey
 from protocol.records import encode_json
 from simulations.clock import SimRng
 
@@ -42,25 +32,21 @@ def request(code: OfficeCode, seed: int = 1) -> bytes:
 
 def test_a_request_says_what_was_written() -> None:
     both = {**keys_of(CITY), **keys_of(COUNTY)}
-    read = read_request(write_request(both, bytes(range(32)), "a:1", "http://w") + b"\n")
-    assert [office[0] for office in read.offices] == [CITY, COUNTY]
-    assert read.offices[1][1:] == tuple(
-        key.public
-        for key in (
-            both[COUNTY].log,
-            both[COUNTY].witness,
-            both[COUNTY].mirror,
-            both[COUNTY].event,
-        )
-    )
+    old = make_office_keys(CITY, SimRng(7, "old").random_bytes).event
+    read = read_request(write_request(both, bytes(range(32)), "a:1", "http://w", [old]) + b"\n")
+    assert read.codes == [CITY, COUNTY]
+    office, keys = read.offices[1], both[COUNTY]
+    asked = (office.log_key, office.witness_key, office.mirror_key, office.event_key)
+    assert asked == tuple(getattr(keys, purpose).public for purpose in PURPOSES)
     assert (read.tls_pin, read.peer_address, read.web_url) == (bytes(range(32)), "a:1", "http://w")
+    assert len(read.signers) == 9
+    assert old.public in read.signers
 
 
 @pytest.mark.parametrize("name", ["code", "log_key", "witness_key", "mirror_key", "event_key"])
 def test_a_forged_office_of_a_request(name: str) -> None:
     fields = json.loads(request(COUNTY))
-    other = "320582" if name == "code" else "00" * 32
-    fields["offices"][0][name] = other
+    fields["offices"][0][name] = "320582" if name == "code" else "00" * 32
     with pytest.raises(ProofError):
         read_request(encode_json(fields))
 
@@ -75,16 +61,27 @@ def test_a_forged_address_of_a_request(name: str, value: str) -> None:
         read_request(encode_json({**fields, name: value}))
 
 
+@pytest.mark.parametrize("purpose", PURPOSES)
+def test_every_key_of_a_request_must_have_signed_it(purpose: str) -> None:
+    fields = json.loads(request(COUNTY))
+    del fields["signatures"][fields["offices"][0][f"{purpose}_key"]]
+    with pytest.raises(ProofError, match="each of its keys"):
+        read_request(encode_json(fields))
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
         lambda f: f.pop("offices"),
         lambda f: f.update(offices=[]),
         lambda f: f.update(offices=f["offices"] * 2),
+        lambda f: f.update(signatures={}),
         lambda f: f.update(signatures=[]),
-        lambda f: f.update(signatures=["zz"]),
+        lambda f: f["signatures"].update(zz="zz"),
+        lambda f: f["signatures"].update({"00" * 32: "00" * 64}),
         lambda f: f.update(format="fangzhi/request/2"),
         lambda f: f["offices"][0].update(code="32058"),
+        lambda f: f["offices"].append(1),
     ],
 )
 def test_what_is_no_request(spoil: Callable[[dict[str, Any]], object]) -> None:
@@ -97,47 +94,12 @@ def test_what_is_no_request(spoil: Callable[[dict[str, Any]], object]) -> None:
             read_request(data)
 
 
-def test_who_may_be_admitted(play: Play) -> None:
-    async def story(town: Any) -> None:
-        genesis, roster = town.cluster.genesis, town.node(PROVINCE).folding.roster
-        table, root = load("jiangsu"), town.cluster.root
-
-        def admit(code: OfficeCode, roots: list[SigningKey], seed: int = 1) -> Any:
-            read = read_request(request(code, seed))
-            return admissions(genesis, roster, read, table, roots)
-
-        (body,) = admit(COUNTY, [root])
-        assert (body.parent, body.tier, body.name) == (CITY, "county", "常熟市")
-        with pytest.raises(ProofError, match="1 root signatures"):
-            admit(COUNTY, [])
-        with pytest.raises(ProofError, match="1 root signatures"):
-            admit(COUNTY, [SigningKey.from_seed(bytes(32))])
-        with pytest.raises(ProofError, match="no such"):  # its parent has not been admitted
-            admit(COUNTY2, [root])
-        with pytest.raises(Missing, match="table of offices"):
-            admit(OfficeCode("999999"), [root])
-        # keys that another office has, stolen or copied
-        stolen = write_request(
-            {COUNTY: replace(town.hosts[CITY].keys, code=COUNTY)}, bytes(32), "", ""
-        )
-        with pytest.raises(ProofError, match="keys that nobody ever had"):
-            admissions(genesis, roster, read_request(stolen), table, [root])
-        # a county that says it stands elsewhere
-        rows = [replace(row, parent=PROVINCE) if row.code == COUNTY else row for row in table]
-        with pytest.raises(ProofError, match="as parent"):
-            admissions(genesis, roster, read_request(request(COUNTY)), rows, [root])
-
-    play(story, PROVINCE, CITY)
-
-
 def test_an_invite_with_a_flipped_byte_never_misleads(play: Play) -> None:
     async def story(town: Any) -> None:
         node = town.node(PROVINCE)
-        with node.world.ledger.read() as reader:
-            roster = node.folding.roster
-            data = write_invite(node.genesis, node.genesis_note, reader, roster, [COUNTY])
-            with pytest.raises(ProofError):
-                write_invite(node.genesis, node.genesis_note, reader, roster, [COUNTY2])
+        roster, data = node.folding.roster, node.registrar.invite([COUNTY])
+        with pytest.raises(ProofError):
+            node.registrar.invite([COUNTY2])
         note, read = read_invite(data + b"\n")
         assert note == node.genesis_note
         assert list(read.members) == [PROVINCE, CITY, COUNTY]
@@ -153,16 +115,35 @@ def test_an_invite_with_a_flipped_byte_never_misleads(play: Play) -> None:
     play(story, PROVINCE, CITY, COUNTY)
 
 
+def test_an_invite_after_a_life_full_of_changes(play: Play) -> None:
+    """Its office moved, its first parent is gone, the province has other keys."""
+
+    async def story(town: Any) -> None:
+        node, office = town.node(PROVINCE), town.office
+        await office.change({"move": COUNTY, "parent": CITY2})
+        await office.change({"abolish": CITY, "successor": CITY2, "at": 0})
+        await town.hosts[CITY].stop()
+        await office.rotate(PROVINCE)
+        _, read = read_invite(node.registrar.invite([COUNTY]))
+        roster = node.folding.roster
+        assert set(read.members) == {PROVINCE, CITY, CITY2, COUNTY}
+        for code, member in read.members.items():
+            assert member == roster.member(code)
+        assert [cut.code for cut in read.closures] == [CITY]
+
+    play(story, PROVINCE, CITY, CITY2, COUNTY)
+
+
 def test_invites_that_leave_out_or_swap(play: Play) -> None:
     async def story(town: Any) -> None:
         node = town.node(PROVINCE)
-        with node.world.ledger.read() as reader:
-            args = (node.genesis, node.genesis_note, reader, node.folding.roster)
-            fields = json.loads(write_invite(*args, [COUNTY]))
+        fields = json.loads(node.registrar.invite([COUNTY]))
         province, city, county = fields["members"]
         for members in (
-            [city, county],  # the province is not first
+            [city, county],  # the province is not there
             [province, county],  # the parent is missing
+            [province, county, city],  # another order
+            [province, city, city],
             [province, {**city, "proof": county["proof"]}],
             [province, {**city, "entry": base64.b64encode(b"not an event").decode()}],
             [{"entry": "!", "proof": ""}],
@@ -175,6 +156,5 @@ def test_invites_that_leave_out_or_swap(play: Play) -> None:
         other = write_request(keys_of(COUNTY), bytes(32), "", "")
         with pytest.raises(DecodeError, match="invite"):
             read_invite(other)
-        assert Roster(node.genesis).members == {}
 
     play(story, PROVINCE, CITY, COUNTY)

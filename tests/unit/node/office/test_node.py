@@ -9,12 +9,17 @@ from typing import Any
 
 import pytest
 
+from configs.offices import load
 from node.hands.config import LedgerConfig
+from node.hands.keys import make_office_keys
 from node.office.answers import PUBLIC
+from node.office.changefile import add_signature
+from node.office.membership import write_request
 from protocol.errors import Full, Unavailable
 from protocol.ids import OfficeCode
+from simulations.clock import SimRng
 
-PROVINCE, CITY, COUNTY = map(OfficeCode, ("320000", "320500", "320581"))
+PROVINCE, CITY, CITY2, COUNTY = map(OfficeCode, ("320000", "320500", "320600", "320581"))
 YEAR_MS = 365 * 86_400_000
 Play = Callable[..., None]
 
@@ -72,8 +77,11 @@ def test_nobody_is_admitted_behind_a_shut_gate(play: Play) -> None:
         node.sequencer.gates[PROVINCE].outgrown(99)
         town.cluster.cut([PROVINCE])
         size = node.log_size(PROVINCE)
+        keys = {CITY2: make_office_keys(CITY2, SimRng(9, "keys").random_bytes)}
+        what = {"admit": [write_request(keys, bytes(32), "", "").decode()]}
+        file = add_signature(node.registrar.draft(what, load("jiangsu")), town.cluster.root)
         with pytest.raises(Unavailable, match="gate"):
-            await node.admit(None, town.cluster.rows.values(), [town.cluster.root])
+            await node.registrar.apply(file)
         assert (node.log_size(PROVINCE), node.sequencer.spooled()) == (size, 0)
 
     play(story, PROVINCE, CITY, COUNTY)

@@ -17,13 +17,16 @@ from ledger.note import ED25519, NoteKey
 from ledger.roster import RosterRef
 from node.hands.keys import make_office_keys
 from node.hands.storage.memory_kv import MemoryStore
+from node.office.keyring import Keyring
 from node.office.node import LEDGER_TABLES
 from node.office.sequencer import Sequencer
 from protocol.errors import DecodeError, Full, Unavailable
 from protocol.ids import BlobId, OfficeCode, RootHash, UnixMs, mint_item
+from protocol.keys import SigningKey
 from protocol.limits import BATCH_EVENTS_MAX
 from protocol.ports import Writer
 from simulations.clock import SimRng
+from simulations.cluster import SimKeys
 from simulations.disk import SimDisk
 from simulations.loop import run
 
@@ -44,10 +47,22 @@ def body(number: int) -> HoldTake:
     return HoldTake(ITEM, BlobId.of(b"%d" % number), number, 0)
 
 
-def sequencer(store: Any, told: list[str] | None = None) -> Sequencer:
+def sequencer(
+    store: Any, told: list[str] | None = None, users: dict[bytes, SigningKey] | None = None
+) -> Sequencer:
+    """``users`` are the users' keys that count, by id."""
     ref = RosterRef(3, RootHash(bytes(32)))
     appended = (told if told is not None else []).append
-    return Sequencer(store, Clock(), GENESIS, KEYS, lambda: ref, appended)
+    keys = Keyring(SimKeys({code: (each,) for code, each in KEYS.items()}), lambda _: None)
+    return Sequencer(
+        store,
+        Clock(),
+        GENESIS,
+        keys,
+        lambda: ref,
+        appended,
+        lambda _, user: (users or {}).get(user),
+    )
 
 
 def opened(store: Any) -> Sequencer:
