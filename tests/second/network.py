@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.second import events, notes, trees
 from tests.second.events import Event
-from tests.second.members import KEYS, ORDER, Genesis, Roster, key_id, read_genesis
+from tests.second.members import ORDER, Genesis, Roster, read_genesis
 from tests.second.notes import COSIGNATURE, ED25519, Key
 from tests.second.values import Bad
 
@@ -129,10 +129,11 @@ class Check:
                     own.append(Key(origin(code), ED25519, log_key))
                 others.append(Key(f"{origin(member.code)}/witness", COSIGNATURE, witness))
                 others.append(Key(f"{origin(member.code)}/mirror", COSIGNATURE, mirror))
+        others += [key for roster in self.rosters for key in roster.outside]
         size = notes.read_checkpoint(note.text).size
-        closed = {cut.log_key: cut.size for cut in self.rosters[-1].closures if cut.code == code}
         try:
-            if all(size > closed.get(key.public, size) for key in notes.signers(note, own)):
+            bounds = [self.rosters[-1].bound(code, key.public) for key in notes.signers(note, own)]
+            if all(bound is not None and size > bound for bound in bounds):
                 self.found.append((code, -1, "checkpoint.closed"))
         except Bad:
             self.found.append((code, -1, "checkpoint.signature"))
@@ -246,22 +247,18 @@ class Check:
         return event
 
     def _signer(self, code: str, index: int, event: Event) -> None:
-        member = self.rosters[event.roster_size].members.get(code)
-        public = member.keys[KEYS.index("event")] if member and member.active else None
-        if member is None and code == self.genesis.province and event.kind == "member.admit":
-            key = event.body[KEYS.index("event") + 4]
-            public = key if event.body[0] == code and isinstance(key, bytes) else None
-        if public is None or key_id(public) != event.signer:
-            raise _Broken("event.signer")
+        roster = self.rosters[event.roster_size]
+        try:
+            public = roster.event_key(code, event.kind, event.body, event.signer)
+        except Bad as error:
+            raise _Broken("event.signer") from error
         if self.sample(code, index):
             try:
                 event.check_signature(public)
             except Bad as error:
                 raise _Broken("event.signature") from error
-        for closure in self.rosters[-1].closures:
-            late = index >= closure.size and event.roster_size <= closure.index
-            if closure.code == code and late:
-                raise _Broken("event.void")
+        if self.rosters[-1].is_void(code, index, event.roster_size):
+            raise _Broken("event.void")
 
     def _believe(self, code: str, index: int, event: Event) -> None:
         """What follows from a good event: a roster, or roots of other logs."""
