@@ -14,6 +14,11 @@ from tests.second.values import Bad, Value
 ABOVE = {"city": "province", "county": "city"}
 ORDER = ("province", "city", "county")
 WORDS = ("members", "outside", "quorum", "none")
+ROLES = {
+    "administrator": ("version.withdraw",),
+    "clerk": ("version.upload", "text.derive"),
+    "reviewer": ("review.accept", "review.return"),
+}
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,16 @@ class Member:
 
 
 @dataclass(frozen=True)
+class User:
+    """A named user's key, as the log of the office enrolled it."""
+
+    key: bytes
+    roles: tuple[str, ...]
+    roster_size: int
+    retired: bool = False
+
+
+@dataclass(frozen=True)
 class Roster:
     """Members and what was closed after some changes; ``apply`` gives the next."""
 
@@ -143,6 +158,34 @@ class Roster:
             if key_id(key) == signer:
                 return key
         raise Bad("a signer who does not count")
+
+    def has_lapsed(self, code: str, user: User) -> bool:
+        """Whether a closure of the office lapsed the key."""
+        return any(cut.code == code and user.roster_size <= cut.index for cut in self.closures)
+
+    def counts(self, code: str, user: User | None) -> bool:
+        """Whether a user's key may sign for the office."""
+        member = self.members.get(code)
+        good = user is not None and not user.retired and not self.has_lapsed(code, user)
+        return good and member is not None and member.active
+
+    def enrolled(self, code: str, body: tuple[Value, ...], size: int, old: User | None) -> User:
+        """Raises Bad for a key or roles that cannot be enrolled."""
+        key, _, roles = body
+        assert isinstance(key, bytes)
+        assert isinstance(roles, tuple)
+        told = tuple(role for role in roles if isinstance(role, str))
+        if len(key) != 32 or key in self.taken or (old and not self.has_lapsed(code, old)):
+            raise Bad("a key of somebody, or of another length")
+        if not told or list(told) != sorted(set(told)) or set(told) - set(ROLES):
+            raise Bad("the roles")
+        return User(key, told, size)
+
+    @property
+    def taken(self) -> frozenset[bytes]:
+        """Keys that nobody new may have."""
+        others = (*self.genesis.roots, *self.outside)
+        return self.used | {each.public for each in others}
 
     def is_void(self, code: str, index: int, roster_size: int) -> bool:
         return any(
@@ -205,8 +248,7 @@ class Roster:
             raise Bad("a parent of another tier")
 
     def _new_keys(self, keys: tuple[bytes, ...], kept: tuple[bytes, ...] = ()) -> frozenset[bytes]:
-        taken = self.used | {each.public for each in (*self.genesis.roots, *self.outside)}
-        taken -= {old for old, new in zip(kept, keys, strict=False) if old == new}
+        taken = self.taken - {old for old, new in zip(kept, keys, strict=False) if old == new}
         if len(set(keys)) != len(keys) or taken & set(keys) or {len(key) for key in keys} != {32}:
             raise Bad("a key that was used before, or of another length")
         return self.used | set(keys)

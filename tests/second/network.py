@@ -1,18 +1,18 @@
 """The check of an exported folder, by ``docs/spec/audit.md``: rules 1 to 8 without items.
 
-What is not looked at: rules of items (uploads, reviews, holdings), roles of named users, witness
-policy, claimed times.  Everything else of a folder is read, and every break has its place.
+What is not looked at: rules of items (uploads, reviews, holdings), witness policy, claimed times.
+Everything else of a folder is read, and every break has its place.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tests.second import events, notes, trees
 from tests.second.events import Event
-from tests.second.members import ORDER, Genesis, Roster, read_genesis
+from tests.second.members import ORDER, ROLES, Genesis, Roster, User, key_id, read_genesis
 from tests.second.notes import COSIGNATURE, ED25519, Key
 from tests.second.values import Bad
 
@@ -52,6 +52,7 @@ class Check:
         self.genesis: Genesis = read_genesis(genesis_note)
         self.rosters = [Roster(self.genesis)]  # by size of the provincial log
         self.logs: dict[str, Log] = {}
+        self.users: dict[tuple[str, bytes], User] = {}  # by office and key id
         self.recorded: list[tuple[str, int, str, int, bytes]] = []
         self.found: list[Place] = []
         self._run()
@@ -247,21 +248,28 @@ class Check:
         return event
 
     def _signer(self, code: str, index: int, event: Event) -> None:
-        roster = self.rosters[event.roster_size]
+        roster, user = self.rosters[event.roster_size], None
         try:
             public = roster.event_key(code, event.kind, event.body, event.signer)
         except Bad as error:
-            raise _Broken("event.signer") from error
+            user = self.users.get((code, event.signer))
+            if user is None or not roster.counts(code, user):
+                raise _Broken("event.signer") from error
+            public = user.key
         if self.sample(code, index):
             try:
                 event.check_signature(public)
             except Bad as error:
                 raise _Broken("event.signature") from error
+        if user and not any(event.kind in ROLES[role] for role in user.roles):
+            raise _Broken("event.role")
         if self.rosters[-1].is_void(code, index, event.roster_size):
             raise _Broken("event.void")
 
     def _believe(self, code: str, index: int, event: Event) -> None:
-        """What follows from a good event: a roster, or roots of other logs."""
+        """What follows from a good event: a roster, a user's key, or roots of other logs."""
+        if event.kind in ("key.enroll", "key.retire"):
+            self._enroll(code, event)
         if event.kind in MEMBERS_KINDS:
             if code != self.genesis.province:
                 raise _Broken("member.place")
@@ -281,6 +289,22 @@ class Check:
                 if code not in roster.above(child):
                     raise _Broken("anchor.office")
             self.recorded += [(code, index, *each) for each in told]
+
+    def _enroll(self, code: str, event: Event) -> None:
+        key = event.body[0]
+        assert isinstance(key, bytes)
+        enrols = event.kind == "key.enroll"
+        place = (code, key_id(key) if enrols else key)
+        old, roster = self.users.get(place), self.rosters[event.roster_size]
+        if enrols:
+            try:
+                self.users[place] = roster.enrolled(code, event.body, event.roster_size, old)
+            except Bad as error:
+                raise _Broken("key.refused") from error
+        elif old is None or old.retired:
+            raise _Broken("key.refused")
+        else:
+            self.users[place] = replace(old, retired=True)
 
     def _compare(self) -> None:
         """Consistency of every log with every root that somebody above recorded of it."""

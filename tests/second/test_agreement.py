@@ -10,23 +10,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.audit import AUDIT_TABLES, audit
+from ledger.spool import Tools
 from node.hands.sources import FolderSource
 from node.hands.storage.memory_kv import MemoryStore
+from node.hands.storage.spool import MemorySpool
 from tests.second import generated
 from tests.second.generated import OFFICES, export
 from tests.second.network import Check
+from tests.unit.ledger import stories
 from tests.unit.ledger.conftest import CITY, CITY2, COUNTY, COUNTY2, PROVINCE, Network
+from tests.unit.ledger.stories import Story
 
 WAYS = ("flip", "flip", "cut", "delete", "add", "reverse")
 
 
 def first_audit(folder, network):
     """(office, index) of every finding of ours, in the order of offices and indexes."""
-    store = MemoryStore(AUDIT_TABLES)
-    source = FolderSource(folder)
-    report = store.run(
-        lambda writer: audit(source, network.genesis_note, writer, lambda code, done, size: None)
-    )
+    tools = Tools(MemoryStore(AUDIT_TABLES), MemorySpool(), map, lambda code, done, size: None)
+    report = audit({"folder": FolderSource(folder)}, network.genesis_note, tools)
     order = {office: at for at, office in enumerate(OFFICES)}
     return sorted(
         ((each.office, each.index, each.code) for each in report.findings),
@@ -64,6 +65,8 @@ def spoil(path, way, place):
 
 
 offices = st.sampled_from(OFFICES)
+breaks = st.sampled_from(generated.BREAKS)
+lives = stories.acts
 acts = st.one_of(
     st.tuples(st.just("hold"), offices, st.integers(1, 4)),
     st.tuples(st.just("anchor"), st.sampled_from(OFFICES[1:]), st.integers(0, 6)),
@@ -95,6 +98,25 @@ def test_both_find_the_same_first_break_of_a_rule(story):
     for act in story:
         do(network, *act)
     check_both(network)
+
+
+@settings(max_examples=20, deadline=None)
+@given(life=st.lists(lives, min_size=6, max_size=14), at=offices, how=st.none() | breaks)
+def test_both_follow_every_change_of_members(life, at, how):
+    """In a life by the rules nothing is found but tails that nobody has cut; or one rule is broken
+    at its end."""
+    story = Story().live(life)
+    tails = {
+        cut.code
+        for cut in story.roster.closures
+        if cut == story.roster.closure(cut.code)
+        and len(story.network.logs.get(cut.code, [])) > cut.log_size
+        and not story.roster.is_active(cut.code)
+    }
+    if how is not None:
+        generated.broken(story.network, at, how)
+    found = {each[0] for each in check_both(story.network)}
+    assert (found >= tails and found) if how else found == tails
 
 
 @settings(max_examples=40, deadline=None)
