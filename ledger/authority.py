@@ -6,6 +6,7 @@ A broken rule is a :class:`Broken` with the stable code of its finding (docs/spe
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from ledger.events import (
     HoldLose,
     HoldTake,
     KeyEnroll,
+    KeyRetire,
     MemberAdmit,
     MemberRotate,
     ReviewAccept,
@@ -21,10 +23,12 @@ from ledger.events import (
     TextDerive,
     VersionUpload,
     VersionWithdraw,
+    parse_event,
+    verify_entry,
 )
-from ledger.roster import Roster
+from ledger.roster import Roster, RosterHistory
 from ledger.views import UserKey
-from protocol.errors import DecodeError
+from protocol.errors import DecodeError, ProofError
 from protocol.ids import ItemId, item_birth_office, parse_item
 from protocol.keys import key_id
 from protocol.records import RIGHTS_CLASSES
@@ -80,31 +84,81 @@ def check_role(user: UserKey, kind: str) -> None:
         raise Broken("event.role")
 
 
-def enrolled(
-    roster: Roster, event: Event, index: int, body: KeyEnroll, known: UserKey | None
-) -> UserKey:
-    """The enrolment that ``body`` makes; ``known`` is what the log said before of this key.
+def check_signer(
+    roster: Roster,
+    entry: bytes,
+    event: Event,
+    body: object,
+    known: Callable[[], UserKey | None],
+) -> None:
+    """Return if a key signed the event that counts by ``roster`` and may sign its kind; ``known``
+    is what the event's own log said before it of its signer as a named user's key.
 
     Raises:
-        Broken: no key, no roles that there are, or a key that somebody has or had.
+        Broken: event.signer, event.signature or event.role.
     """
+    user: UserKey | None = None
+    public = service_key(roster, event, body)
+    if public is None:
+        user = user_key(roster, event.origin, known())
+        if user is None:
+            raise Broken("event.signer")
+        public = user.key
+    try:
+        verify_entry(entry, event, public)
+    except ProofError as error:
+        raise Broken("event.signature") from error
+    if user is not None:
+        check_role(user, event.kind)
+
+
+def judge(
+    history: RosterHistory,
+    code: str,
+    index: int,
+    entry: bytes,
+    known: UserKey | None = None,
+) -> tuple[Event, Any]:
+    """The event at ``index`` of the log of ``code``, and its body, if its envelope holds; the root
+    of the roster that it names is not looked at.  ``known`` is what that log said before of its
+    signer as a named user's key.
+
+    Raises:
+        DecodeError: it is no event.
+        Broken: the code says why it does not count.
+    """
+    event = parse_event(entry)
+    body = event.read_body()
+    if event.network != history.newest.genesis.id:
+        raise Broken("event.network")
+    if event.origin != code:
+        raise Broken("event.origin")
+    check_signer(history.at(event.roster_size), entry, event, body, lambda: known)
+    if history.newest.is_void(code, index, event.roster_size):
+        raise Broken("event.void")
+    return event, body
+
+
+def user_after(
+    roster: Roster, event: Event, index: int, body: KeyEnroll | KeyRetire, known: UserKey | None
+) -> UserKey:
+    """What the log says of a user's key after this event; ``known`` is what it said before.
+
+    Raises:
+        Broken: an enrolment of no key, of roles that there are not, or of a key that somebody has
+            or had; a retirement where there is no enrolment, or a retired one.
+    """
+    if isinstance(body, KeyRetire):
+        if known is None or known.retired:
+            raise Broken("key.refused")
+        return replace(known, retired=True)
     roles = tuple(sorted(ROLE_KINDS.keys() & set(body.roles)))
     if len(body.key) != 32 or not roles or body.roles != roles or roster.uses(body.key):
         raise Broken("key.refused")
     if known is not None and not roster.has_closed(event.origin, known.roster_size):
         raise Broken("key.refused")
-    return UserKey(body.key, body.person, roles, index, event.roster_size)
-
-
-def retired(known: UserKey | None) -> UserKey:
-    """The enrolment after a ``key.retire``.
-
-    Raises:
-        Broken: there is none, or it is retired already.
-    """
-    if known is None or known.retired:
-        raise Broken("key.refused")
-    return replace(known, retired=True)
+    earlier = (*known.earlier, known.index) if known else ()
+    return UserKey(body.key, body.person, roles, index, event.roster_size, earlier=earlier)
 
 
 def item_named(body: Any) -> ItemId:

@@ -20,19 +20,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
-from ledger.authority import Broken, check_authority, item_named, service_key
+from ledger.authority import Broken, check_authority, item_named, judge, user_after
 from ledger.checkpoint import Checkpoint, parse_checkpoint
 from ledger.events import (
     CHANGES,
     Anchor,
     AnchorLine,
     Event,
+    KeyEnroll,
     VersionUpload,
     parse_event,
 )
-from ledger.events import verify_entry as verify_signature
 from ledger.genesis import Genesis, read_genesis
 from ledger.merkle import leaf_hash, verify_consistency, verify_inclusion
 from ledger.note import parse_note
@@ -40,10 +39,12 @@ from ledger.proof import Proof, entry_of
 from ledger.roster import RosterHistory
 from ledger.source import note_signers, verify_checkpoint
 from ledger.tlogproof import TlogProof
+from ledger.views import UserKey
 from ledger.witness import Request
 from ledger.witness_policy import witnessed
 from protocol.errors import DecodeError, Missing, ProofError
 from protocol.ids import BlobId, OfficeCode, RootHash
+from protocol.keys import key_id
 from protocol.records import FileEntry, Manifest, parse_manifest
 
 
@@ -82,6 +83,7 @@ class Proven:
     manifest_hash: str
     upload: VersionUpload
     event: Event
+    user: UserKey | None  # whose key signed, if not the service key
     index: int
     leaf: bytes
     roots: int  # how many root keys must sign a change of members
@@ -135,7 +137,7 @@ def check_proof(
     with step("3 manifest"):
         upload, manifest, file = _recorded(proof, sha256, size)
     with step("4 event"):
-        event = check.upload(upload)
+        event, user = check.upload(upload)
     with step("5 inclusion"):
         log = check.stands(event.origin, proof.upload)
     with step("6 witnesses"):
@@ -149,6 +151,7 @@ def check_proof(
         manifest_hash=upload.manifest.hex,
         upload=upload,
         event=event,
+        user=user,
         index=proof.upload.index,
         leaf=leaf_hash(entry_of(proof.upload)),
         roots=genesis.threshold,
@@ -193,18 +196,36 @@ class _Check:
     def province(self) -> Seen:
         return self._see(self._genesis.province, self._note)
 
-    def upload(self, body: VersionUpload) -> Event:
-        """Step 4."""
-        entry = entry_of(self._proof.upload)
-        event = self._judged(entry)
+    def upload(self, body: VersionUpload) -> tuple[Event, UserKey | None]:
+        """Step 4: the event, and the enrolment by which its signature counts."""
+        proof = self._proof.upload
+        entry = entry_of(proof)
+        event = parse_event(entry)
+        user = self._enrolled(event)
+        judge(self._history, event.origin, proof.index, entry, user)
         province = self._genesis.province
         self._check_grown(province, event.roster_size, event.roster_root, self._note)
-        index = self._proof.upload.index
-        if self._history.newest.is_void(event.origin, index, event.roster_size):
-            raise Broken("event.void")
         roster = self._history.at(event.roster_size)
         check_authority(roster, item_named(body), event, body)
-        return event
+        return event, user
+
+    def _enrolled(self, event: Event) -> UserKey | None:
+        """What the proof shows of the signer of the upload: its enrolment stands before the upload
+        under the same checkpoint, on which step 5 decides."""
+        proof, upload = self._proof.signer, self._proof.upload
+        if proof is None:
+            return None
+        if proof.checkpoint != upload.checkpoint or proof.index >= upload.index:
+            limit = f"the checkpoint of the upload, and an index below {upload.index}"
+            raise ProofError("signer.tlog-proof", limit, f"#{proof.index}")
+        entry, checkpoint = entry_of(proof), parse_checkpoint(proof.checkpoint)
+        leaf, root = leaf_hash(entry), checkpoint.root.raw
+        verify_inclusion(leaf, proof.index, checkpoint.size, root, proof.hashes)
+        said, body = judge(self._history, event.origin, proof.index, entry)
+        if not isinstance(body, KeyEnroll) or key_id(body.key) != event.signer:
+            wanted = f"a key.enroll of {event.signer.hex()}"
+            raise ProofError("signer.tlog-proof", wanted, said.kind)
+        return user_after(self._history.at(said.roster_size), said, proof.index, body, None)
 
     def stands(self, code: str, proof: TlogProof) -> Seen:
         """The log of ``code``, in which the proof's entry stands under a signed checkpoint."""
@@ -227,15 +248,10 @@ class _Check:
             found = self._above(code)
             if found is None:
                 return
-            office, proof = found
+            office, proof, line = found
             self.policies(office)
             seen = self.stands(office, proof)
-            event = self._judged(entry_of(proof))
-            line = _line_of(event, code)
-            if event.origin != office or not self._history.newest.is_above(office, code):
-                raise ProofError(
-                    f"anchor of {code}", f"an event of {office} above it", event.origin
-                )
+            event, _ = judge(self._history, office, proof.index, entry_of(proof))
             if line.size <= index:
                 found_at = f"size {line.size} in {office} #{proof.index}"
                 raise ProofError(f"anchor of {code}", f"a size that covers #{index}", found_at)
@@ -243,12 +259,13 @@ class _Check:
             yield Anchored(office, proof.index, event.time, code, line.size, seen)
             code, index, checkpoint = office, proof.index, proof.checkpoint
 
-    def _above(self, code: str) -> tuple[str, TlogProof] | None:
+    def _above(self, code: str) -> tuple[str, TlogProof, AnchorLine] | None:
         """The anchor of ``code`` by the nearest office above that has one in the proof."""
         for above in self._history.newest.above(code):
             proof = self._proof.anchors.get(above.code)
-            if proof is not None and code.encode() in (proof.extra or b""):
-                return above.code, proof
+            line = None if proof is None else _line_of(entry_of(proof), code)
+            if proof is not None and line is not None:
+                return above.code, proof, line
         return None
 
     def _replayed(self) -> RosterHistory:
@@ -267,17 +284,6 @@ class _Check:
                 raise ProofError(f"change-{change.index}", "a change of members", event.kind)
             history.apply(change.index, body)
         return history
-
-    def _judged(self, entry: bytes) -> Event:
-        """The event in an entry, signed by a key that counted by the roster it names."""
-        event = parse_event(entry)
-        if event.network != self._genesis.id:
-            raise ProofError("event", "one of this network", event.network.short)
-        public = service_key(self._history.at(event.roster_size), event, event.read_body())
-        if public is None:
-            raise ProofError("event signer", "a key that counted then", event.signer.hex())
-        verify_signature(entry, event, public)
-        return event
 
     def _see(self, code: OfficeCode, note: bytes) -> Seen:
         """A log under its signed checkpoint, with the co-signatures that hold and count."""
@@ -313,10 +319,7 @@ def _same_note(changes: tuple[TlogProof, ...]) -> bytes:
     return notes.pop()
 
 
-def _line_of(event: Event, code: str) -> AnchorLine:
-    body: Any = event.read_body()
+def _line_of(entry: bytes, code: str) -> AnchorLine | None:
+    body = parse_event(entry).read_body()
     heads = body.heads if isinstance(body, Anchor) else ()
-    for line in heads:
-        if line.code == code:
-            return line
-    raise ProofError(f"anchor of {code}", "an anchor event that names it", event.kind)
+    return next((line for line in heads if line.code == code), None)

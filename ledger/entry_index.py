@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final
 
-from ledger.events import Anchor, VersionUpload, parse_event
+from ledger.events import Anchor, KeyEnroll, KeyRetire, VersionUpload, parse_event
 from ledger.proving import Place
 from protocol.errors import DecodeError
 from protocol.ids import BlobId
+from protocol.keys import key_id
 
 _ITEM: Final = re.compile(rb"[1-9][0-9]{5}-[0-9a-z]{12}[0-9a-z*~$=]")
+_KINDS: Final = re.compile(rb"version\.upload|anchor|key\.enroll|key\.retire")
 _INDEX_BITS: Final = 44  # of a place in 64; the office takes the rest
 
 
@@ -27,6 +29,7 @@ class EntryIndex:
         self._item_places, self._items = array("Q"), array("q")
         self._anchor_places, self._anchored = array("Q"), array("q")
         self._sizes = array("Q")
+        self._key_places: dict[tuple[str, bytes], list[int]] = {}
 
     def add(self, place: Place, entry: bytes) -> None:
         if not self._offices or self._offices[-1] != place[0]:
@@ -36,7 +39,7 @@ class EntryIndex:
         if item:
             self._item_places.append(packed)
             self._items.append(hash(item[0]))
-        if b"version.upload" not in entry and b"anchor" not in entry:
+        if not _KINDS.search(entry):
             return
         with suppress(DecodeError):
             body = parse_event(entry).read_body()
@@ -48,6 +51,9 @@ class EntryIndex:
                     self._anchor_places.append(packed)
                     self._anchored.append(hash(line.code))
                     self._sizes.append(line.size)
+            elif isinstance(body, KeyEnroll | KeyRetire):
+                key = key_id(body.key) if isinstance(body, KeyEnroll) else body.key
+                self._key_places.setdefault((place[0], key), []).append(place[1])
 
     def uploads(self) -> Iterator[tuple[Place, BlobId]]:
         for at, packed in enumerate(self._upload_places):
@@ -67,6 +73,12 @@ class EntryIndex:
         ):
             if mark == wanted and size > index:
                 yield self._place(packed)
+
+    def keys(self, code: str, key: bytes, index: int) -> Iterator[Place]:
+        """Where the log of ``code`` may enrol or retire a user's key (its id) before ``index``."""
+        for at in self._key_places.get((code, key), ()):
+            if at < index:
+                yield code, at
 
     def _place(self, packed: int) -> Place:
         return self._offices[packed >> _INDEX_BITS], packed & (1 << _INDEX_BITS) - 1

@@ -35,6 +35,7 @@ class Proof:
     genesis: bytes
     manifest: bytes
     upload: TlogProof
+    signer: TlogProof | None  # the enrolment, where a named user's key signed the upload
     changes: tuple[TlogProof, ...]  # of members, by index in the provincial log
     growths: Mapping[str, bytes]
     anchors: Mapping[str, TlogProof]  # by the office above that said it
@@ -48,6 +49,8 @@ class Proof:
             "upload.event": self.upload.extra or b"",
             "upload.tlog-proof": self.upload.format(),
         }
+        if self.signer is not None:
+            files["signer.tlog-proof"] = self.signer.format()
         files |= {f"policy-{code}.txt": text for code, text in self.policies.items()}
         files |= {f"anchor-{code}.tlog-proof": one.format() for code, one in self.anchors.items()}
         files |= {f"growth-{code}.txt": body for code, body in self.growths.items()}
@@ -69,11 +72,13 @@ class Proof:
         for name in ("genesis.note", "manifest.json", "upload.event", "upload.tlog-proof"):
             if name not in files:
                 raise Missing(f"proof file {name}", "a part of the proof", "none")
+        signer = files.get("signer.tlog-proof")
         changes = (TlogProof.parse(data) for data in named(_CHANGE).values())
         proof = cls(
             genesis=files["genesis.note"],
             manifest=files["manifest.json"],
             upload=TlogProof.parse(files["upload.tlog-proof"]),
+            signer=None if signer is None else TlogProof.parse(signer),
             changes=tuple(sorted(changes, key=lambda change: change.index)),
             growths=named(_GROWTH),
             anchors={code: TlogProof.parse(data) for code, data in named(_ANCHOR).items()},

@@ -41,13 +41,15 @@ def make_proof(
     history: RosterHistory,
     manifest: bytes,
     upload: Place,
+    enrolment: int | None,
     anchors: Sequence[Place],
     opened: Callable[[str], Opened],
 ) -> Proof:
     """The proof of the upload at a place.
 
-    ``anchors`` are where the log, and then the log of each office above, was anchored next, from
-    the upload's office upwards; ``opened`` gives a log and may refuse as sources do.
+    ``enrolment`` is the index of the ``key.enroll`` in the same log, if a named user's key signed
+    the upload; ``anchors`` are where the log, and then the log of each office above, was anchored
+    next, from the upload's office upwards; ``opened`` gives a log and may refuse as sources do.
 
     Raises:
         ProofError, DecodeError, Missing: of the logs.
@@ -68,6 +70,7 @@ def make_proof(
         genesis=genesis_note,
         manifest=manifest,
         upload=proven,
+        signer=None if enrolment is None else opened(office).prove(enrolment),
         changes=tuple(province.prove(at) for at in changes_for(history, office)),
         growths=growths,
         anchors=said,

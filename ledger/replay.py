@@ -25,12 +25,9 @@ from ledger.authority import (
     ITEM_BODIES,
     Broken,
     check_authority,
-    check_role,
-    enrolled,
+    check_signer,
     item_named,
-    retired,
-    service_key,
-    user_key,
+    user_after,
 )
 from ledger.events import (
     CHANGES,
@@ -44,13 +41,12 @@ from ledger.events import (
     RosterChange,
     parse_event,
     parse_whole,
-    verify_entry,
 )
 from ledger.genesis import Genesis
 from ledger.merkle import EMPTY_ROOT, HASH_BYTES, CompactRange, GrowingTree, leaf_hash
 from ledger.roster import Roster, RosterHistory, RosterRef
 from ledger.settlement import settle
-from ledger.views import AnchorView, folded_size, number
+from ledger.views import AnchorView, UserKey, folded_size, number
 from protocol.canonical import encode
 from protocol.errors import DecodeError, ProofError, Unavailable
 from protocol.ids import ItemId, LeafHash, OfficeCode, RootHash
@@ -181,20 +177,10 @@ class Fold:
     def check_signature(
         self, writer: Writer, entry: bytes, event: Event, body: object | None
     ) -> None:
-        roster, user = self.roster_at(event.roster_size), None
-        public = service_key(roster, event, body)
-        if public is None:
-            known = views.user_key(writer, event.origin, event.signer)
-            user = user_key(roster, event.origin, known)
-            if user is None:
-                raise Broken("event.signer")
-            public = user.key
-        try:
-            verify_entry(entry, event, public)
-        except ProofError as error:
-            raise Broken("event.signature") from error
-        if user is not None:
-            check_role(user, event.kind)
+        def known() -> UserKey | None:
+            return views.user_key(writer, event.origin, event.signer)
+
+        check_signer(self.roster_at(event.roster_size), entry, event, body, known)
 
     def take(
         self, writer: Writer, index: int, entry: bytes, event: Event, body: object | None
@@ -252,11 +238,7 @@ class Fold:
         if len(signer) != len(event.signer):
             raise Broken("key.refused")
         known = views.user_key(writer, event.origin, signer)
-        if isinstance(body, KeyEnroll):
-            roster = self.roster_at(event.roster_size)
-            user = enrolled(roster, event, index, body, known)
-        else:
-            user = retired(known)
+        user = user_after(self.roster_at(event.roster_size), event, index, body, known)
         writer.put("enrolled", event.origin.encode() + signer, pack(user))
 
     def _take_fork(self, writer: Writer, index: int, event: Event, body: ForkReport) -> None:

@@ -17,12 +17,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from ledger.authority import ITEM_BODIES, Broken, check_authority, item_named, service_key
+from ledger.authority import ITEM_BODIES, Broken, check_authority, item_named, judge, user_after
 from ledger.chain import Proven, check_proof, step
 from ledger.checkpoint import Checkpoint
 from ledger.entry_index import EntryIndex
-from ledger.events import CHANGES, Event, parse_event
-from ledger.events import verify_entry as verify_signature
+from ledger.events import CHANGES, Event, KeyEnroll, KeyRetire, parse_event
 from ledger.genesis import Genesis, read_genesis
 from ledger.merkle import CompactRange, leaf_hash
 from ledger.note import parse_note
@@ -32,7 +31,7 @@ from ledger.roster import RosterHistory
 from ledger.settlement import settle_item
 from ledger.source import LogReader, LogSource, note_signers, verify_checkpoint
 from ledger.tiles import Bundle, bundles_of
-from ledger.views import Fact
+from ledger.views import Fact, UserKey
 from protocol.errors import DecodeError, Missing, ProofError
 from protocol.ids import BlobId, EventRef, LeafHash, OfficeCode
 from protocol.limits import TILE_WIDTH
@@ -112,8 +111,10 @@ def verify_file(
     with step("7 anchors"):
         anchors = evidence.anchors(place)
     with step("5 inclusion"):
+        user = evidence.signer(place)
+        enrolment = user.index if user else None
         proof = make_proof(
-            genesis_note, evidence.history, manifest, place, anchors, evidence.opened
+            genesis_note, evidence.history, manifest, place, enrolment, anchors, evidence.opened
         )
     proven = check_proof(proof, genesis_note, sha256, size, evidence.history)
     with step("8 state"):
@@ -201,12 +202,11 @@ class _Evidence:
     def _take_member(self, index: int, entry: bytes, reader: LogReader) -> None:
         """As the fold does: a change that breaks a rule is skipped."""
         try:
-            event = parse_event(entry)
-            body = event.read_body()
+            event, body = judge(self.history, reader.code, index, entry)
             if isinstance(body, CHANGES):
-                self._check_envelope(entry, event, reader, body)
+                _check_roster(event, reader)
                 self.history.apply(index, body)
-        except (DecodeError, ProofError):
+        except (DecodeError, ProofError, Broken):
             return
 
     def opened(self, code: str) -> Opened:
@@ -259,41 +259,32 @@ class _Evidence:
                     self.found.add((reader.code, index), entry)
         return tree.root() == reader.root
 
-    def _valid(self, places: Iterable[Place]) -> Iterator[_Said]:
+    def _valid(self, places: Iterable[Place], by_users: bool = True) -> Iterator[_Said]:
         """The events that hold; an office's bad event is skipped as in the fold, but one that does
         not stand in its log is a fault of the evidence."""
+        province = self.opened(self._genesis.province).reader
         for place in places:
             entry, _ = self.opened(place[0]).reader.prove(place[1])
+            user = self.signer(place) if by_users else None
             with suppress(ProofError, DecodeError, Broken):
-                yield self.judge(place, entry)
+                event, body = judge(self.history, *place, entry, user)
+                _check_roster(event, province)
+                yield _Said(place, event, body, entry)
 
-    def judge(self, place: Place, entry: bytes) -> _Said:
-        """Step 4.
-
-        Raises:
-            ProofError, DecodeError, Broken: its envelope does not hold.
-        """
+    def signer(self, place: Place) -> UserKey | None:
+        """What the log of the event at ``place`` said before of its signer as a user's key."""
         code, index = place
-        event = parse_event(entry)
-        body = event.read_body()
-        if (event.network, event.origin) != (self._genesis.id, code):
-            raise ProofError("event", f"one of {code} in this network", event.origin)
-        self._check_envelope(entry, event, self.opened(self._genesis.province).reader, body)
-        if self.history.newest.is_void(code, index, event.roster_size):
-            raise Broken("event.void")
-        return _Said(place, event, body, entry)
-
-    def _check_envelope(
-        self, entry: bytes, event: Event, province: LogReader, body: object
-    ) -> None:
-        if event.roster_size > province.size:
-            raise ProofError("event roster", f"at most {province.size}", event.roster_size)
-        if province.root_at(event.roster_size) != event.roster_root.raw:
-            raise ProofError("event roster", "a root of the provincial log", "another")
-        public = service_key(self.history.at(event.roster_size), event, body)
-        if public is None:
-            raise ProofError("event signer", "a key that counted then", event.signer.hex())
-        verify_signature(entry, event, public)
+        try:
+            key = parse_event(self.opened(code).reader.entry(index)).signer
+        except DecodeError:
+            return None
+        known: UserKey | None = None
+        for said in self._valid(self.found.keys(code, key, index), by_users=False):
+            with suppress(Broken):
+                if isinstance(said.body, KeyEnroll | KeyRetire):
+                    roster = self.history.at(said.event.roster_size)
+                    known = user_after(roster, said.event, said.place[1], said.body, known)
+        return known
 
     def anchors(self, place: Place) -> list[Place]:
         """Step 7: where the log of the event at ``place`` was first anchored beyond it by the
@@ -345,6 +336,13 @@ class _Evidence:
             except Broken:
                 continue
         return facts
+
+
+def _check_roster(event: Event, province: LogReader) -> None:
+    if event.roster_size > province.size:
+        raise ProofError("event roster", f"at most {province.size}", event.roster_size)
+    if province.root_at(event.roster_size) != event.roster_root.raw:
+        raise ProofError("event roster", "a root of the provincial log", "another")
 
 
 def _fact(said: _Said) -> Fact:

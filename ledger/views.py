@@ -116,6 +116,7 @@ class UserKey:
     index: int  # of the key.enroll
     roster_size: int  # that the key.enroll names
     retired: bool = False
+    earlier: tuple[int, ...] = ()  # where it was enrolled before, and lapsed
 
 
 def number(value: int) -> bytes:
@@ -197,6 +198,14 @@ def user_key(reader: Reader, office: str, signer: bytes) -> UserKey | None:
     if row is None:
         return None
     return unpack(UserKey, row, bytes_max=STATE_ROW_BYTES_MAX, where="user key")
+
+
+def enrolment(reader: Reader, office: str, signer: bytes, index: int) -> int | None:
+    """Where the log of an office enrolled the key that signed its event at ``index``; None for a
+    service key."""
+    known = user_key(reader, office, signer)
+    places = (*known.earlier, known.index) if known else ()
+    return max((at for at in places if at < index), default=None)
 
 
 def user_keys(reader: Reader, office: str) -> list[UserKey]:

@@ -128,6 +128,7 @@ def event(kind: str, office: str, name: str, index: int, witnessed: bool) -> Eve
         office=office,
         office_name=name,
         index=index,
+        enrolled=None,
         leaf=hashlib.sha256(kind.encode()).hexdigest(),
         time=1_790_000_000_000 + index * 3_600_000,
         witnessed_by=("320000", "320500") if witnessed else (),

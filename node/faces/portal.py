@@ -41,7 +41,7 @@ _STATIC_TYPES: Final = {
     "portal.css": "text/css",
     "seal.svg": "image/svg+xml",
     **dict.fromkeys(
-        ("bytes.js", "chain.js", "proof.js", "roster.js", "tlog.js"), "text/javascript"
+        ("bytes.js", "chain.js", "events.js", "proof.js", "roster.js", "tlog.js"), "text/javascript"
     ),
 }
 

@@ -190,7 +190,9 @@ class HttpSource:
             items = [json.loads(self._get(f"/api/v1/items/{name}")) for name in names]
         except Missing:
             return None
-        places = [(e["office"], e["index"]) for item in items for e in item["events"]]
+        events = [event for item in items for event in item["events"]]
+        places = [(event["office"], event["index"]) for event in events]
+        places += [(e["office"], e["enrolled"]) for e in events if e["enrolled"] is not None]
         for name in names:
             with suppress(Missing, Unavailable, DecodeError):  # not all of it can be proven yet
                 proof = Proof.decode(self._get(f"/api/v1/items/{name}/proof"))

@@ -74,6 +74,7 @@ class EventLine:
     office: str
     office_name: str
     index: int
+    enrolled: int | None  # index of the key.enroll of a named user whose key signed it
     leaf: str  # hexadecimal leaf hash
     time: int  # claimed, milliseconds
     witnessed_by: tuple[str, ...]  # codes, names of outside witnesses; empty while pending

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from ledger import logbook, views
 from ledger.checkpoint import parse_checkpoint
+from ledger.events import parse_event
 from ledger.proof import Proof
 from ledger.proving import Opened, Place, anchored_size, make_proof
 from ledger.roster import Roster, RosterHistory
@@ -53,8 +54,16 @@ class Provenance:
             anchors = _anchors(state, logs, history.newest, upload)
             place = (upload.origin, upload.index)
             try:
+                signer = parse_event(logs.opened(upload.origin).reader.entry(upload.index)).signer
+                enrolment = views.enrolment(state, upload.origin, signer, upload.index)
                 return make_proof(
-                    self._genesis_note, history, manifest, place, anchors, logs.opened
+                    self._genesis_note,
+                    history,
+                    manifest,
+                    place,
+                    enrolment,
+                    anchors,
+                    logs.opened,
                 )
             except Missing as error:
                 raise Unavailable("proof", "what it takes to be logged here", error) from error
@@ -96,11 +105,7 @@ class _Logs:
 def _anchors(state: Reader, logs: _Logs, roster: Roster, upload: EventRef) -> list[Place]:
     """Where the upload's log was anchored, then that log, and so on up to the province; or less far
     up while the province has not anchored that much."""
-    above: list[OfficeCode] = []
-    at = roster.member(upload.origin).parent
-    while at is not None:
-        above.append(at)
-        at = roster.member(at).parent
+    above = [member.code for member in roster.above(upload.origin)]
     for top in range(len(above), 0, -1):
         places = _chain(state, logs, roster, [upload.origin, *above[:top]], upload.index)
         if places:

@@ -67,7 +67,7 @@ class Reading:
             view = self._view(reader, item, asker, "record")
             manifest = record(reader, view.manifest)
             facts = views.facts(reader, view.item)
-            events = tuple(self._event_line(ledger, fact, view, asker) for fact in facts)
+            events = tuple(self._event_line(reader, ledger, fact, view, asker) for fact in facts)
             line = self._line(ledger, view, manifest)
         return ItemAnswer(
             line=line,
@@ -248,12 +248,15 @@ class Reading:
         member = self._roster().members.get(OfficeCode(code))
         return member.name if member else code
 
-    def _event_line(self, ledger: Reader, fact: Fact, view: ItemView, asker: Asker) -> EventLine:
+    def _event_line(
+        self, state: Reader, ledger: Reader, fact: Fact, view: ItemView, asker: Asker
+    ) -> EventLine:
         return EventLine(
             kind=fact.kind,
             office=fact.ref.origin,
             office_name=self._name(fact.ref.origin),
             index=fact.ref.index,
+            enrolled=views.enrolment(state, fact.ref.origin, fact.signer, fact.ref.index),
             leaf=fact.ref.leaf.hex,
             time=fact.time,
             witnessed_by=self._witnessing.of(ledger, fact.ref.origin, fact.ref.index),

@@ -49,6 +49,8 @@ export function fromBase64(text, where) {
   }
 }
 
+export const base64 = bytes => btoa(String.fromCharCode(...bytes));
+
 export function decimal(text, where) {
   if (!/^(0|[1-9][0-9]{0,15})$/.test(text) || !Number.isSafeInteger(Number(text))) {
     throw new Refusal(where, "a decimal number below 2^53", text.slice(0, 40));

@@ -1,11 +1,19 @@
 // The chain of evidence of one item, checked step by step from a proof (docs/spec/proof.md) and
 // the genesis note that the reader trusts.  Nothing here asks the network or touches the page.
 
-import { fromBase64, hex, Refusal, same } from "./bytes.js";
-import { checkEventSignature, parseEvent, parseManifest, readGenesis, Rosters } from "./roster.js";
+import { decodeText, fromBase64, hex, Refusal, same } from "./bytes.js";
+import { checkEventSignature, keyId, parseEvent, parseManifest, readGenesis } from "./events.js";
+import { heir, Rosters, uses } from "./roster.js";
 import { checkConsistency, checkInclusion, leafHash, noteTime, parseGrowth, parseTlogProof, sha256 } from "./tlog.js";
 
 export const STEPS = ["genesis", "roster", "manifest", "event", "inclusion", "checkpoint", "witnesses", "anchors"];
+
+const ROLE_KINDS = {
+  administrator: ["version.withdraw"],
+  clerk: ["version.upload", "text.derive"],
+  reviewer: ["review.accept", "review.return"],
+};
+const RIGHTS = ["open", "office", "sealed"];
 
 const fact = (zh, en, value) => ({ zh, en, value: String(value) });
 const day = milliseconds => new Date(milliseconds).toISOString().replace("T", " ").slice(0, 19) + " UTC";
@@ -58,7 +66,7 @@ export class Chain {
     if (!province) throw new Refusal("change-*.tlog-proof", "changes of members", "none");
     this.rosters = new Rosters(this.network);
     for (const change of changes) {
-      if (change.checkpoint.note.text !== province.note.text) {
+      if (change.checkpoint.note.whole !== province.note.whole) {
         throw new Refusal(change.name, "one provincial checkpoint", "another");
       }
       const leaf = await leafHash(change.entry);
@@ -109,20 +117,21 @@ export class Chain {
 
   async event() {
     const event = this.report;
-    await this.#judged(event, "upload.event");
+    const user = this.files.has("signer.tlog-proof") ? await this.#enrolled(event) : null;
+    await this.#judged(event, event.origin, this.upload.index, "upload.event", user);
     const size = event.roster_size;
     await this.#grown(this.network.province, size, event.roster_root, this.province);
-    if (this.rosters.heir(event.fields.item.slice(0, 6)) !== event.origin) {
+    if (heir(this.rosters.at(size), event.fields.item.slice(0, 6)) !== event.origin) {
       throw new Refusal("upload.event", `the office of ${event.fields.item}`, event.origin);
     }
-    if (this.rosters.isVoid(event.origin, this.upload.index, size)) {
-      throw new Refusal("upload.event", "an event before its office's keys were closed", `#${this.upload.index}`);
-    }
+    if (!RIGHTS.includes(event.fields.rights)) throw new Refusal("upload.event", RIGHTS.join(" "), event.fields.rights);
     const { name } = this.rosters.newest.members.get(event.origin);
+    const enrolment = user && fact("个人密钥登记于", "user's key, enrolled at", `#${user.index} ${user.roles.join(" ")}`);
     return [
       fact("报送机构", "reported by", `${event.origin} ${name}`),
       fact("自述时间", "claimed time", day(event.time)),
       fact("签名密钥", "signed by key", hex(event.signer)),
+      ...(enrolment ? [enrolment] : []),
       fact("依据名册", "by the roster of", `${this.network.province} / ${size} · ${hex(event.roster_root)}`),
     ];
   }
@@ -149,6 +158,7 @@ export class Chain {
   }
 
   async witnesses() {
+    await this.#policy(this.report.origin);
     return this.#witnesses(this.report.origin, this.upload.checkpoint);
   }
 
@@ -157,15 +167,11 @@ export class Chain {
     const facts = [];
     let [code, index, checkpoint] = [this.report.origin, this.upload.index, this.upload.checkpoint];
     while (code !== this.network.province) {
-      const by = this.rosters.above(code).find(each => this.files.has(`anchor-${each}.tlog-proof`));
-      if (!by) break;
-      const name = `anchor-${by}.tlog-proof`;
-      const proof = parseTlogProof(this.file(name), name);
-      const event = parseEvent(proof.entry, name);
-      await this.#judged(event, name);
-      const line = event.kind === "anchor" && event.fields.heads.find(([child]) => child === code);
-      if (!line || event.origin !== by) throw new Refusal(name, `an anchor of ${code} by ${by}`, `${event.kind} by ${event.origin}`);
-      const [, size, root] = line;
+      const found = this.#anchorOf(code);
+      if (!found) break;
+      const { by, name, proof, event, line: [, size, root] } = found;
+      await this.#policy(by);
+      await this.#judged(event, by, proof.index, name);
       if (size <= index) throw new Refusal(name, `a size that covers #${index}`, size);
       await this.#grown(code, size, root, checkpoint);
       const { checkpoint: above } = proof;
@@ -187,13 +193,63 @@ export class Chain {
     return facts;
   }
 
-  /** Checks that the event is of this network and signed by a key that counted. */
-  async #judged(event, name) {
+  /** The anchor of a log by the nearest office above that has one in the proof; not checked yet. */
+  #anchorOf(code) {
+    for (const by of this.rosters.above(code)) {
+      const name = `anchor-${by}.tlog-proof`;
+      if (!this.files.has(name)) continue;
+      const proof = parseTlogProof(this.file(name), name);
+      const event = parseEvent(proof.entry, name);
+      const line = event.kind === "anchor" && event.fields.heads.find(([child]) => child === code);
+      if (line) return { by, name, proof, event, line };
+    }
+    return null;
+  }
+
+  /** Checks the envelope of an event of `code`: of this network and log, signed by a key that
+      counted and may sign this kind, and not beyond a closure. */
+  async #judged(event, code, index, name, user = null) {
     if (!same(event.network, this.network.id)) throw new Refusal(name, "an event of this network", hex(event.network));
+    if (event.origin !== code) throw new Refusal(name, `an event of ${code}`, event.origin);
     const roster = this.rosters.at(event.roster_size);
-    const key = await this.rosters.eventKey(roster, event.origin, event.signer);
+    const own = await this.rosters.eventKey(roster, code, event.signer);
+    const key = own ?? (user && this.rosters.counts(roster, code, user.size) ? user.key : null);
     if (!key) throw new Refusal(`${name}, signer`, "a key that counted then", hex(event.signer));
     await checkEventSignature(event, key, name);
+    if (!own && !user.roles.some(role => ROLE_KINDS[role].includes(event.kind))) {
+      throw new Refusal(`${name}, signer`, `a role that may sign ${event.kind}`, user.roles.join(" "));
+    }
+    if (this.rosters.isVoid(code, index, event.roster_size)) {
+      throw new Refusal(name, "an event before its office's keys were closed", `#${index}`);
+    }
+  }
+
+  /** The enrolment of the user's key that signed the upload: before it, under the same checkpoint. */
+  async #enrolled(upload) {
+    const name = "signer.tlog-proof";
+    const { entry, index, path, checkpoint } = parseTlogProof(this.file(name), name);
+    if (checkpoint.note.whole !== this.upload.checkpoint.note.whole || index >= this.upload.index) {
+      throw new Refusal(name, `the upload's checkpoint, and an index below ${this.upload.index}`, `#${index}`);
+    }
+    await checkInclusion(await leafHash(entry), index, checkpoint.size, checkpoint.root, path);
+    const event = parseEvent(entry, name);
+    await this.#judged(event, upload.origin, index, name);
+    if (event.kind !== "key.enroll") throw new Refusal(name, "a key.enroll", event.kind);
+    const { key, roles } = event.fields;
+    if (!same(await keyId(key), upload.signer)) throw new Refusal(name, `the key ${hex(upload.signer)}`, "another");
+    const known = Object.keys(ROLE_KINDS).filter(role => roles.includes(role)); // sorted
+    if (!known.length || known.join() !== roles.join()) throw new Refusal(name, "roles that there are, sorted", roles.join(" "));
+    const size = event.roster_size;
+    if (uses(this.rosters.at(size), key)) throw new Refusal(name, "a key that nobody had", hex(key));
+    return { key, roles, index, size };
+  }
+
+  /** Checks that the policy for stock tools is the one that the roster gives. */
+  async #policy(code) {
+    const name = `policy-${code}.txt`;
+    const { text } = await this.rosters.policy(code);
+    const given = decodeText(this.file(name), name);
+    if (given !== text) throw new Refusal(name, `the policy by the roster: ${text}`, given);
   }
 
   async #grown(code, size, root, checkpoint) {
@@ -223,7 +279,7 @@ export class Chain {
 
   async #witnesses(code, checkpoint) {
     const facts = [];
-    for (const { needed, witnesses } of await this.rosters.policy(code)) {
+    for (const { needed, witnesses } of (await this.rosters.policy(code)).groups) {
       let good = 0;
       for (const { name, title, key } of witnesses) {
         const time = await noteTime(checkpoint.note, key);

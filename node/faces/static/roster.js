@@ -1,106 +1,33 @@
-// The genesis note, events, and who belongs by the changes in the provincial log
-// (docs/spec/membership.md, docs/spec/event.md).
+// Who belongs, and whose word counts, by the changes in the provincial log; and the witness policy of
+// a log (docs/spec/membership.md).
 
-import { concat, decodeText, decodeValue, encodeText, encodeValue, fromHex, hex, Refusal, same } from "./bytes.js";
-import { logKey, noteTime, parseNote, parseVkey, sha256, signed, witnessKey } from "./tlog.js";
+import { base64, concat, encodeText, encodeValue, hex, Refusal, same } from "./bytes.js";
+import { keyId, record } from "./events.js";
+import { COSIGNATURE, logKey, parseVkey, signed, witnessKey } from "./tlog.js";
 
-const EVENT_BYTES_MAX = 4096;
 const KEYS = ["log_key", "witness_key", "mirror_key", "event_key"];
 const ADDRESSES = ["tls_pin", "peer_address", "web_url"];
-const PARENT_TIER = { county: "city", city: "province" };
-
-// The members of each body in order; t text, b bytes, d 32 bytes, n number, a array, ? or nothing.
-const BODIES = {
-  "member.admit": "code:t name:t tier:t parent:t log_key:d witness_key:d mirror_key:d event_key:d tls_pin:d peer_address:t web_url:t turn:n signatures:a",
-  "member.rotate": "code:t log_key:d witness_key:d mirror_key:d event_key:d tls_pin:d peer_address:t web_url:t turn:n signatures:a",
-  "member.revoke": "code:t log_size:n log_root:d turn:n signatures:a",
-  "member.move": "code:t parent:t name:t turn:n signatures:a",
-  "member.abolish": "code:t successor:t log_size:n log_root:d turn:n signatures:a",
-  "policy.set": "version:n city_county:n province:n outside:a outside_needed:n signatures:a",
-  "version.upload": "item:t manifest:d rights:t files:n file_bytes:n supersedes:d? report:d?",
-  anchor: "heads:a",
-};
-const ENVELOPE = "version:n network:d origin:t signer:b time:n last_size:n last_root:d roster_size:n roster_root:d kind:t body:a signature:b";
+const PARENT_TIER = { county: "city", city: "province", province: "" };
+const EMPTY_ROOT = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+const OUTSIDE_MAX = 16;
+const RESERVED = ["members", "outside", "quorum", "none"];
+const NAME = /^(?:[^\p{C}\p{Z}]| ){1,100}$/u;
+const ADDRESS = /^[\x21-\x7e]{0,255}$/;
+const WEB = /^https?:\/\//;
 
 // The witness policy before any policy.set: two for a city or county, a majority for the province.
 const FIRST_RULES = { version: 1, city_county: 2, province: 0, outside: [], outside_needed: 0 };
 
-const FITS = {
-  t: value => typeof value === "string",
-  b: value => value instanceof Uint8Array,
-  d: value => value instanceof Uint8Array && value.length === 32,
-  n: value => typeof value === "number",
-  a: Array.isArray,
-};
-
-/** The record whose members `shape` names, from an array of fixed positions. */
-function record(values, shape, where) {
-  const members = shape.split(" ").map(member => member.split(":"));
-  if (!Array.isArray(values) || values.length !== members.length) {
-    throw new Refusal(where, `${members.length} members`, values?.length);
-  }
-  return Object.fromEntries(members.map(([name, kind], at) => {
-    const good = FITS[kind[0]](values[at]) || (kind[1] === "?" && values[at] === null);
-    if (!good) throw new Refusal(`${where}.${name}`, `a value of kind ${kind}`, typeof values[at]);
-    return [name, values[at]];
-  }));
-}
-
-/** The event in a log entry, strictly decoded; its signature is not checked here. */
-export function parseEvent(entry, where) {
-  if (entry.length > EVENT_BYTES_MAX) throw new Refusal(where, `${EVENT_BYTES_MAX} bytes at most`, entry.length);
-  const values = decodeValue(entry, where);
-  const event = record(values, ENVELOPE, where);
-  if (event.version !== 1 || event.signer.length !== 16 || event.signature.length !== 64) {
-    throw new Refusal(where, "version 1, a key id and a signature", "another");
-  }
-  if (!(event.kind in BODIES)) throw new Refusal(`${where}.kind`, "a kind of a proof", event.kind);
-  return { ...event, entry, fields: record(event.body, BODIES[event.kind], `${where} ${event.kind}`) };
-}
-
-/** Checks that `key` signed the event: the array without its last member. */
-export async function checkEventSignature(event, key, where) {
-  const said = concat(encodeText("fangzhi/event/v1\n"), Uint8Array.of(0x9b), event.entry.subarray(1, -66));
-  if (!(await signed(key, said, event.signature))) {
-    throw new Refusal(where, `a signature by ${hex(key).slice(0, 16)}`, "none that holds");
-  }
-}
-
-/** The id under which events name a key. */
-export async function keyId(key) {
-  const digest = await sha256(concat(Uint8Array.of(1), key));
-  return concat(Uint8Array.of(1), digest.subarray(0, 15));
-}
-
-/** A genesis note that enough of its own root keys have signed. */
-export async function readGenesis(bytes) {
-  const where = "genesis.note";
-  const note = parseNote(bytes, where);
-  const lines = note.text.split("\n");
-  const words = lines.slice(1, -1).map(line => line.split(/ (.*)/s, 2));
-  const names = words.map(([name]) => name).join(" ");
-  if (lines[0] !== "fangzhi genesis v1" || !/^network province threshold( root)+ log$/.test(names)) {
-    throw new Refusal(where, "a genesis note", lines[0].slice(0, 60));
-  }
-  const values = words.map(([, value]) => value);
-  const roots = await Promise.all(values.slice(3, -1).map(parseVkey));
-  const threshold = Number(values[2]);
-  if (!(threshold >= 1 && threshold <= roots.length) || new Set(roots.map(root => hex(root.key))).size !== roots.length) {
-    throw new Refusal(where, "a threshold of different root keys", values[2]);
-  }
-  const signers = [];
-  for (const root of roots) if ((await noteTime(note, root)) !== null) signers.push(root.name);
-  if (signers.length < threshold) throw new Refusal(where, `${threshold} root signatures`, signers.length);
-  const id = await sha256(encodeText(note.text));
-  const logs = fromHex(values.at(-1), where);
-  return { id, network: values[0], province: values[1], threshold, roots, signers, logKey: logs };
+function need(holds, where, expected, got) {
+  if (!holds) throw new Refusal(where, expected, got);
 }
 
 /** The rosters that follow from changes of members, each taken in its order with `apply`. */
 export class Rosters {
   constructor(genesis) {
     this.genesis = genesis;
-    this.all = [{ size: 0, members: new Map(), closures: [], rules: FIRST_RULES }];
+    const used = new Set(genesis.roots.map(root => hex(root.key)));
+    this.all = [{ size: 0, members: new Map(), closures: [], rules: FIRST_RULES, outside: [], used }];
     this.logKeys = [{ code: genesis.province, key: genesis.logKey, since: -1 }];
   }
 
@@ -119,46 +46,13 @@ export class Rosters {
 
   async apply(index, event, where) {
     await this.#checkRoots(event, where);
-    const body = event.fields;
-    const before = this.newest;
-    const members = new Map(before.members);
-    const next = { size: index + 1, members, closures: [...before.closures], rules: before.rules };
-    const refuse = (expected, got) => {
-      throw new Refusal(where, expected, got);
-    };
-    this.all.push(next);
-    if (event.kind === "policy.set") {
-      const version = before.rules.version + 1;
-      if (body.version !== version) refuse(`version ${version}`, body.version);
-      next.rules = body;
-      return;
-    }
-    const known = members.get(body.code);
-    if (body.turn !== (known?.turn ?? 0)) refuse(`turn ${known?.turn ?? 0}`, body.turn);
-    const put = changes => members.set(body.code, { ...known, ...changes, turn: body.turn + 1 });
-    if (event.kind === "member.admit") {
-      if (known && (!known.revoked || known.successor)) refuse("a new office or a revoked one", body.code);
-      this.#checkAdmission(before, body, refuse);
-      const { code, name, tier, parent } = body;
-      put({ code, name, tier, parent, revoked: false, successor: "", ...keysOf(body) });
-      this.logKeys.push({ code, key: body.log_key, since: index });
-      return;
-    }
-    if (!known || known.successor) refuse(`an office ${body.code}`, "none in the changes before");
-    if (event.kind === "member.move") {
-      put({ parent: body.parent, name: body.name });
-      return;
-    }
-    if (known.revoked && event.kind !== "member.abolish") refuse("an active office", "a revoked one");
-    if (event.kind === "member.rotate") {
-      this.#checkKeys(before, body, refuse);
-      put(keysOf(body));
-      if (!same(known.log_key, body.log_key)) this.logKeys.push({ code: body.code, key: body.log_key, since: index });
-      return;
-    }
-    if (!known.parent) refuse("an office below the province", body.code);
-    put({ revoked: true, successor: body.successor ?? "" });
-    next.closures.push({ code: body.code, at: index, size: body.log_size });
+    const change = { ...event.fields, index, where };
+    const roster = this.newest;
+    const next = await NEXT[event.kind](roster, change, this.genesis);
+    this.all.push({ ...roster, ...next, size: index + 1 });
+    const now = this.newest.members.get(change.code)?.log_key;
+    const before = roster.members.get(change.code)?.log_key;
+    if (now && !(before && same(now, before))) this.logKeys.push({ code: change.code, key: now, since: index });
   }
 
   async #checkRoots(event, where) {
@@ -171,37 +65,13 @@ export class Rosters {
     for (const [id, signature] of event.fields.signatures) {
       for (const root of this.genesis.roots) {
         if (!same(await keyId(root.key), id)) continue;
-        if (!(await signed(root.key, statement, signature))) {
-          throw new Refusal(`${where}, signature of ${root.name}`, "one that holds", "one that does not");
-        }
+        need(await signed(root.key, statement, signature), `${where}, signature of ${root.name}`,
+          "one that holds", "one that does not");
         signers.add(root.name);
       }
     }
     const needed = this.genesis.threshold;
-    if (signers.size < needed) throw new Refusal(where, `${needed} root signatures`, signers.size);
-  }
-
-  #checkAdmission(roster, body, refuse) {
-    const province = body.code === this.genesis.province;
-    if (!/^[1-9][0-9]{5}$/.test(body.code)) refuse("an office code", body.code);
-    if (province !== (body.tier === "province") || province !== (body.parent === "")) {
-      refuse("one province, and a parent for all others", body.tier);
-    }
-    if (!province) {
-      const above = roster.members.get(body.parent);
-      if (!above || above.revoked || above.tier !== PARENT_TIER[body.tier]) refuse("an active office above", body.parent);
-    }
-    this.#checkKeys(roster, body, refuse);
-  }
-
-  #checkKeys(roster, body, refuse) {
-    const own = KEYS.map(name => hex(body[name]));
-    if (new Set(own).size !== KEYS.length) refuse("different keys", "one key for two purposes");
-    for (const member of roster.members.values()) {
-      if (member.code === body.code && !member.revoked) continue;
-      const taken = KEYS.map(name => hex(member[name]));
-      if (own.some(key => taken.includes(key))) refuse("new keys of its own", `a key of ${member.code}`);
-    }
+    need(signers.size >= needed, where, `${needed} root signatures`, signers.size);
   }
 
   /** The key that may sign events of an office under this id. */
@@ -211,23 +81,23 @@ export class Rosters {
     return counts ? member.event_key : null;
   }
 
+  /** Whether a key that the log of an office enrolled under the roster of `size` counts by another. */
+  counts(roster, code, size) {
+    const member = roster.members.get(code);
+    return Boolean(member) && !member.revoked
+      && !roster.closures.some(cut => cut.code === code && size <= cut.at);
+  }
+
   isVoid(code, index, rosterSize) {
     return this.newest.closures.some(cut => cut.code === code && index >= cut.size && rosterSize <= cut.at);
   }
 
-  /** Who acts for the items of an office: itself, or the last successor of an abolished one. */
-  heir(code) {
-    for (let at = this.newest.members.get(code); at?.successor; at = this.newest.members.get(code)) {
-      code = at.successor;
-    }
-    return code;
-  }
-
   /** The codes of the offices above, nearest first. */
   above(code) {
+    const { members } = this.newest;
     const codes = [];
-    for (let at = this.newest.members.get(this.heir(code)); at?.parent; at = this.newest.members.get(codes.at(-1))) {
-      codes.push(this.heir(at.parent));
+    for (let at = members.get(heir(this.newest, code)); at?.parent; at = members.get(codes.at(-1))) {
+      codes.push(heir(this.newest, at.parent));
     }
     return codes;
   }
@@ -240,40 +110,170 @@ export class Rosters {
     return Promise.all(distinct.map(each => logKey(this.origin(code), each.key)));
   }
 
-  /** Groups of witnesses, each with how many of them must co-sign a checkpoint of an office. */
+  /** Who has to have co-signed a checkpoint of an office: groups of witnesses, each with how many of
+      them, and the same as the text of a tlog-policy. */
   async policy(code) {
     const { rules, members } = this.newest;
     const always = [...members.values()].filter(member => (
       !member.revoked && member.tier !== "county" && member.code !== code));
-    const witnesses = await Promise.all(always.map(async ({ code: name, name: title, witness_key: key }) => (
-      { name, title, key: await witnessKey(this.origin(name), key) })));
-    const province = members.get(code)?.tier === "province";
-    const wanted = province ? rules.province || half(always.length) + 1 : rules.city_county;
-    const outside = await Promise.all(rules.outside.map(async ([name, vkey]) => (
-      { name, title: name, key: await parseVkey(vkey) })));
-    return [
-      { needed: Math.min(wanted, always.length), witnesses },
-      { needed: rules.outside_needed, witnesses: outside },
-    ].filter(group => group.witnesses.length);
+    always.sort((a, b) => a.code - b.code);
+    const inside = await Promise.all(always.map(async ({ code: name, name: title, witness_key: key, web_url: url }) => (
+      { name, title, key: await witnessKey(this.origin(name), key), url: below(url, "witness") })));
+    const outside = await Promise.all(rules.outside.map(async ([name, vkey, url]) => (
+      { name, title: name, key: await parseVkey(vkey), url })));
+    const own = members.get(code);
+    const wanted = own.tier === "province" ? rules.province || half(always.length) + 1 : rules.city_county;
+    const groups = [
+      { name: "members", needed: Math.min(wanted, always.length), witnesses: inside },
+      { name: "outside", needed: rules.outside_needed, witnesses: outside },
+    ].filter(group => group.needed);
+    const log = [await logKey(this.origin(code), own.log_key), below(own.web_url, `log/${code}`)];
+    return { groups, text: policyText(log, [...inside, ...outside], groups) };
   }
 }
 
 const half = value => Math.floor(value / 2);
+const below = (url, path) => url && `${url.replace(/\/+$/, "")}/${path}`;
+const vkey = ({ name, id, type, key }) => `${name}+${id}+${base64(concat(Uint8Array.of(type), key))}`;
+
+function policyText([log, url], witnesses, groups) {
+  const lines = [["log", vkey(log), url]];
+  for (const witness of witnesses) lines.push(["witness", witness.name, vkey(witness.key), witness.url]);
+  for (const { name, needed, witnesses: members } of groups) {
+    const count = needed === 1 ? "any" : needed === members.length ? "all" : needed;
+    lines.push(["group", name, count, ...members.map(member => member.name)]);
+  }
+  if (groups.length === 2) lines.push(["group", "quorum", "all", "members", "outside"]);
+  lines.push(["quorum", groups.length === 2 ? "quorum" : groups[0]?.name ?? "none"]);
+  return lines.map(line => `${line.filter(word => word !== "").join(" ")}\n`).join("");
+}
+
+/** Who acts for the items of an office: itself, or the last successor of an abolished one. */
+export function heir(roster, code) {
+  for (let at = roster.members.get(code); at?.successor; at = roster.members.get(code)) code = at.successor;
+  return code;
+}
+
+/** Whether this is or was a signing key of anybody in the roster, or of an outside witness. */
+export const uses = (roster, key) => roster.used.has(hex(key)) || roster.outside.includes(hex(key));
+
+// What follows from each kind of change: the parts of the roster that are others.
+
+const NEXT = {
+  "member.admit": admitted,
+  "member.rotate": rotated,
+  "member.revoke": (roster, change) => {
+    const member = changing(roster, change);
+    need(!member.revoked, change.where, "an active office", "a revoked one");
+    return closed(roster, member, change, "");
+  },
+  "member.move": (roster, change) => {
+    const member = changing(roster, change);
+    need(NAME.test(change.name), change.where, "a printable name", change.name);
+    checkParent(roster, member.tier, change);
+    return put(roster, member, { parent: change.parent, name: change.name });
+  },
+  "member.abolish": abolished,
+  "policy.set": ruled,
+};
+
+function put(roster, member, changes) {
+  const next = { ...member, ...changes, turn: member.turn + 1 };
+  const used = new Set([...roster.used, ...KEYS.map(name => hex(next[name]))]);
+  return { members: new Map(roster.members).set(next.code, next), used };
+}
+
+function admitted(roster, change, genesis) {
+  const { code, name, tier, parent, where } = change;
+  const known = roster.members.get(code);
+  const isProvince = code === genesis.province;
+  need(/^[1-9][0-9]{5}$/.test(code), where, "an office code", code);
+  need(change.turn === (known?.turn ?? 0), where, `turn ${known?.turn ?? 0}`, change.turn);
+  need(!known || (known.revoked && !known.successor), where, "a new office or a revoked one", code);
+  need(tier in PARENT_TIER && (!known || known.tier === tier), where, "its tier", tier);
+  need(isProvince === (tier === "province"), where, `the province ${genesis.province}`, code);
+  need(known || !isProvince || same(change.log_key, genesis.logKey), where, "the log key of the genesis note", "another");
+  need(NAME.test(name), where, "a printable name", name);
+  checkOffice(change);
+  checkFresh(roster, where, KEYS.map(key => change[key]));
+  checkParent(roster, tier, change);
+  const fresh = { code, tier, turn: 0 };
+  return put(roster, known ?? fresh, { name, parent, revoked: false, successor: "", ...keysOf(change) });
+}
+
+function rotated(roster, change) {
+  const member = changing(roster, change);
+  need(!member.revoked, change.where, "an active office", "a revoked one");
+  checkOffice(change);
+  checkFresh(roster, change.where, KEYS.filter(key => !same(change[key], member[key])).map(key => change[key]));
+  return put(roster, member, keysOf(change));
+}
+
+function abolished(roster, change) {
+  const member = changing(roster, change);
+  const successor = roster.members.get(change.successor);
+  const good = successor && !successor.revoked && successor !== member;
+  need(good, change.where, "another active office as successor", change.successor);
+  const under = [...roster.members.values()].some(each => !each.revoked && each.parent === member.code);
+  need(!under, change.where, "no active office under it", "one that has to move first");
+  return closed(roster, member, change, successor.code);
+}
+
+/** The province's keys are rotated, never closed: the change would stand in the log that it cuts. */
+function closed(roster, member, change, successor) {
+  const { where, code, index, log_size: size, log_root: root } = change;
+  need(member.parent, where, "an office below the province", code);
+  need(size || hex(root) === EMPTY_ROOT, where, "the root of no events", hex(root));
+  const last = roster.closures.findLast(cut => cut.code === code);
+  const isSame = last && size === last.size && same(root, last.root);
+  need(!last || isSame || (!member.revoked && size > last.size), where, `the closure at ${last?.size} or beyond`, size);
+  const closures = [...roster.closures, { code, at: index, size, root }];
+  return { ...put(roster, member, { revoked: true, successor }), closures };
+}
+
+async function ruled(roster, change) {
+  const { where, version, outside: given } = change;
+  need(version === roster.rules.version + 1, where, `version ${roster.rules.version + 1}`, version);
+  const named = given.map(each => record(each, "name:t vkey:t url:t", `${where} outside`));
+  need(change.city_county >= 1 && change.outside_needed <= named.length && named.length <= OUTSIDE_MAX,
+    where, "at least one member, no more outside witnesses than named", "else");
+  const keys = await Promise.all(named.map(each => parseVkey(each.vkey)));
+  const [outside, names] = [keys.map(({ key }) => hex(key)), named.map(each => each.name)];
+  need(new Set(names).size === names.length && new Set(outside).size === names.length,
+    where, "each outside witness once", names.join(" "));
+  named.forEach(({ name, url }, at) => {
+    const good = NAME.test(name) && /^\p{L}[^ ]*$/u.test(name) && !RESERVED.includes(name);
+    need(good, where, "names of one word that begin with a letter", name);
+    need(ADDRESS.test(url) && WEB.test(url), where, "a web address of http or https", url);
+    need(keys[at].type === COSIGNATURE, where, `a key of type ${COSIGNATURE}`, keys[at].type);
+  });
+  checkFresh(roster, where, keys.map(({ key }) => key).filter(key => !roster.outside.includes(hex(key))));
+  return { rules: change, outside };
+}
+
+/** The office that a change is about, which must be there, by its turn. */
+function changing(roster, { code, turn, where }) {
+  const member = roster.members.get(code);
+  need(member && !member.successor, where, `an office ${code}`, "none in the changes before");
+  need(turn === member.turn, where, `turn ${member.turn}`, turn);
+  return member;
+}
+
+function checkParent(roster, tier, { parent, where }) {
+  const above = roster.members.get(parent);
+  const good = tier === "province" ? parent === "" : above?.tier === PARENT_TIER[tier] && !above.revoked;
+  need(good, where, `an active ${PARENT_TIER[tier] || "nobody"} as parent`, parent);
+}
+
+function checkOffice(change) {
+  const { where, peer_address: peer, web_url: web } = change;
+  need(new Set(KEYS.map(name => hex(change[name]))).size === KEYS.length, where, "four different keys", "one twice");
+  need(ADDRESS.test(peer) && ADDRESS.test(web), where, "addresses without blanks", `${peer} ${web}`);
+  need(!web || WEB.test(web), where, "a web address of http or https", web);
+}
+
+function checkFresh(roster, where, keys) {
+  for (const key of keys) need(!uses(roster, key), where, "keys that nobody ever had", hex(key).slice(0, 16));
+}
 
 const keysOf = body => Object.fromEntries([...KEYS, ...ADDRESSES].map(name => [name, body[name]]));
-
-/** The manifest of a revision: canonical JSON. */
-export function parseManifest(bytes) {
-  const where = "manifest.json";
-  let manifest;
-  try {
-    manifest = JSON.parse(decodeText(bytes, where));
-  } catch (error) {
-    throw error instanceof Refusal ? error : new Refusal(where, "JSON", String(error).slice(0, 80));
-  }
-  const files = manifest?.files;
-  if (manifest?.format !== "fangzhi/manifest/1" || !Array.isArray(files) || !files.length) {
-    throw new Refusal(where, "a manifest with files", String(manifest?.format));
-  }
-  return manifest;
-}

@@ -4,7 +4,7 @@
 import { concat, decimal, decodeText, encodeText, fromBase64, hex, Refusal, same } from "./bytes.js";
 
 const LOG = 0x01;
-const COSIGNATURE = 0x04;
+export const COSIGNATURE = 0x04;
 const HASHES_MAX = 63;
 const LINES_MAX = 100;
 
@@ -110,7 +110,7 @@ export async function parseVkey(vkey) {
   return key;
 }
 
-/** {text, lines} of a signed note, nothing verified. */
+/** {whole, text, lines} of a signed note, nothing verified. */
 export function parseNote(bytes, where = "note") {
   const whole = decodeText(bytes, where);
   const split = whole.lastIndexOf("\n\n");
@@ -125,7 +125,7 @@ export function parseNote(bytes, where = "note") {
     const signature = fromBase64(data, where);
     return { name, id: hex(signature.subarray(0, 4)), signature: signature.subarray(4) };
   });
-  return { text: whole.slice(0, split + 1), lines };
+  return { whole, text: whole.slice(0, split + 1), lines };
 }
 
 /** The time in seconds of a good signature of `key` on the note (0: it has none), else null.  A

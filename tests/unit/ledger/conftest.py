@@ -62,6 +62,7 @@ class Network:
     logs: dict[OfficeCode, list[bytes]] = field(default_factory=dict)
     roots: tuple[SigningKey, ...] = (key("root0"), key("root1"), key("root2"))
     generation: dict[str, int] = field(default_factory=dict)
+    outside: tuple[Cosigner, ...] = ()  # who co-signs every checkpoint beside the members
     now: UnixMs = START
     minted: int = 0
 
@@ -148,6 +149,11 @@ class Network:
             self.append_raw(code, sign_event(context, body, self.now, signer).encoded())
         return self.ref(code, len(self.logs[code]) - 1)
 
+    def said_by(self, signer: SigningKey, code: OfficeCode, body: object) -> EventRef:
+        """A batch of one event that a key signed which is not the office's own."""
+        self.append_raw(code, sign_event(self.context(code), body, self.now, signer).encoded())
+        return self.ref(code, len(self.logs[code]) - 1)
+
     def append_raw(self, code: OfficeCode, entry: bytes) -> None:
         self.logs.setdefault(code, []).append(entry)
 
@@ -180,13 +186,12 @@ class Network:
         tree = self.tree(code)
         text = Checkpoint(self.genesis.origin(code), tree.size, RootHash(tree.root()))
         note = parse_note(sign_checkpoint(text, self.key(code, "log")))
-        lines = tuple(
-            cosign(
-                note.text,
-                Cosigner(f"{self.genesis.origin(each)}/witness", self.key(each, "witness")),
-                self.now // 1000 + 1,
-            )
+        members = (
+            Cosigner(f"{self.genesis.origin(each)}/witness", self.key(each, "witness"))
             for each in cosigners
+        )
+        lines = tuple(
+            cosign(note.text, each, self.now // 1000 + 1) for each in (*members, *self.outside)
         )
         return Note(note.text, note.signatures + lines).format()
 

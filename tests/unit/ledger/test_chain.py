@@ -9,7 +9,18 @@ from ledger.events import Anchor, AnchorLine, MemberRevoke
 from ledger.note import Note, parse_note
 from protocol.errors import Missing, ProofError
 from protocol.ids import RootHash
-from tests.told import CITY, CONTENT, COUNTY, FILE, PROVINCE, Told, manifest_of
+from tests.told import (
+    CITY,
+    CLERK,
+    CLERKS_REFUSED,
+    CONTENT,
+    COUNTY,
+    FILE,
+    PROVINCE,
+    Told,
+    manifest_of,
+    retired_clerk,
+)
 
 
 @pytest.fixture
@@ -141,3 +152,45 @@ def test_the_anchor_of_a_shorter_log_covers_nothing(told, export_of):
     told.network.append(CITY, Anchor((AnchorLine(COUNTY, 2, root),)))
     anchors = told.verify(export_of(told.network)).proven.anchors
     assert (anchors[0].index, anchors[0].size) == (told.anchor.index, 4)
+
+
+@pytest.fixture
+def clerks(network, export_of):
+    """What a clerk's own key reported, and the proof of it."""
+    told = Told(network, CLERK)
+    return told, told.verify(export_of(network)).proof
+
+
+def test_an_upload_by_a_users_key_is_proven_with_its_enrolment(clerks):
+    told, proof = clerks
+    assert type(proof).of_files(proof.files()) == proof
+    user = check_proof(proof, told.network.genesis_note, FILE, len(CONTENT)).user
+    assert (user.key, user.roles, user.index) == (CLERK.public, ("clerk",), 2)
+    assert refused(told, replace(proof, signer=None)) == "step 4 event"
+
+
+def test_an_enrolment_stands_before_the_upload_under_its_checkpoint(clerks):
+    told, proof = clerks
+    for signer in (
+        replace(proof.signer, checkpoint=without_witnesses(proof.signer, 2).checkpoint),
+        replace(proof.signer, index=proof.upload.index),
+        replace(proof.signer, index=1),
+        replace(proof.signer, extra=told.network.logs[COUNTY][1]),
+        replace(proof.upload, index=2),
+        proof.upload,
+    ):
+        assert refused(told, replace(proof, signer=signer)) == "step 4 event"
+
+
+@pytest.mark.parametrize("who", CLERKS_REFUSED)
+def test_step_4_names_an_upload_by_a_users_key(network, export_of, who):
+    told = CLERKS_REFUSED[who](network)
+    assert refused(told, told.proof(export_of(network))) == "step 4 event"
+
+
+def test_only_the_whole_log_shows_a_retirement(network, export_of):
+    told = retired_clerk(network)
+    proof = told.proof(export_of(network))
+    assert check_proof(proof, network.genesis_note, FILE, len(CONTENT)).user.roles == ("clerk",)
+    with pytest.raises(ProofError, match="step 8 state"):
+        told.verify(export_of(network))

@@ -20,7 +20,6 @@ from ledger.events import (
     ReviewReturn,
     TextDerive,
     VersionWithdraw,
-    sign_event,
 )
 from ledger.replay import Cursor, Fold, Run
 from ledger.settlement import digest
@@ -432,11 +431,6 @@ def test_the_digest_sees_every_table(busy, state_of, busy_digest):
 PERSON = BlobId.of(b"person")
 
 
-def said_by(network, signer, code, body):
-    """The body, signed by a key that is not the office's."""
-    network.append_raw(code, sign_event(network.context(code), body, network.now, signer).encoded())
-
-
 def last_findings(state, count):
     return [change.finding for change in state.apply_all()][-count:]
 
@@ -444,13 +438,13 @@ def last_findings(state, count):
 def test_a_users_key_signs_what_its_roles_allow_while_it_is_enrolled(network, state_of):
     clerk = SigningKey.from_seed(b"c" * 32)
     upload = network.upload(COUNTY, network.mint(COUNTY))
-    said_by(network, clerk, COUNTY, upload)
+    network.said_by(clerk, COUNTY, upload)
     network.append(COUNTY, KeyEnroll(clerk.public, PERSON, ("clerk",)))
-    said_by(network, clerk, COUNTY, upload)
-    said_by(network, clerk, COUNTY, HoldTake(upload.item, upload.manifest, 1, 10))
-    said_by(network, clerk, COUNTY, KeyRetire(key_id(clerk.public)))
+    network.said_by(clerk, COUNTY, upload)
+    network.said_by(clerk, COUNTY, HoldTake(upload.item, upload.manifest, 1, 10))
+    network.said_by(clerk, COUNTY, KeyRetire(key_id(clerk.public)))
     network.append(COUNTY, KeyRetire(key_id(clerk.public)))
-    said_by(network, clerk, COUNTY, text(upload.item))
+    network.said_by(clerk, COUNTY, text(upload.item))
     network.append(COUNTY, KeyRetire(key_id(clerk.public)))
     network.append(COUNTY, KeyEnroll(clerk.public, PERSON, ("clerk",)))
     assert last_findings(state_of(network), 9) == [
@@ -493,14 +487,17 @@ def test_a_closure_lapses_users_keys_and_they_may_be_enrolled_again(network, sta
     clerk = SigningKey.from_seed(b"c" * 32)
     returned(network, clerk)
     upload = network.upload(COUNTY, network.mint(COUNTY))
-    said_by(network, clerk, COUNTY, upload)
+    network.said_by(clerk, COUNTY, upload)
     network.append(COUNTY, KeyEnroll(clerk.public, PERSON, ("clerk",)))
-    said_by(network, clerk, COUNTY, upload)
+    network.said_by(clerk, COUNTY, upload)
     state = state_of(network)
     for index in range(len(network.logs[PROVINCE])):
         state.apply(PROVINCE, index)
     found = [state.apply(COUNTY, index).finding for index in range(4)]
     assert found == ["", "event.signer", "", ""]
+    signer = key_id(clerk.public)
+    known = [state.read(views.enrolment, COUNTY, signer, index) for index in range(4)]
+    assert known == [None, 0, 0, 2]
 
 
 def test_users_closures_and_a_return_come_out_the_same_in_any_order(network, state_of):

@@ -7,6 +7,7 @@ import pytest
 from ledger.events import (
     Anchor,
     AnchorLine,
+    KeyEnroll,
     MemberRevoke,
     ReviewAccept,
     VersionUpload,
@@ -18,12 +19,15 @@ from ledger.tiles import encode_bundle
 from ledger.tlogproof import verify_proof
 from protocol.errors import Missing, ProofError
 from protocol.ids import BlobId, LeafHash, RootHash
+from protocol.keys import SigningKey
 from tests.told import (
     CITY,
     CITY2,
+    CLERK,
     CONTENT,
     COUNTY,
     COUNTY2,
+    PERSON,
     PROVINCE,
     REASON,
     Told,
@@ -231,3 +235,23 @@ def test_step_4_names_an_upload_by_another_office(told, export_of):
     body = VersionUpload(item, manifest, "open", 1, len(CONTENT), None, None)
     told.network.append(COUNTY, body)
     assert refused(told, export_of(told.network)) == "step 4 event"
+
+
+@pytest.mark.parametrize("hinted", [False, True])
+def test_what_users_keys_said_counts(network, export_of, hinted):
+    told = Told(network, CLERK)
+    reviewer = SigningKey.from_seed(b"r" * 32)
+    enrolled = network.append(CITY, KeyEnroll(reviewer.public, PERSON, ("reviewer",)))
+    passed = network.said_by(reviewer, CITY, ReviewAccept(told.item, told.manifest, told.upload))
+    network.said_by(CLERK, CITY, VersionWithdraw(told.item, told.upload, REASON))  # not its office
+    clerk = network.ref(COUNTY, told.enrolment)
+    hint = places(told.upload, told.anchor, passed, enrolled, clerk) if hinted else None
+    chain = told.verify(export_of(network), hint)
+    assert chain.proven.user.index == told.enrolment
+    assert (chain.status, [step.kind for step in chain.events][-2:]) == (
+        "accepted",
+        ["review.accept", "version.upload"],
+    )
+    without = [place for place in hint or () if place != places(enrolled)[0]]
+    if hinted:
+        assert told.verify(export_of(network), without).status == "submitted"

@@ -38,7 +38,7 @@ async def test_scripts_import_what_is_served_and_are_asked_for_again(client: Cli
         assert response.content_type == "text/javascript"
         assert response.headers["Cache-Control"] == "no-cache"
         left |= set(re.findall(r'from "\./([\w.]+)"', await response.text())) - seen
-    assert seen == {"bytes.js", "chain.js", "proof.js", "roster.js", "tlog.js"}
+    assert seen == {"bytes.js", "chain.js", "events.js", "proof.js", "roster.js", "tlog.js"}
 
 
 async def test_what_cannot_be_proven_yet_or_seen_is_refused(client: ClientSession) -> None:
