@@ -53,7 +53,7 @@ from protocol.shapes import pack, to_value, unpack
 from search_shard.query import Cell, Choice, Phrase, Query, Word, check_query
 from search_shard.rank import Hit
 from tests.told import CONTENT, FILE, Told
-from tests.unit.ledger.conftest import CITY, COUNTY, PROVINCE, Export, Network
+from tests.unit.ledger.conftest import CITY, COUNTY, PROVINCE, Export, Network, State
 
 Decode = Callable[[bytes], object]
 
@@ -247,21 +247,18 @@ def _file_proofs() -> Iterator[Target]:
 def _invite(network: Network) -> bytes:
     store = MemoryStore(("entry", "tile", "head", "note"))
     log = network.logs[PROVINCE]
-    members = roster.Roster(network.genesis)
-    for index, entry in enumerate(log):
-        body = events.parse_event(entry).read_body()
-        assert isinstance(body, events.MemberAdmit)
-        members = members.apply(index, body)
+    state = State(network)
+    for index in range(len(log)):
+        state.apply(PROVINCE, index)
 
     def fill(writer: Writer) -> None:
         logbook.append(writer, PROVINCE, log)
         writer.put("note", PROVINCE.encode(), network.checkpoint(PROVINCE))
 
     store.run(fill)
-    with store.read() as reader:
-        return membership.write_invite(
-            network.genesis, network.genesis_note, reader, members, [COUNTY]
-        )
+    with store.read() as ledger, state.store.read() as rows:
+        roster = state.fold.roster
+        return membership.write_invite(network.genesis_note, ledger, rows, roster, [COUNTY])
 
 
 def _shapes() -> Iterator[Target]:
