@@ -127,6 +127,7 @@ def _told(proven: Proven, chain: Chain | None) -> Json:
         "log_root": log.root,
         "witnesses_needed": log.needed,
         "witnesses": log.witnesses,
+        "witnessed": log.witnessed,
         "anchors": [asdict(anchor) for anchor in proven.anchors],
         "province": asdict(proven.province),
     }

@@ -117,7 +117,7 @@ async def show_verified(stage: Stage) -> None:
         "verify one file: who, when, witnessed by whom, held where",
         result["ok"]
         and (result["office"], result["index"]) == (VICTIM, package.log_index)
-        and len(result["witnesses"]) >= result["witnesses_needed"],
+        and result["witnessed"],
         文件=package.file.name,
         日志=f"{result['office']} #{result['index']}",
         见证=[code for code, _ in result["witnesses"]],

@@ -93,7 +93,7 @@ async def show_witnessed(stage: Stage) -> None:
             for event in item["events"]:
                 events += 1
                 witnesses.update(event["witnessed_by"])
-                if not set(event["witnessed_by"]) - {event["office"]}:
+                if not event["witnessed_by"]:
                     bare.append(f"{event['office']} #{event['index']}")
     stage.screen.check(
         "witnessed",

@@ -96,7 +96,16 @@ def reported(network: Any, cli: Cli, tmp_path_factory: pytest.TempPathFactory) -
 
 def test_verify_writes_what_verifies_offline_and_the_node_serves(reported: Reported) -> None:
     online, offline = reported.verified, reported.offline
-    for name in ("sha256", "item", "office", "index", "leaf", "manifest", "witnesses_needed"):
+    for name in (
+        "sha256",
+        "item",
+        "office",
+        "index",
+        "leaf",
+        "manifest",
+        "witnesses_needed",
+        "witnessed",
+    ):
         assert online[name] == offline[name]
     assert [anchor["office"] for anchor in offline["anchors"]] == [CITY, PROVINCE]
     written = {path.name: path.read_bytes() for path in reported.folder.iterdir()}

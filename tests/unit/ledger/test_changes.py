@@ -76,3 +76,13 @@ def test_a_signed_change_cannot_be_altered_or_moved(network):
         verify_change(network.genesis, replace(signed, name="another"))
     with pytest.raises(ProofError):
         verify_change(replace(network.genesis, network="other.example"), signed)
+
+
+def test_a_bad_signature_of_a_root_key_spoils_the_change(network):
+    body = network.with_roots(network.admit_body(CITY), 3)
+    good, line = body.signatures[:2], body.signatures[2]
+    bad = replace(line, signature=bytes(64))
+    with pytest.raises(ProofError, match="root signature"):
+        verify_change(network.genesis, replace(body, signatures=(*good, bad)))
+    stranger = replace(bad, signer=bytes(16))
+    verify_change(network.genesis, replace(body, signatures=(*good, stranger)))

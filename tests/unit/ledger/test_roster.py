@@ -80,7 +80,8 @@ def test_a_revoked_office_comes_back_with_new_keys_only(roster, network):
         {"parent": COUNTY},
         {"parent": "999999"},
         {"code": PROVINCE},
-        {"code": COUNTY2, "parent": PROVINCE},  # a county that becomes a city
+        {"code": "32070"},
+        {"code": CITY},  # an active office
         {"log_key": bytes(31)},
         {"tls_pin": b""},
         {"log_key": bytes([7] * 32), "event_key": bytes([7] * 32)},
@@ -93,21 +94,46 @@ def test_a_revoked_office_comes_back_with_new_keys_only(roster, network):
     ],
 )
 def test_an_admission_against_a_rule_is_refused_whoever_signed_it(roster, network, changes):
-    body = network.with_roots(replace(network.admit_body(CITY), **changes))
+    fresh = {name: bytes([at]) * 32 for at, name in enumerate(KEY_FIELDS, 1)}
+    sound = replace(network.admit_body(CITY), code="320700", **fresh)
+    roster.apply(9, network.with_roots(sound))
     with pytest.raises((ProofError, DecodeError)):
-        roster.apply(9, body)
+        roster.apply(9, network.with_roots(replace(sound, **changes)))
 
 
 def test_an_office_may_not_use_the_key_of_another(roster, network):
-    stolen = replace(network.admit_body(CITY), event_key=network.key(CITY2, "witness").public)
-    with pytest.raises(ProofError):
+    network.generation[CITY] = 1
+    own = network.rotate_body(CITY)
+    roster.apply(9, network.with_roots(own))
+    stolen = replace(own, event_key=network.key(CITY2, "witness").public)
+    with pytest.raises(ProofError, match="nobody ever had"):
         roster.apply(9, network.with_roots(stolen))
 
 
 def test_a_parent_must_be_active(roster, network):
-    roster = roster.apply(9, network.with_roots(MemberRevoke(CITY, 0, NOTHING, 1, ())))
-    with pytest.raises(ProofError):
-        roster.apply(10, network.with_roots(network.admit_body(COUNTY)))
+    for code in (CITY, COUNTY):
+        roster = roster.apply(9, network.with_roots(MemberRevoke(code, 0, NOTHING, 1, ())))
+    network.generation[COUNTY] = 1
+    back = network.admit_body(COUNTY, 2)
+    with pytest.raises(ProofError, match="active city"):
+        roster.apply(10, network.with_roots(back))
+    city = network.with_roots(replace(back, tier="city", parent=PROVINCE))
+    with pytest.raises(ProofError, match="its tier"):
+        roster.apply(10, city)
+    assert roster.apply(10, network.with_roots(replace(back, parent=CITY2))).is_active(COUNTY)
+
+
+def test_an_office_that_came_back_twice_has_none_of_its_first_keys(roster, network):
+    first = roster.member(COUNTY)
+    for generation in (1, 2):
+        roster = closed(roster, network, COUNTY, 3 + generation)
+        network.generation[COUNTY] = generation
+        back = network.admit_body(COUNTY, roster.turn(COUNTY))
+        stale = replace(back, witness_key=first.witness_key)
+        with pytest.raises(ProofError, match="nobody ever had"):
+            roster.apply(roster.size, network.with_roots(stale))
+        roster = roster.apply(roster.size, network.with_roots(back))
+    assert len(roster.member(COUNTY).former) == 8
 
 
 def test_history_finds_the_roster_of_a_size_and_forgets_what_was_undone(network):
