@@ -20,11 +20,10 @@ import sqlite3
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from statistics import median
 
@@ -34,17 +33,17 @@ import uvloop
 from ledger import logbook
 from ledger.events import Context, VersionUpload, sign_event
 from ledger.genesis import Genesis
-from ledger.merkle import HASH_BYTES, CompactRange, perfect_root
+from ledger.hash_rows import ROW_BYTES, TILE, roots_of_rows, row_key, subtree
+from ledger.merkle import HASH_BYTES, CompactRange
 from ledger.note import ED25519, NoteKey
 from ledger.roster import RosterRef
-from ledger.tile_tree import TILE_BYTES, subtree
 from node.hands.keys import OfficeKeys, make_office_keys
 from node.hands.open_world import SystemClock
 from node.hands.storage.lmdb_kv import LmdbStore
 from node.office.node import LEDGER_TABLES
 from node.office.sequencer import Sequencer
 from protocol.ids import BlobId, NetworkId, OfficeCode, RootHash, UnixMs, mint_item
-from protocol.limits import TILE_WIDTH, GiB
+from protocol.limits import GiB
 from protocol.ports import Writer
 
 CODE = OfficeCode("320581")
@@ -273,40 +272,25 @@ def flat(name: str, turns: list[tuple[float, float]]) -> Figure:
 
 
 async def plant(store: LmdbStore, size: int) -> None:
-    """Tiles over random leaf hashes, level by level, and the head over them."""
-    full, rest = divmod(size, TILE_WIDTH)
-    widths = [TILE_WIDTH] * full + [rest] * (rest > 0)
-    level = 0
-    tiles: Iterator[bytes] = (os.urandom(width * HASH_BYTES) for width in widths)
-    while True:
-        above, number = bytearray(), 0
-        while run := list(islice(tiles, 1000)):
-            await store.write(partial(put_tiles, level=level, start=number, tiles=run))
-            number += len(run)
-            for tile in run:
-                if len(tile) == TILE_BYTES:
-                    above += perfect_root(tile)
-        if not above:
-            break
-        level, tiles = level + 1, split(bytes(above))
+    """Rows over random leaf hashes, level by level, and the head over them."""
+    level, hashes = 0, os.urandom(size * HASH_BYTES)
+    while hashes:
+        for start in range(0, len(hashes), 10_000 * ROW_BYTES):
+            run = hashes[start : start + 10_000 * ROW_BYTES]
+            await store.write(partial(put_rows, level=level, start=start // ROW_BYTES, run=run))
+        level, hashes = level + 1, roots_of_rows(hashes)
     await store.write(lambda writer: put_head(writer, size))
 
 
-def split(hashes: bytes) -> Iterator[bytes]:
-    return (hashes[at : at + TILE_BYTES] for at in range(0, len(hashes), TILE_BYTES))
-
-
-def put_tiles(writer: Writer, level: int, start: int, tiles: list[bytes]) -> None:
-    for number, tile in enumerate(tiles, start):
-        writer.put(logbook.TILE, logbook.tile_key(CODE, level, number), tile)
+def put_rows(writer: Writer, level: int, start: int, run: bytes) -> None:
+    rows = [run[at : at + ROW_BYTES] for at in range(0, len(run), ROW_BYTES)]
+    keys = [row_key(CODE, level, number) for number in range(start, start + len(rows))]
+    writer.put_many(TILE, list(zip(keys, rows, strict=True)))
 
 
 def put_head(writer: Writer, size: int) -> None:
-    def row(level: int, number: int) -> bytes:
-        return writer.get(logbook.TILE, logbook.tile_key(CODE, level, number)) or b""
-
     levels = [level for level in range(63, -1, -1) if size >> level & 1]
-    hashes = tuple([subtree(row, level, (size >> level) - 1) for level in levels])
+    hashes = tuple([subtree(writer, CODE, level, (size >> level) - 1) for level in levels])
     root = CompactRange(size, hashes).root()
     head = b"".join((size.to_bytes(8, "big"), root, *hashes))
     writer.put(logbook.HEAD, CODE.encode(), head)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
@@ -240,6 +240,9 @@ class Overlay:
 
     def put(self, table: str, key: bytes, value: bytes) -> None:
         self._tables.setdefault(table, {})[key] = value
+
+    def put_many(self, table: str, pairs: Sequence[tuple[bytes, bytes]]) -> None:
+        self._tables.setdefault(table, {}).update(pairs)
 
     def delete(self, table: str, key: bytes) -> None:
         self.unsure = True

@@ -1,8 +1,8 @@
-"""The log of one office, as rows: append, read, prove, check.
+"""The log of one office, as rows: append, read, prove.
 
-Rows per log (tables of docs/adr/0002): every entry; every tile, the last of a level growing in
-place, so that any narrower partial tile is a prefix of its row; and the head.  Roots and proofs
-come from tiles, never from a scan of the entries: an append costs its batch and a tile per level.
+Rows per log (docs/spec/log.md): every entry; the hashes of its tree, 16 to a row, the last row of a
+level growing in place (ledger/hash_rows.py); and the head.  Roots and proofs come from hashes,
+never from a scan of the entries: an append costs its batch and at most a row per level.
 
 Appending is one transaction of the caller: a crash leaves the old head with the old tiles, or the
 new with the new.
@@ -10,34 +10,37 @@ new with the new.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice, takewhile
 from typing import Final
 
+from ledger import hash_rows
 from ledger.checkpoint import Checkpoint
+from ledger.hash_rows import ROWS_PER_STEP
 from ledger.merkle import (
     EMPTY_ROOT,
     HASH_BYTES,
     CompactRange,
     Growth,
+    Subtree,
     leaf_hash,
     perfect_root,
+    range_root,
 )
 from ledger.merkle import prove_consistency as merkle_consistency
 from ledger.merkle import prove_inclusion as merkle_inclusion
-from ledger.tile_tree import TILE_BYTES, Row, check_tile, root_of_tiles, subtree
-from ledger.tiles import encode_bundle, tile_count, tiles_of
+from ledger.tile_tree import TILE_BYTES
+from ledger.tiles import encode_bundle
 from protocol.errors import Corrupt, DecodeError, Missing, ProofError
 from protocol.ids import OfficeCode, RootHash
 from protocol.limits import ENTRY_BYTES_MAX, TILE_WIDTH, TREE_SIZE_MAX
 from protocol.ports import Reader, Writer
 
 ENTRY: Final = "entry"
-TILE: Final = "tile"
 HEAD: Final = "head"
 CUT: Final = "cut"
-ROWS_PER_STEP: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +60,6 @@ EMPTY_HEAD: Final = Head(CompactRange(), RootHash(EMPTY_ROOT))
 
 def entry_key(code: OfficeCode, index: int) -> bytes:
     return code.encode("ascii") + index.to_bytes(8, "big")
-
-
-def tile_key(code: OfficeCode, level: int, number: int) -> bytes:
-    return code.encode("ascii") + level.to_bytes(1, "big") + number.to_bytes(8, "big")
 
 
 def head(reader: Reader, code: OfficeCode) -> Head:
@@ -145,40 +144,33 @@ def append_hashed(
     return _write(writer, code, before, entries, before.tree.grow(_split(leaves)))
 
 
+def put_entries(writer: Writer, code: OfficeCode, start: int, entries: Sequence[bytes]) -> None:
+    """Store entries alone, from index ``start`` on, whose hashes are here or follow at once."""
+    prefix = code.encode("ascii")
+    writer.put_many(
+        ENTRY, [(prefix + at.to_bytes(8, "big"), each) for at, each in enumerate(entries, start)]
+    )
+
+
 def cut(writer: Writer, code: OfficeCode, size: int, label: int) -> Head:
     """Shorten the log to ``size``; a log that short stays as it is.
 
     The entries from there on move to the table ``cut``, under (code, ``label`` u64, index u64).
 
     Raises:
-        Missing, Corrupt: tiles are not there; nothing is certain then, so the caller aborts.
+        Missing, Corrupt: hashes are not there; nothing is certain then, so the caller aborts.
     """
     before = head(writer, code)
     if size >= before.size:
         return before
-    tree = _tree_at(_stored(writer, code), size)
+    tree = _tree_at(partial(hash_rows.subtree, writer, code), size)
     prefix = code.encode("ascii")
     while rows := list(islice(writer.scan(ENTRY, prefix, entry_key(code, size)), ROWS_PER_STEP)):
         for key, value in rows:
             writer.put(CUT, prefix + label.to_bytes(8, "big") + key[-8:], value)
             writer.delete(ENTRY, key)
-    level = 0
-    while before.size >> (8 * level):
-        _narrow(writer, code, level, size >> (8 * level))
-        level += 1
+    hash_rows.cut(writer, code, before.size, size)
     return _put_head(writer, code, tree)
-
-
-def _narrow(writer: Writer, code: OfficeCode, level: int, count: int) -> None:
-    """Leave ``count`` hashes of a level."""
-    number, width = divmod(count, TILE_WIDTH)
-    first = tile_key(code, level, number)
-    kept = (writer.get(TILE, first) or b"")[: width * HASH_BYTES]
-    while rows := list(islice(writer.scan(TILE, first[:7], first), ROWS_PER_STEP)):
-        for key, _ in rows:
-            writer.delete(TILE, key)
-    if kept:
-        writer.put(TILE, first, kept)
 
 
 def entry(reader: Reader, code: OfficeCode, index: int) -> bytes:
@@ -213,15 +205,15 @@ def tile_hashes(reader: Reader, code: OfficeCode, level: int, number: int, width
     Raises:
         Missing: the log is not that long.
     """
-    row = _stored(reader, code)(level, number)
-    if len(row) < width * HASH_BYTES:
+    hashes = hash_rows.tile(reader, code, level, number)
+    if len(hashes) < width * HASH_BYTES:
         where = f"log {code}, tile {level}/{number}"
-        raise Missing(where, f"{width} hashes", len(row) // HASH_BYTES)
-    return row[: width * HASH_BYTES]
+        raise Missing(where, f"{width} hashes", len(hashes) // HASH_BYTES)
+    return hashes[: width * HASH_BYTES]
 
 
 def sound_tile(reader: Reader, code: OfficeCode, level: int, number: int, width: int) -> bytes:
-    """Like :func:`tile_hashes`, checked against the tile above it, or, where the log ends, against
+    """Like :func:`tile_hashes`, checked against the hash above it, or, where the log ends, against
     the root: what is damaged here is not given to others.
 
     Raises:
@@ -229,15 +221,22 @@ def sound_tile(reader: Reader, code: OfficeCode, level: int, number: int, width:
         Corrupt: the tile, or what it is checked against, is not what was stored.
     """
     hashes = tile_hashes(reader, code, level, number, width)
-    stored = _stored(reader, code)
-    row = stored(level, number)
-    if len(row) < TILE_BYTES:
-        _check_edge(code, head(reader, code), stored)
-    else:
-        try:
-            check_tile(row, level, number, stored(level + 1, number // TILE_WIDTH))
-        except ProofError as error:
-            raise Corrupt(f"log {code}, {error.where}", error.expected, error.got) from error
+    where = f"log {code}, tile {level}/{number}"
+    whole = hash_rows.tile(reader, code, level, number)
+    roots = hash_rows.row(reader, code, 2 * level + 1, number)
+    if roots != hash_rows.roots_of_rows(whole):
+        raise Corrupt(where, "the roots of its rows", "others")
+    try:
+        if len(whole) < TILE_BYTES:
+            now = head(reader, code)
+            root, found = now.root.raw, root_at(reader, code, now.size).raw
+        else:
+            root = hash_rows.subtree(reader, code, 8 * level + 8, number)
+            found = perfect_root(roots)
+    except Missing as error:
+        raise Corrupt(error.where, error.expected, error.got) from error
+    if found != root:
+        raise Corrupt(where, f"hashes that lead to {root.hex()[:8]}", found.hex()[:8])
     return hashes
 
 
@@ -250,7 +249,7 @@ def sound_entries(reader: Reader, code: OfficeCode, start: int, end: int) -> tup
     """
     found = entries(reader, code, start, end)
     for number in range(start // TILE_WIDTH, -(-end // TILE_WIDTH)):
-        hashes = _stored(reader, code)(0, number)
+        hashes = hash_rows.tile(reader, code, 0, number)
         first = number * TILE_WIDTH
         for index in range(max(start, first), min(end, first + TILE_WIDTH)):
             at = (index - first) * HASH_BYTES
@@ -276,7 +275,7 @@ def subtree_hash(reader: Reader, code: OfficeCode, level: int, index: int) -> by
     Raises:
         Missing: the log is not that long.
     """
-    return subtree(_stored(reader, code), level, index)
+    return hash_rows.subtree(reader, code, level, index)
 
 
 def root_at(reader: Reader, code: OfficeCode, size: int) -> RootHash:
@@ -285,43 +284,28 @@ def root_at(reader: Reader, code: OfficeCode, size: int) -> RootHash:
     Raises:
         Missing: the log is not that long.
     """
-    return root_of_tiles(_reaching(reader, code, size), size)
+    return RootHash(range_root(0, size, _reaching(reader, code, size)))
 
 
 def prove_inclusion(reader: Reader, code: OfficeCode, index: int, size: int) -> tuple[bytes, ...]:
     """Raises ProofError when ``index`` is not below ``size``, Missing when the log is shorter."""
-    row = _reaching(reader, code, size)
-    return merkle_inclusion(index, size, lambda level, at: subtree(row, level, at))
+    return merkle_inclusion(index, size, _reaching(reader, code, size))
 
 
 def prove_consistency(
     reader: Reader, code: OfficeCode, size1: int, size2: int
 ) -> tuple[bytes, ...]:
     """Raises ProofError when ``size1`` exceeds ``size2``, Missing when the log is shorter."""
-    row = _reaching(reader, code, size2)
-    return merkle_consistency(size1, size2, lambda level, at: subtree(row, level, at))
+    return merkle_consistency(size1, size2, _reaching(reader, code, size2))
 
 
-def _stored(reader: Reader, code: OfficeCode) -> Row:
-    return lambda level, number: reader.get(TILE, tile_key(code, level, number)) or b""
-
-
-def _reaching(reader: Reader, code: OfficeCode, size: int) -> Row:
-    """The tiles of a log that is at least ``size`` long.  Not every proof needs the last leaf's
-    tile, so without this some proofs of a future size would come out."""
+def _reaching(reader: Reader, code: OfficeCode, size: int) -> Subtree:
+    """The hashes of a log that is at least ``size`` long.  Not every proof needs the last leaf's
+    row, so without this some proofs of a future size would come out."""
     now = head(reader, code)
     if size > now.size:
         raise Missing(f"log {code}", f"size {size}", now.size)
-    return _stored(reader, code)
-
-
-def _check_edge(code: OfficeCode, now: Head, row: Row) -> None:
-    try:
-        root = root_of_tiles(row, now.size)
-    except Missing as error:
-        raise Corrupt(f"log {code}, {error.where}", error.expected, error.got) from error
-    if root != now.root:
-        raise Corrupt(f"log {code}, tiles", f"root {now.root.short}", root.short)
+    return partial(hash_rows.subtree, reader, code)
 
 
 def _write(
@@ -329,21 +313,11 @@ def _write(
 ) -> Head:
     if not entries:
         return before
-    prefix = code.encode("ascii")
-    for index, value in enumerate(entries, before.size):
-        if len(value) > ENTRY_BYTES_MAX:
-            raise DecodeError("log entry", f"at most {ENTRY_BYTES_MAX} bytes", len(value))
-        writer.put(ENTRY, prefix + index.to_bytes(8, "big"), value)
-    for level, hashes in enumerate(growth.hashes):
-        number, width = divmod(before.size >> 8 * level, TILE_WIDTH)
-        run = _stored(writer, code)(level, number) if width else b""
-        if len(run) != width * HASH_BYTES:
-            where = f"log {code}, tile {level}/{number}"
-            raise Corrupt(where, f"{width} hashes", len(run) // HASH_BYTES)
-        run += b"".join(hashes)
-        for at in range(0, len(run), TILE_BYTES):
-            key = tile_key(code, level, number + at // TILE_BYTES)
-            writer.put(TILE, key, run[at : at + TILE_BYTES])
+    longest = max(map(len, entries))
+    if longest > ENTRY_BYTES_MAX:
+        raise DecodeError("log entry", f"at most {ENTRY_BYTES_MAX} bytes", longest)
+    put_entries(writer, code, before.size, entries)
+    hash_rows.extend(writer, code, before.size, growth.hashes)
     return _put_head(writer, code, growth.tree)
 
 
@@ -354,92 +328,10 @@ def _put_head(writer: Writer, code: OfficeCode, tree: CompactRange) -> Head:
     return Head(tree, RootHash(root))
 
 
-def _tree_at(row: Row, size: int) -> CompactRange:
+def _tree_at(subtree: Subtree, size: int) -> CompactRange:
     levels = [level for level in reversed(range(size.bit_length())) if size >> level & 1]
-    return CompactRange(size, tuple([subtree(row, n, (size >> n) - 1) for n in levels]))
+    return CompactRange(size, tuple([subtree(n, (size >> n) - 1) for n in levels]))
 
 
 def _split(hashes: bytes) -> list[bytes]:
     return [hashes[at : at + HASH_BYTES] for at in range(0, len(hashes), HASH_BYTES)]
-
-
-@dataclass(frozen=True, slots=True)
-class LogFinding:
-    """Something wrong in the rows of a log: a stable code, what it concerns, and why."""
-
-    code: str
-    where: str
-    message: str
-
-
-def check_log(reader: Reader, code: OfficeCode) -> Iterator[LogFinding]:
-    """Recompute everything and say what does not agree; a sound log yields nothing.
-
-    Each hash is checked against the stored row just below it: leaves against entries, tiles against
-    tiles, the root against tiles.  If nothing is found, all of it follows from the entries; if
-    something is, it is named once, and one can tell whose fault it is: a leaf that disagrees alone
-    means a damaged entry, one that disagrees together with what is above it a damaged tile.
-    """
-    try:
-        now = head(reader, code)
-    except Corrupt as error:
-        yield LogFinding("log.head", "head", str(error))
-        return
-    yield from _check_entries(reader, code, now.size)
-    yield from _check_tiles(reader, code, now.size)
-    yield from _check_head(reader, code, now)
-
-
-def _check_entries(reader: Reader, code: OfficeCode, size: int) -> Iterator[LogFinding]:
-    row = _stored(reader, code)
-    hashes = b""
-    due = 0
-    for key, value in reader.scan(ENTRY, code.encode("ascii")):
-        index = int.from_bytes(key[-8:], "big")
-        if index >= size:
-            yield LogFinding("log.entry.extra", f"entry {index}", f"the log has {size} entries")
-            continue
-        if index > due:
-            yield LogFinding("log.entry.missing", f"entries {due} to {index - 1}", "not stored")
-        number, at = divmod(index, TILE_WIDTH)
-        if at == 0 or index != due:
-            hashes = row(0, number)
-        due = index + 1
-        leaf = hashes[at * HASH_BYTES : (at + 1) * HASH_BYTES]
-        if len(leaf) == HASH_BYTES and leaf != leaf_hash(value):  # a short tile is found below
-            message = f"its hash is not the one in tile 0/{number}"
-            yield LogFinding("log.entry", f"entry {index}", message)
-    if due < size:
-        yield LogFinding("log.entry.missing", f"entries {due} to {size - 1}", "not stored")
-
-
-def _check_tiles(reader: Reader, code: OfficeCode, size: int) -> Iterator[LogFinding]:
-    row = _stored(reader, code)
-    for tile in tiles_of(size):
-        where = f"tile {tile.level}/{tile.number}"
-        hashes = row(tile.level, tile.number)
-        if len(hashes) != tile.width * HASH_BYTES:
-            message = f"{len(hashes) / HASH_BYTES:g} hashes, not {tile.width}"
-            yield LogFinding("log.tile.width", where, message)
-        for at in range(tile.width if tile.level else 0):
-            below = row(tile.level - 1, tile.number * TILE_WIDTH + at)
-            mine = hashes[at * HASH_BYTES : (at + 1) * HASH_BYTES]
-            if len(below) == TILE_BYTES and mine and perfect_root(below) != mine:
-                message = f"hash {at} is not that of the tile below it"
-                yield LogFinding("log.tile", where, message)
-    for key, _ in reader.scan(TILE, code.encode("ascii")):
-        level, number = key[-9], int.from_bytes(key[-8:], "big")
-        full, partial = tile_count(size, level)
-        if number >= full + (partial > 0):
-            message = f"a log of {size} has no such tile"
-            yield LogFinding("log.tile.extra", f"tile {level}/{number}", message)
-
-
-def _check_head(reader: Reader, code: OfficeCode, now: Head) -> Iterator[LogFinding]:
-    try:
-        root = root_at(reader, code, now.size)
-    except Missing:
-        return  # the short tile has been named
-    if root != now.root:
-        message = f"root {now.root.short}, but the tiles give {root.short}"
-        yield LogFinding("log.root", f"head of size {now.size}", message)

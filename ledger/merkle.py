@@ -17,6 +17,7 @@ from protocol.errors import ProofError
 from protocol.limits import PROOF_HASHES_MAX, TREE_SIZE_MAX
 
 HASH_BYTES: Final = 32
+ROW_LEVELS: Final = 4  # of the tree in one stored row: see ledger/hash_rows.py
 EMPTY_ROOT: Final = sha256(b"").digest()
 
 Subtree = Callable[[int, int], bytes]
@@ -72,7 +73,7 @@ class CompactRange:
         return self.grow(leaf_hashes).tree
 
     def grow(self, leaf_hashes: Iterable[bytes]) -> Growth:
-        """:meth:`extend`, with what it adds to the tiles of the tree."""
+        """:meth:`extend`, with what it adds to the rows of the tree."""
         size, stack = self.size, list(self.hashes)
         added: list[list[bytes]] = [[]]
         for leaf in leaf_hashes:
@@ -85,10 +86,10 @@ class CompactRange:
                 node = sha256(b"\x01" + stack.pop() + node).digest()
                 carry >>= 1
                 level += 1
-                if not level & 7:
-                    if level >> 3 == len(added):
+                if not level % ROW_LEVELS:
+                    if level // ROW_LEVELS == len(added):
                         added.append([])
-                    added[level >> 3].append(node)
+                    added[level // ROW_LEVELS].append(node)
             stack.append(node)
             size += 1
         return Growth(CompactRange(size, tuple(stack)), added)
@@ -99,8 +100,8 @@ class CompactRange:
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """A tree after an append.  ``hashes[k]`` are the new subtrees of 256^k leaves, in order: what
-    is added to the tiles of level k."""
+    """A tree after an append.  ``hashes[k]`` are the new subtrees of 16^k leaves, in order: what
+    is added to the rows of level k."""
 
     tree: CompactRange
     hashes: list[list[bytes]]

@@ -8,7 +8,6 @@ tile from the top, each as soon as it comes, and with one tile per level at hand
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import Final
 
 from ledger.merkle import HASH_BYTES, perfect_root, range_root
@@ -36,12 +35,7 @@ def subtree(row: Row, level: int, index: int) -> bytes:
     if len(hashes) != HASH_BYTES << height:
         where = f"tile {tile_level}/{number}"
         raise Missing(where, f"{at + (1 << height)} hashes", "fewer")
-    # Nearly every proof goes through the same upper tiles, so their roots are kept.
-    return _upper_root(hashes) if tile_level and height >= _KEPT_HEIGHT else perfect_root(hashes)
-
-
-_KEPT_HEIGHT: Final = 5
-_upper_root = lru_cache(maxsize=4096)(perfect_root)  # at most 14 for a tile, 2 KiB each in the mean
+    return perfect_root(hashes)
 
 
 def root_of_tiles(row: Row, size: int) -> RootHash:

@@ -5,7 +5,7 @@ Every port has a contract suite in ``tests/contract`` that runs on each of its b
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol, TypeVar
 
@@ -40,6 +40,9 @@ class Writer(Reader, Protocol):
     """A transaction: what it reads includes what it wrote."""
 
     def put(self, table: str, key: bytes, value: bytes) -> None: ...
+
+    def put_many(self, table: str, pairs: Sequence[tuple[bytes, bytes]]) -> None:
+        """Put each pair in turn; cheapest when the keys are in order."""
 
     def delete(self, table: str, key: bytes) -> None: ...
 

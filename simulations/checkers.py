@@ -15,6 +15,7 @@ from typing import Final
 from ledger import logbook, witness_policy
 from ledger.audit import AUDIT_TABLES, audit
 from ledger.checkpoint import open_checkpoint
+from ledger.log_check import check_log
 from ledger.note import parse_note
 from ledger.spool import Tools
 from ledger.views import ItemView
@@ -157,7 +158,7 @@ async def checkpoints(cluster: Cluster, history: History) -> tuple[str, Findings
                 size = logbook.head(reader, code).size
                 if logbook.entries(reader, code, 0, size) != own[:size]:
                     wrong.append(f"{other} has other entries of {code}")
-                wrong += [f"{other}, {code}: {f.message}" for f in logbook.check_log(reader, code)]
+                wrong += [f"{other}, {code}: {f.message}" for f in check_log(reader, code)]
     return f"{history.sights} heads seen, {len(cluster.hosts)} logs at every node", wrong
 
 

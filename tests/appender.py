@@ -19,6 +19,7 @@ from ledger import logbook
 from ledger.checkpoint import Checkpoint, log_key, open_checkpoint
 from ledger.events import HoldTake
 from ledger.genesis import Genesis
+from ledger.log_check import check_log
 from ledger.note import ED25519, NoteKey
 from ledger.roster import RosterRef
 from node.hands.keys import make_office_keys
@@ -89,7 +90,7 @@ def check_whole(store: KeyValueStore, published: list[bytes]) -> Checkpoint:
     key = log_key(GENESIS.origin(CODE), KEYS[CODE].log.public)
     checkpoint, _ = open_checkpoint(newest, (key,), ())
     with store.read() as reader:
-        assert list(logbook.check_log(reader, CODE)) == []
+        assert list(check_log(reader, CODE)) == []
         head = logbook.head(reader, CODE)
         assert (checkpoint.size, checkpoint.root) == (head.size, head.root)
         for other in published:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from enum import Enum
 from typing import TypeVar
@@ -75,6 +75,10 @@ class _Watched:
     def put(self, table: str, key: bytes, value: bytes) -> None:
         self._store.meet(Step.CHANGE)
         self._inner.put(table, key, value)
+
+    def put_many(self, table: str, pairs: Sequence[tuple[bytes, bytes]]) -> None:
+        for key, value in pairs:
+            self.put(table, key, value)
 
     def delete(self, table: str, key: bytes) -> None:
         self._store.meet(Step.CHANGE)

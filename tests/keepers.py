@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from ledger import logbook
+from ledger import hash_rows, logbook
 from ledger.checkpoint import Checkpoint, sign_checkpoint
 from node.hands.storage.memory_kv import Dump, MemoryStore
 from node.office.catchup import Catchup
@@ -27,7 +27,7 @@ from simulations.wire import SimNetwork, Weather
 
 PROVINCE, LOG, OTHER_LOG = map(OfficeCode, ("320000", "320500", "320600"))
 KEEPERS = tuple(map(OfficeCode, ("320001", "320002", "320003", "320004", "320005")))
-TABLES = (logbook.ENTRY, logbook.TILE, logbook.HEAD)
+TABLES = (logbook.ENTRY, hash_rows.TILE, logbook.HEAD)
 NETWORK = NetworkId.of(b"keepers")
 LOG_KEY = SigningKey.from_seed(bytes(32))
 SECONDS = 20.0

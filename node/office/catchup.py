@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from ledger import logbook
+from ledger import hash_rows, logbook
 from ledger.checkpoint import Checkpoint, parse_checkpoint
 from ledger.merkle import leaf_hash
 from ledger.tile_tree import check_edge, check_tile, edge_of
@@ -345,12 +345,11 @@ async def _bundle(
 
 
 def _put_tile(code: OfficeCode, level: int, number: int, hashes: bytes, writer: Writer) -> None:
-    writer.put(logbook.TILE, logbook.tile_key(code, level, number), hashes)
+    hash_rows.put_tile(writer, code, level, number, hashes)
 
 
 def _put_entries(code: OfficeCode, start: int, entries: tuple[bytes, ...], writer: Writer) -> None:
-    for index, entry in enumerate(entries, start):
-        writer.put(logbook.ENTRY, logbook.entry_key(code, index), entry)
+    logbook.put_entries(writer, code, start, entries)
 
 
 def _fitting(entries: tuple[bytes, ...], bytes_max: int) -> tuple[bytes, ...]:

@@ -29,6 +29,7 @@ from ledger.checkpoint import (
 )
 from ledger.evidence import check_state, cosigned, lost_tail, signers_of
 from ledger.genesis import Genesis
+from ledger.log_check import LogFinding
 from ledger.note import Note, NoteKey, parse_note
 from ledger.roster import Roster
 from ledger.witness_policy import witnessed
@@ -342,7 +343,7 @@ class Replicator:
 
     # small questions
 
-    def check_notes(self, reader: Reader, code: OfficeCode) -> Iterator[logbook.LogFinding]:
+    def check_notes(self, reader: Reader, code: OfficeCode) -> Iterator[LogFinding]:
         """The kept notes of a log whose signatures do not hold any more."""
         log_keys, cosigners = self._note_keys(code)
         for table in ("note", "witness", "witnessed"):
@@ -351,7 +352,7 @@ class Replicator:
                 try:
                     open_checkpoint(note, log_keys, cosigners)
                 except (ProofError, DecodeError) as error:
-                    yield logbook.LogFinding("log.note", f"table {table}", str(error))
+                    yield LogFinding("log.note", f"table {table}", str(error))
 
     def _note_keys(self, code: OfficeCode) -> tuple[tuple[NoteKey, ...], tuple[NoteKey, ...]]:
         """Every key of the log so far, and the keys of every office that may witness it."""

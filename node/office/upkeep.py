@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ledger import logbook
+from ledger.log_check import LogFinding, check_log
 from ledger.roster import Roster
 from ledger.settlement import digest
 from ledger.tiles import bundle_path, tile_path
@@ -171,10 +172,10 @@ class Upkeep:
             for finding in findings
         ]
 
-    def _findings(self, code: OfficeCode) -> list[logbook.LogFinding]:
+    def _findings(self, code: OfficeCode) -> list[LogFinding]:
         with self._world.ledger.read() as reader:
             return [
-                *logbook.check_log(reader, code),
+                *check_log(reader, code),
                 *self._replicator.check_notes(reader, code),
             ]
 

@@ -115,6 +115,54 @@ def test_a_job_that_raises_leaves_nothing_and_spares_the_others(play: Play) -> N
     play(story)
 
 
+def test_a_job_alone_that_raises_leaves_nothing(play: Play) -> None:
+    async def story(store: KeyValueStore) -> None:
+        await store.write(put(b"old", b"1"))
+
+        def bad(writer: Writer) -> None:
+            writer.put("a", b"old", b"2")
+            writer.put_many("b", [(b"new", b"2"), (b"newer", b"2")])
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            await store.write(bad)
+        assert pairs(store) == [(b"old", b"1")]
+        assert pairs(store, "b") == []
+        await store.write(put(b"next"))
+        assert pairs(store) == [(b"next", b"v"), (b"old", b"1")]
+
+    play(story)
+
+
+def test_many_puts_are_puts_in_turn(play: Play) -> None:
+    async def story(store: KeyValueStore) -> None:
+        def job(writer: Writer) -> list[bytes]:
+            writer.put_many("a", [])
+            writer.put_many("a", [(b"b", b"1"), (b"d", b"1"), (b"f", b"")])
+            seen = []
+            for key, _ in writer.scan("a"):
+                seen.append(key)
+                if key == b"b":  # the scan finds its place again
+                    writer.put_many("a", [(b"e", b"3"), (b"a", b"3"), (b"c", b"3"), (b"c", b"4")])
+            return seen
+
+        assert await store.write(job) == [b"b", b"c", b"d", b"e", b"f"]
+        assert dict(pairs(store)) == {
+            b"a": b"3",
+            b"b": b"1",
+            b"c": b"4",
+            b"d": b"1",
+            b"e": b"3",
+            b"f": b"",
+        }
+        for key in (b"", bytes(KEY_BYTES_MAX + 1)):
+            with pytest.raises(ValueError, match="1 to 511 bytes"):
+                await store.write(lambda w, key=key: w.put_many("a", [(b"x", b""), (key, b"")]))
+        assert len(pairs(store)) == 6
+
+    play(story)
+
+
 def test_jobs_run_in_order_of_call(play: Play) -> None:
     async def story(store: KeyValueStore) -> None:
         def append(number: int) -> Callable[[Writer], int]:
@@ -318,6 +366,7 @@ def test_a_closed_store_refuses(play: Play) -> None:
 key = st.binary(min_size=1, max_size=3)
 step = st.one_of(
     st.tuples(st.just("put"), key, st.binary(max_size=4)),
+    st.tuples(st.just("put_many"), key, st.binary(max_size=4)),
     st.tuples(st.just("delete"), key, st.just(b"")),
 )
 job = st.tuples(st.lists(step, max_size=6), st.booleans())
@@ -336,6 +385,8 @@ def test_any_jobs_leave_what_a_dict_would_hold(
             for what, key, value in steps:
                 if what == "put":
                     writer.put("a", key, value)
+                elif what == "put_many":
+                    writer.put_many("a", [(key, b"before"), (key, value), (key + b"!", value)])
                 else:
                     writer.delete("a", key)
             if fails:
@@ -362,6 +413,8 @@ def test_any_jobs_leave_what_a_dict_would_hold(
                 for what, key, value in steps:
                     if what == "put":
                         model[key] = value
+                    elif what == "put_many":
+                        model[key] = model[key + b"!"] = value
                     else:
                         model.pop(key, None)
                 assert result == model

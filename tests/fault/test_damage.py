@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from ledger import logbook
+from ledger import hash_rows, logbook
+from ledger.log_check import check_log
 from node.hands.storage.memory_kv import MemoryStore
 from node.office.links import Peer
 from node.office.node import LEDGER_TABLES
@@ -34,8 +35,8 @@ def flip(store: MemoryStore, table: str, key: bytes, at: int = -1) -> None:
 
 def tile(level: int, number: int, width: int = 256) -> tuple[str, bytes, TileAsk | EntriesAsk]:
     return (
-        logbook.TILE,
-        logbook.tile_key(LOG, level, number),
+        hash_rows.TILE,
+        hash_rows.row_key(LOG, 2 * level, number * 16 + (width - 1) // 16),
         TileAsk(LOG, level, number, width),
     )
 
@@ -47,6 +48,11 @@ def entry(index: int) -> tuple[str, bytes, TileAsk | EntriesAsk]:
 ROWS = {
     "full tile": tile(0, 7),
     "last tile": tile(0, SIZE // 256, SIZE % 256),
+    "roots of the rows of a tile": (
+        hash_rows.TILE,
+        hash_rows.row_key(LOG, 1, 7),
+        TileAsk(LOG, 0, 7, 256),
+    ),
     "tile of level 1": tile(1, 0),
     "last tile of level 1": tile(1, 1, SIZE // 256 - 256),
     "tile of level 2": tile(2, 0, 1),
@@ -65,7 +71,7 @@ def play(story: Callable[[Keepers], Awaitable[None]]) -> None:
 
 def findings(keeper: Keeper) -> list[str]:
     with keeper.store.read() as reader:
-        return [finding.code for finding in logbook.check_log(reader, LOG)]
+        return [finding.code for finding in check_log(reader, LOG)]
 
 
 WHOLE = kept(made(SIZE))
@@ -120,7 +126,7 @@ def test_a_damaged_head_stops_everything_that_would_follow_from_it(at: int) -> N
         damaged = MemoryStore(TABLES, WHOLE.dump())
         flip(damaged, logbook.HEAD, LOG.encode(), at)
         with damaged.read() as reader:
-            assert [finding.code for finding in logbook.check_log(reader, LOG)] == ["log.head"]
+            assert [finding.code for finding in check_log(reader, LOG)] == ["log.head"]
         ill = await here.join(damaged)
         for ask in (
             ill.catchup.on_entries(PEER, EntriesAsk(LOG, 0, 1)),
@@ -137,7 +143,7 @@ def test_a_damaged_head_stops_everything_that_would_follow_from_it(at: int) -> N
     ("table", "key"),
     [
         (logbook.HEAD, CODE.encode()),
-        (logbook.TILE, logbook.tile_key(CODE, 0, 0)),
+        (hash_rows.TILE, hash_rows.row_key(CODE, 0, 0)),
         (logbook.ENTRY, logbook.entry_key(CODE, 3)),
     ],
 )
@@ -153,7 +159,7 @@ def test_an_office_never_signs_what_follows_from_a_damaged_row(
             place = at % len(reader.get(table, key) or b"")
         flip(store, table, key, place)
         with store.read() as reader:
-            assert list(logbook.check_log(reader, CODE))
+            assert list(check_log(reader, CODE))
         try:
             await append(store, (1, 5, 3), "after", published.append)
         except Corrupt:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from ledger import logbook
+from ledger.log_check import check_log
 from node.hands.storage.memory_kv import Dump, MemoryStore
 from node.office.node import LEDGER_TABLES
 from protocol.errors import Fatal
@@ -90,7 +91,7 @@ def test_catching_up_that_breaks_anywhere_leaves_a_prefix(step: Step, numbers: r
             died = keeper.died
             keeper.store = MemoryStore(TABLES, store.inner.dump())
             with keeper.store.read() as ours, whole.read() as theirs:
-                assert list(logbook.check_log(ours, LOG)) == []
+                assert list(check_log(ours, LOG)) == []
                 head = logbook.head(ours, LOG)
                 assert head.root == logbook.root_at(theirs, LOG, head.size)
             assert (head.size < SIZE) or not died or step is Step.DONE

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ledger import logbook
+from ledger.log_check import check_log
 from ledger.tiles import encode_bundle
 from node.hands.storage.memory_kv import MemoryStore
 from node.office.holders import ASKED_PER_PEER_MAX
@@ -131,7 +132,7 @@ def wrong(keeper: Keeper) -> dict[str, int]:
 
 def is_sound(keeper: Keeper) -> bool:
     with keeper.store.read() as ours, HONEST.read() as theirs:
-        assert list(logbook.check_log(ours, LOG)) == []
+        assert list(check_log(ours, LOG)) == []
         head = logbook.head(ours, LOG)
         return head.root == logbook.root_at(theirs, LOG, head.size)
 

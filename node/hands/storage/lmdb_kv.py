@@ -2,7 +2,8 @@
 
 The event loop hands jobs over through a bounded queue.  The writer thread takes all that wait, runs
 each in a nested transaction of one parent and commits the parent: one pair of disk flushes however
-many they are.  A job that raises loses its own nested transaction and nothing else.
+many they are.  A job that raises loses its own transaction and nothing else.  A job that waits
+alone runs in the parent itself.
 
 Rules:
 
@@ -21,7 +22,7 @@ import contextlib
 import os
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -171,9 +172,13 @@ class LmdbStore:
             raise self._refusal
         parent = self._env.begin(write=True)
         try:
-            written_bytes = 0
-            for waiting in batch:
-                written_bytes += self._run(waiting, parent, written_bytes)
+            if len(batch) == 1:
+                self._run(batch[0], parent, 0)
+                if batch[0].error:
+                    parent.abort()
+                    return
+            else:
+                self._run_nested(batch, parent)
             parent.commit()
         except lmdb.MapFullError as error:
             # The list of free pages did not fit; LMDB has undone the whole commit without a sync.
@@ -187,23 +192,30 @@ class LmdbStore:
             parent.abort()
             raise
 
-    def _run(self, waiting: _Waiting, parent: lmdb.Transaction, earlier_bytes: int) -> int:
-        """Bytes that the job adds to what the jobs before it will write."""
+    def _run_nested(self, batch: list[_Waiting], parent: lmdb.Transaction) -> None:
+        written_bytes = 0
+        for waiting in batch:
+            child = self._env.begin(write=True, parent=parent)
+            job_bytes = self._run(waiting, child, written_bytes)
+            if waiting.error:
+                child.abort()
+            else:
+                child.commit()
+                written_bytes += job_bytes
+
+    def _run(self, waiting: _Waiting, transaction: lmdb.Transaction, earlier_bytes: int) -> int:
+        """Bytes that the job adds to what the jobs before it will write.  If it has an error now,
+        the transaction must be aborted."""
         waiting.value = waiting.error = None
-        child = self._env.begin(write=True, parent=parent)
-        changes = _Changes(child, self._tables)
+        changes = _Changes(transaction, self._tables)
         try:
             waiting.value = waiting.job(changes)
             self._check_room(earlier_bytes + changes.written_bytes)
-            child.commit()
-            return changes.written_bytes
         except _NO_ROOM as error:
-            child.abort()
             waiting.error = self._full(error)
         except Exception as error:
-            child.abort()
             waiting.error = error
-        return 0
+        return changes.written_bytes
 
     def _check_room(self, written_bytes: int) -> None:
         disk = os.statvfs(self._path)
@@ -288,7 +300,7 @@ class _Snapshot:
 
 
 class _Changes(_Snapshot):
-    """Writer over one nested transaction."""
+    """Writer over the transaction of one job."""
 
     written_bytes = 0
 
@@ -296,6 +308,13 @@ class _Changes(_Snapshot):
         self._transaction.put(check_key(key), value, db=self._tables[table])
         self._changes += 1
         self.written_bytes += len(key) + len(value) + _PUT_OVERHEAD_BYTES
+
+    def put_many(self, table: str, pairs: Sequence[tuple[bytes, bytes]]) -> None:
+        for key, value in pairs:
+            self.written_bytes += len(check_key(key)) + len(value) + _PUT_OVERHEAD_BYTES
+        self._changes += 1
+        with self._transaction.cursor(db=self._tables[table]) as cursor:
+            cursor.putmulti(pairs)
 
     def delete(self, table: str, key: bytes) -> None:
         self._transaction.delete(check_key(key), db=self._tables[table])

@@ -7,7 +7,7 @@ wants to keep it.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -135,6 +135,10 @@ class _Changes(_Snapshot):
 
     def put(self, table: str, key: bytes, value: bytes) -> None:
         self._change(table, check_key(key), bytes(value))
+
+    def put_many(self, table: str, pairs: Sequence[tuple[bytes, bytes]]) -> None:
+        for key, value in pairs:
+            self.put(table, key, value)
 
     def delete(self, table: str, key: bytes) -> None:
         self._change(table, check_key(key), None)

@@ -24,7 +24,8 @@ from ledger.evidence import (
     of_proof,
     verify_evidence,
 )
-from ledger.logbook import ENTRY, HEAD, TILE
+from ledger.hash_rows import TILE
+from ledger.logbook import ENTRY, HEAD
 from ledger.merkle import leaf_hash, prefix_root, root_of
 from ledger.note import Note, parse_note
 from ledger.tlogproof import TlogProof

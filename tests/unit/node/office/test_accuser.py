@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ledger import logbook
+from ledger import hash_rows, logbook
 from ledger.checkpoint import Checkpoint, parse_checkpoint, sign_checkpoint
 from ledger.events import Context, HoldTake, sign_event
 from ledger.evidence import CHAIN, PREFIX, Evidence, verify_evidence
@@ -44,7 +44,7 @@ class Liar:
     town: Any
     proves: bool = True
     store: MemoryStore = field(
-        default_factory=lambda: MemoryStore([logbook.ENTRY, logbook.TILE, logbook.HEAD])
+        default_factory=lambda: MemoryStore([logbook.ENTRY, hash_rows.TILE, logbook.HEAD])
     )
     heard: list[EvidenceTell] = field(default_factory=list)
 

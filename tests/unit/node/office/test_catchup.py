@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from ledger import logbook
+from ledger import hash_rows, logbook
+from ledger.log_check import check_log
 from ledger.tiles import split_bundle
 from node.hands.storage.memory_kv import MemoryStore
 from node.office.catchup import BUNDLES_AHEAD, BUNDLES_PER_COMMIT_MAX
@@ -50,7 +51,7 @@ def is_prefix(keeper: Keeper, whole: MemoryStore) -> bool:
     """Whether the rows are a sound log, and one that the other goes on from."""
     size = keeper.size()
     with keeper.store.read() as ours, whole.read() as theirs:
-        assert list(logbook.check_log(ours, LOG)) == []
+        assert list(check_log(ours, LOG)) == []
         return logbook.head(ours, LOG).root == logbook.root_at(theirs, LOG, size)
 
 
@@ -226,7 +227,7 @@ def test_a_tree_that_does_not_go_on_from_ours_is_a_fork() -> None:
     [
         (100, logbook.HEAD, LOG.encode()),
         (2_000, logbook.HEAD, LOG.encode()),
-        (2_000, logbook.TILE, logbook.tile_key(LOG, 0, 2)),
+        (2_000, hash_rows.TILE, hash_rows.row_key(LOG, 0, 37)),
     ],
 )
 def test_a_damaged_row_here_is_not_a_fork(gap: int, table: str, key: bytes) -> None:

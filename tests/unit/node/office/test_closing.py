@@ -11,6 +11,7 @@ from ledger.changes import sign_change
 from ledger.checkpoint import Checkpoint, parse_checkpoint, sign_checkpoint
 from ledger.events import MemberAdmit, MemberRevoke
 from ledger.evidence import signers_of
+from ledger.log_check import check_log
 from node.hands.keys import make_office_keys
 from protocol.ids import OfficeCode, RootHash
 from simulations.clock import SimRng
@@ -55,7 +56,7 @@ def roots(town: Any, size: int) -> set[RootHash]:
     for code in (PROVINCE, CITY, COUNTY):
         with town.node(code).world.ledger.read() as reader:
             found.add(logbook.root_at(reader, COUNTY, size))
-            assert not list(logbook.check_log(reader, COUNTY))
+            assert not list(check_log(reader, COUNTY))
     return found
 
 

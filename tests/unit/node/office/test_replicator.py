@@ -12,6 +12,7 @@ import pytest
 from ledger import logbook
 from ledger.checkpoint import Checkpoint, parse_checkpoint, sign_checkpoint
 from ledger.evidence import SAME_SIZE, Verdict, verify_evidence
+from ledger.log_check import check_log
 from ledger.note import Note, parse_note
 from ledger.views import ReportedFork, reported_forks
 from node.office.links import Peer
@@ -73,7 +74,7 @@ def test_every_log_reaches_everybody_and_is_witnessed(play: Play) -> None:
         assert signers(note_of(town.node(COUNTY), CITY)) == [CITY, f"{PROVINCE}/witness"]
         for code in (PROVINCE, CITY, COUNTY):
             with town.node(COUNTY).world.ledger.read() as reader:
-                assert not list(logbook.check_log(reader, code))
+                assert not list(check_log(reader, code))
 
     play(story, PROVINCE, CITY, COUNTY)
 

@@ -12,6 +12,7 @@ from ledger import logbook
 from ledger.checkpoint import log_key, open_checkpoint
 from ledger.events import HoldTake, VersionUpload, parse_event, verify_event
 from ledger.genesis import Genesis
+from ledger.log_check import check_log
 from ledger.merkle import leaf_hash
 from ledger.note import ED25519, NoteKey
 from ledger.roster import RosterRef
@@ -94,7 +95,7 @@ async def test_a_batch_is_signed_under_the_head_it_follows() -> None:
         entries = logbook.entries(reader, COUNTY, 0, 3)
         note = reader.get("note", COUNTY.encode())
         root_at_2 = logbook.root_at(reader, COUNTY, 2)
-        assert not list(logbook.check_log(reader, COUNTY))
+        assert not list(check_log(reader, COUNTY))
     events = [parse_event(entry) for entry in entries]
     assert [event.last_size for event in events] == [0, 0, 2]
     assert events[2].last_root == root_at_2
@@ -332,7 +333,7 @@ def test_a_crash_loses_nothing_that_was_acknowledged(seed: int) -> None:
         assert set(acknowledged) <= set(kept)
         assert [n for n in kept if n < 100] == sorted(n for n in kept if n < 100)
         with store.read() as reader:
-            assert not list(logbook.check_log(reader, COUNTY))
+            assert not list(check_log(reader, COUNTY))
         again = opened(store)
         (ref,) = await again.append(COUNTY, (body(999),))
         assert ref.index == len(kept)
