@@ -40,11 +40,13 @@ from ledger.roster import RosterRef
 from node.hands.keys import OfficeKeys, make_office_keys
 from node.hands.open_world import SystemClock
 from node.hands.storage.lmdb_kv import LmdbStore
+from node.office.keyring import Keyring
 from node.office.node import LEDGER_TABLES
 from node.office.sequencer import Sequencer
 from protocol.ids import BlobId, NetworkId, OfficeCode, RootHash, UnixMs, mint_item
 from protocol.limits import GiB
 from protocol.ports import Writer
+from simulations.cluster import SimKeys
 
 CODE = OfficeCode("320581")
 GENESIS = Genesis("b.example", OfficeCode("320000"), 1, (NoteKey("r", ED25519, bytes(32)),), b"l")
@@ -111,7 +113,13 @@ class Bench:
         self.keys: OfficeKeys = make_office_keys(CODE, os.urandom)
         self.store = LmdbStore(folder / "ours", LEDGER_TABLES, 64 * GiB)
         self.sequencer = Sequencer(
-            self.store, SystemClock(), GENESIS, {CODE: self.keys}, lambda: ROSTER, lambda _: None
+            self.store,
+            SystemClock(),
+            GENESIS,
+            Keyring(SimKeys({CODE: (self.keys,)}), lambda _: None),
+            lambda: ROSTER,
+            lambda _: None,
+            lambda *_: None,
         )
         self.sequencer.gates[CODE].is_open = True
         self._env = lmdb.open(str(folder / "sum"), map_size=64 * GiB, max_dbs=1)
