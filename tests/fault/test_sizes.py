@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from ledger import logbook
-from ledger.log_audit import LogAudit
-from ledger.merkle import leaf_hash, root_of
+from ledger.log_audit import LeafReader, UpperTiles, check_replica
+from ledger.merkle import leaf_hash, perfect_root, root_of
+from ledger.tiles import bundles_of
 from node.hands.sources import FolderSource
 from node.hands.storage.memory_kv import MemoryStore
 from node.office.upkeep import export_log
 from protocol.errors import DecodeError
+from protocol.limits import TILE_WIDTH
 from simulations.loop import run
 from tests.keepers import LOG, TABLES, Keeper, keepers, kept, made, note_of, until
 
@@ -45,16 +47,21 @@ def audited(keeper: Keeper, folder: Path) -> list[bytes | None]:
         head = logbook.head(reader, LOG)
         assert export_log(reader, LOG, sink) == head.size
     found: list[tuple[int, str]] = []
-    audit = LogAudit(
-        FolderSource(folder),
-        LOG,
-        head.size,
-        head.root.raw,
-        lambda at, code: found.append((at, code)),
-    )
-    entries = [leaf.entry for leaves in audit.leaves() for leaf in leaves]
+
+    def report(at: int, code: str) -> None:
+        found.append((at, code))
+
+    source = FolderSource(folder)
+    leaf_reader, upper = LeafReader(source, LOG, True, report), UpperTiles(source, LOG, 0, report)
+    entries = []
+    for bundle in bundles_of(head.size):
+        leaves = leaf_reader.read(bundle) or []
+        entries += [leaf.entry for leaf in leaves]
+        if len(leaves) == TILE_WIDTH:
+            upper.add_roots(perfect_root(b"".join([leaf.leaf for leaf in leaves])))
+    upper.close()
     assert found == []
-    assert audit.whole
+    check_replica(source, LOG, head.size, head.root.raw)
     return entries
 
 
