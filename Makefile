@@ -32,7 +32,8 @@ check: $(VENV)/dev.stamp
 	$(BIN)/lint-imports
 
 bench: $(VENV)/dev.stamp
-	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python -m benchmarks.$$(basename $$file .py) || exit 1; done
+	@status=0; for file in benchmarks/*.py; do echo "== $$file"; \
+	$(BIN)/python -m benchmarks.$$(basename $$file .py) || status=1; done; exit $$status
 
 # Upgrades everything that pyproject.toml allows; dev.txt agrees with run.txt package by package.
 lock: $(VENV)/dev.stamp
