@@ -44,7 +44,8 @@ Files = dict[str, bytes]
 
 @dataclass
 class Reported:
-    """A public item of the county, its file, and its proof as the county's node gives it."""
+    """A public item of the county that a clerk's own key reported, its file, and its proof as the
+    county's node gives it."""
 
     file: Path
     item: str
@@ -67,7 +68,10 @@ def reported(network: Any, cli: Cli, tmp_path_factory: pytest.TempPathFactory) -
     folder = tmp_path_factory.mktemp("proof")
     file = folder / "常熟小志.txt"
     file.write_text(TEXT, "utf-8")
-    status, answer, said = cli("add", network[COUNTY].home, file, "--title", "常熟小志")
+    home = network[COUNTY].home
+    status, clerk, said = cli("user", "enroll", home, "--name", "王秀兰", "--role", "clerk")
+    assert status == 0, said
+    status, answer, said = cli("add", home, file, "--title", "常熟小志", "--as", clerk["key"])
     assert status == 0, said
     item = answer["reports"][0]["item"]
     network.until(lambda: cli("review", network[CITY].home, item, "--pass")[0] == 0)
@@ -205,6 +209,7 @@ def test_a_reader_confirms_the_genesis_once_and_everything_holds(
     picture(page, "proof")
     for summary in page.locator(".steps summary").all():
         summary.click()
+    expect(page.locator("[data-step='event']")).to_contain_text("user's key, enrolled at")
     expect(page.locator("[data-step='anchors']")).to_contain_text(f"anchored by {PROVINCE}")
     expect(page.locator("[data-step='witnesses'] dl")).to_contain_text("✓")
 
@@ -270,6 +275,14 @@ def with_lines(note: bytes, keep: Callable[[str, int], bool]) -> bytes:
 
 def upload_with(files: Files, **parts: Any) -> Files:
     return changed(files, upload=replace(Proof.of_files(files).upload, **parts))
+
+
+def under(files: Files, note: bytes) -> Files:
+    """The upload and the clerk's enrolment under this checkpoint."""
+    proof = Proof.of_files(files)
+    assert proof.signer is not None
+    upload, signer = (replace(one, checkpoint=note) for one in (proof.upload, proof.signer))
+    return changed(files, upload=upload, signer=signer)
 
 
 def bad_line(note: bytes, kind: str) -> bytes:
@@ -358,6 +371,14 @@ ALTERATIONS: dict[str, tuple[str, Callable[[Files], Files]]] = {
             ),
         },
     ),
+    "the clerk's enrolment left out": (
+        "event",
+        lambda f: {name: data for name, data in f.items() if name != "signer.tlog-proof"},
+    ),
+    "the clerk's enrolment elsewhere": (
+        "event",
+        lambda f: changed(f, signer=replace(Proof.of_files(f).upload, index=0)),
+    ),
     "another index": (
         "inclusion",
         lambda f: upload_with(f, index=Proof.of_files(f).upload.index + 1),
@@ -370,23 +391,20 @@ ALTERATIONS: dict[str, tuple[str, Callable[[Files], Files]]] = {
     ),
     "the log's signature": (
         "checkpoint",
-        lambda f: upload_with(f, checkpoint=bad_line(Proof.of_files(f).upload.checkpoint, "log")),
+        lambda f: under(f, bad_line(Proof.of_files(f).upload.checkpoint, "log")),
     ),
     "a witness's signature": (
         "witnesses",
-        lambda f: upload_with(
-            f, checkpoint=bad_line(Proof.of_files(f).upload.checkpoint, "witness")
-        ),
+        lambda f: under(f, bad_line(Proof.of_files(f).upload.checkpoint, "witness")),
     ),
     "witnesses swapped": (
         "witnesses",
-        lambda f: upload_with(f, checkpoint=swapped_witness(Proof.of_files(f).upload.checkpoint)),
+        lambda f: under(f, swapped_witness(Proof.of_files(f).upload.checkpoint)),
     ),
     "a witness missing": (
         "witnesses",
-        lambda f: upload_with(
-            f,
-            checkpoint=with_lines(Proof.of_files(f).upload.checkpoint, lambda name, at: at < 2),
+        lambda f: under(
+            f, with_lines(Proof.of_files(f).upload.checkpoint, lambda name, at: at < 2)
         ),
     ),
     "a province without witnesses": (
