@@ -39,6 +39,7 @@ from ledger.audit_report import (
 from ledger.charges import Charges
 from ledger.checkpoint import Checkpoint
 from ledger.cross_check import SightedSource
+from ledger.evidence import check_goes_on, log_keys, signers_of
 from ledger.examine import SECOND_SHIFT, Known
 from ledger.genesis import Genesis, read_genesis
 from ledger.members import TIERS
@@ -345,9 +346,20 @@ class _Audit:
         except ProofError:
             report("checkpoint.signature", "")
         else:
+            self._check_goes_on(code, note, report)
             if code in self._fold.roster.members:
                 return witnessed(self._fold.roster.policy(code), note)
         return UNWITNESSED
+
+    def _check_goes_on(
+        self, code: OfficeCode, note: Note, report: Callable[[str, str], None]
+    ) -> None:
+        history, size = self._fold.history, Checkpoint.parse(note.text).size
+        for key in signers_of(note.format(), log_keys(history, code)):
+            try:
+                check_goes_on(history.newest, code, key, size)
+            except ProofError:
+                report("checkpoint.short", "")
 
     def _signers(self) -> Signers:
         """Of the rosters, which are complete once the provincial log is read."""

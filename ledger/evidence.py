@@ -217,6 +217,21 @@ def lost_tail(roster: Roster, code: OfficeCode, key: NoteKey, size: int) -> bool
     return roster.standing(code, key.public, size) is Standing.TAIL
 
 
+def check_goes_on(roster: Roster, code: OfficeCode, key: NoteKey, size: int) -> None:
+    """Check that a key which was admitted after a closure signed a tree that reaches there.
+
+    Raises:
+        ProofError: the office began again below its closure.
+    """
+    member = roster.members.get(code)
+    since = next((k.since for k in member.log_keys if k.key == key.public), 0) if member else 0
+    for cut in roster.closures:
+        if cut.code == code and cut.at < since and size < cut.log_size:
+            raise ProofError(
+                f"checkpoint of {code}", f"at least its closure's {cut.log_size}", size
+            )
+
+
 def cosigned(
     roster: Roster, code: OfficeCode, state: bytes | None, keys: Iterable[NoteKey]
 ) -> tuple[int, RootHash] | None:

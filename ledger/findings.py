@@ -32,6 +32,10 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
         "检查点由已关闭的密钥签名，且超出关闭处",
         "signed by a closed key beyond where the roster closed it: a lost tail",
     ),
+    "checkpoint.short": (
+        "重新准入后的检查点短于关闭处，没有接着关闭处写",
+        "by a key admitted after a closure, and shorter than it: it does not go on from there",
+    ),
     "checkpoint.cosignature": ("见证签名无效", "a witness's signature does not hold"),
     "checkpoint.stranger": ("签名者不在名册", "a signature by somebody no roster knows"),
     "bundle.decode": ("条目包损坏", "the bundle of entries is damaged from here on"),

@@ -62,6 +62,8 @@ class Keeper:
         self.in_flight = self.in_flight_max = 0
         self.reached: list[tuple[OfficeCode, bytes]] = []
         self.forked: list[tuple[OfficeCode, bytes]] = []
+        self.agreed: list[int] = []
+        self.goals: dict[OfficeCode, Checkpoint] = {}
         self.barred: set[OfficeCode] = set()
         self.commits: list[int] = []  # size of the log after each
         self.links: Links
@@ -93,8 +95,9 @@ class Keeper:
     async def on_reached(self, code: OfficeCode, note: bytes) -> None:
         self.reached.append((code, note))
 
-    async def on_forked(self, code: OfficeCode, note: bytes, _peer: str) -> None:
+    async def on_forked(self, code: OfficeCode, note: bytes, _peer: str, agreed: int) -> None:
         self.forked.append((code, note))
+        self.agreed.append(agreed)
 
     def told(self, note: bytes, by: Keeper, code: OfficeCode = LOG) -> None:
         """A note has come from the node ``by``."""
@@ -154,6 +157,7 @@ class Keepers:
             lambda code: keeper.commits.append(keeper.size(code)),
             keeper.on_reached,
             keeper.on_forked,
+            keeper.goals.get,
             keeper.barred.__contains__,
             SECONDS,
         )

@@ -23,7 +23,7 @@ from typing import Final
 
 from ledger import hash_rows, logbook
 from ledger.checkpoint import Checkpoint, parse_checkpoint
-from ledger.merkle import leaf_hash
+from ledger.merkle import HASH_BYTES, leaf_hash
 from ledger.tile_tree import check_edge, check_tile, edge_of
 from ledger.tiles import Tile, bundles_of, encode_bundle, tiles_of
 from node.office.holders import Holders, PromisedTiles
@@ -74,7 +74,10 @@ class Catchup:
     Args:
         grown: told of every log that has new entries.
         reached: gets the note when all that it promises is stored.
-        forked: gets the note, and its peer, when the tree it signs does not go on from ours.
+        forked: gets the note, and its peer, when the tree it signs does not go on from ours, and
+            the size up to which both are the same.
+        goal: the tree at which the roster closed a log, if ours does not reach there: it comes
+            first, so that whatever is stored beyond goes on from it.
         is_barred: of which logs nothing more may be stored.
         request_s: deadline of one question, seconds.
     """
@@ -86,7 +89,8 @@ class Catchup:
         links: Links,
         grown: Callable[[OfficeCode], None],
         reached: Callable[[OfficeCode, bytes], Awaitable[None]],
-        forked: Callable[[OfficeCode, bytes, str], Awaitable[object]],
+        forked: Callable[[OfficeCode, bytes, str, int], Awaitable[object]],
+        goal: Callable[[OfficeCode], Checkpoint | None],
         is_barred: Callable[[OfficeCode], bool],
         request_s: float,
     ) -> None:
@@ -96,6 +100,7 @@ class Catchup:
         self._grown = grown
         self._reached = reached
         self._forked = forked
+        self._goal = goal
         self._is_barred = is_barred
         self._request_s = request_s
         self._longer: dict[OfficeCode, _Promise] = {}
@@ -192,6 +197,14 @@ class Catchup:
     # fetching
 
     async def _fetch(self, code: OfficeCode, promise: _Promise) -> None:
+        goal = self._goal(code)
+        if goal is not None:
+            await self._fetch_tree(code, _Promise(goal, b"", promise.peer))
+        await self._fetch_tree(code, promise)
+        if promise.note:
+            await self._reached(code, promise.note)
+
+    async def _fetch_tree(self, code: OfficeCode, promise: _Promise) -> None:
         checkpoint = promise.checkpoint
         holders = Holders(self._links, code, promise.peer, self._request_s)
         async with self._short_turns:
@@ -199,8 +212,6 @@ class Catchup:
         if not done:
             async with self._turn(code):  # the roster waits for nobody
                 await self._fetch_long(code, promise, checkpoint, holders)
-        if promise.note:
-            await self._reached(code, promise.note)
 
     def _turn(self, code: OfficeCode) -> AbstractAsyncContextManager[object]:
         return nullcontext() if code == self._province else self._long_turn
@@ -230,7 +241,8 @@ class Catchup:
         start, edge = self._edge_here(code)
         for tile, ours in edge.items():
             if not (await tiles.tile(tile.level, tile.number)).startswith(ours):
-                await self._forked(code, promise.note, promise.peer)
+                agreed = await self._agreed(code, start, tiles)
+                await self._forked(code, promise.note, promise.peer, agreed)
                 raise ForkError(f"log {code}", "a tree that goes on from ours", "another one")
         before = next((ours for tile, ours in edge.items() if tile.level == 0), b"")
         window: deque[asyncio.Future[_Bundle]] = deque()
@@ -250,6 +262,25 @@ class Catchup:
             for task in window:
                 task.cancel()
             await asyncio.gather(*window, return_exceptions=True)
+
+    async def _agreed(self, code: OfficeCode, size: int, tiles: PromisedTiles) -> int:
+        """How many entries of the log here, of ``size``, the other tree begins with: down from the
+        highest tile, always into the first hash that differs."""
+        number = 0
+        for level in reversed(range(-(-size.bit_length() // 8))):
+            width = min((size >> 8 * level) - number * TILE_WIDTH, TILE_WIDTH)
+            same = 0
+            if width:
+                theirs = await tiles.tile(level, number)
+                with self._store.read() as reader:
+                    ours = logbook.tile_hashes(reader, code, level, number, width)
+                while (
+                    same < len(ours)
+                    and ours[same : same + HASH_BYTES] == (theirs[same : same + HASH_BYTES])
+                ):
+                    same += HASH_BYTES
+            number = number * TILE_WIDTH + same // HASH_BYTES
+        return number
 
     async def mend(self, code: OfficeCode) -> None:
         """Fetch again, from whoever has them, all rows of a log that do not lead to its head.

@@ -105,8 +105,8 @@ class Closing:
                 self._rows[_key(closure)] = row
                 return
 
-    async def misfits(self, code: OfficeCode) -> bool:
-        """The tree of the present key does not go on from the copy here.  Begin that anew, if it
+    async def misfits(self, code: OfficeCode, agreed: int) -> bool:
+        """The tree of the closure is the copy here only up to ``agreed``.  Cut that there, if it
         was made under a closed key and ends before the closure; whether it was."""
         with self._ledger.read() as reader:
             if self.goal(reader, code) is None or logbook.head(reader, code).size == 0:
@@ -120,7 +120,7 @@ class Closing:
         row = replace(self._rows[_key(closure)], is_folded=False)
 
         def begin(writer: Writer) -> None:
-            logbook.cut(writer, code, 0, closure.at)
+            logbook.cut(writer, code, agreed, closure.at)
             _forget_notes(writer, code)
             _put({_key(closure): row}, writer)
 
@@ -149,7 +149,7 @@ class Closing:
                 lost_size, lost_note = size, note
         kept = min(head.size, closure.log_size)
         if kept == closure.log_size and logbook.root_at(writer, code, kept) != closure.log_root:
-            kept = 0  # the other history of its key: all of it is fetched again
+            kept -= 1  # the other history of its key; how much of it, the tiles will tell
         if kept < head.size:
             logbook.cut(writer, code, kept, closure.at)
         note = writer.get("note", code.encode())

@@ -27,7 +27,7 @@ from ledger.checkpoint import (
     open_checkpoint,
     parse_checkpoint,
 )
-from ledger.evidence import check_state, cosigned, lost_tail, signers_of
+from ledger.evidence import check_goes_on, check_state, cosigned, lost_tail, signers_of
 from ledger.genesis import Genesis
 from ledger.log_check import LogFinding
 from ledger.note import Note, NoteKey, parse_note
@@ -97,6 +97,7 @@ class Replicator:
             grown,
             self._reached,
             self._diverged,
+            self._goal,
             self.is_barred,
             pace.request_s,
         )
@@ -224,6 +225,8 @@ class Replicator:
         if self.is_barred(code):
             return
         checkpoint, _ = open_checkpoint(note, *self._note_keys(code))
+        for key in signers_of(note, self._accuser.log_keys(code)):
+            check_goes_on(self._roster(), code, key, checkpoint.size)
         if await self._is_stale(code, note, checkpoint.size):
             return
         if checkpoint.origin != self._genesis.origin(code):
@@ -332,9 +335,13 @@ class Replicator:
             ours = reader.get("note", code.encode())
         return ours is not None and keys[0] in signers_of(ours, keys)
 
-    async def _diverged(self, code: OfficeCode, note: bytes, peer: str) -> None:
-        if not await self._closing.misfits(code) and note:
+    async def _diverged(self, code: OfficeCode, note: bytes, peer: str, agreed: int) -> None:
+        if not await self._closing.misfits(code, agreed) and note:
             await self._accuser.diverged(code, note, peer)
+
+    def _goal(self, code: OfficeCode) -> Checkpoint | None:
+        with self._store.read() as reader:
+            return self._closing.goal(reader, code)
 
     async def _contradicted(self, code: OfficeCode, note: bytes) -> None:
         proven = await self._accuser.contradicted(code, note)

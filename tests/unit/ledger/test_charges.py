@@ -86,3 +86,29 @@ def test_evidence_within_the_closure_convicts_the_closed_key(forked, export_of):
     source = export_of(network)
     source.bytes["evidence", COUNTY, 0] = data
     assert told(run(network, source).findings) == [(COUNTY, -1, "log.fork", BlobId.of(data).hex)]
+
+
+def readmit(network):
+    network.generation[COUNTY] = 1
+    network.append(PROVINCE, network.with_roots(network.admit_body(COUNTY, 2)))
+
+
+def test_an_office_that_begins_again_below_its_closure_is_found(forked, export_of):
+    network = forked[0]
+    close_county(network, 3)
+    readmit(network)
+    del network.logs[COUNTY][3:]
+    report = run(network, export_of(network))
+    assert report.ok, report.findings
+    del network.logs[COUNTY][2:]
+    found = {each.code for each in run(network, export_of(network)).findings}
+    assert "checkpoint.short" in found
+
+
+def test_an_office_that_goes_on_from_another_tree_than_its_closure_is_found(forked, export_of):
+    network = forked[0]
+    close_county(network, 3)
+    readmit(network)
+    network.logs[COUNTY][2:] = forked[1].logs[COUNTY][2:]
+    found = told(run(network, export_of(network)).findings)
+    assert {each[:3] for each in found} >= {(PROVINCE, 5, "anchor.root"), (CITY, 0, "anchor.root")}

@@ -82,6 +82,7 @@ class Liar:
             nothing,
             nothing,
             nothing,
+            nothing,
             1,  # type: ignore[arg-type]
         )
         self.links._handlers |= {"log.entries": served.on_entries, "log.tile": served.on_tile}  # type: ignore[operator]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ledger import hash_rows, logbook
+from ledger.checkpoint import Checkpoint
 from ledger.log_check import check_log
 from ledger.tiles import split_bundle
 from node.hands.storage.memory_kv import MemoryStore
@@ -324,6 +325,45 @@ def test_what_peers_ask_is_bounded() -> None:
         ):
             with pytest.raises(error):
                 await holder.catchup.on_tile(PEER, TileAsk(LOG, level, number, width))
+
+    play(story)
+
+
+@pytest.mark.parametrize(
+    ("same", "size", "longer"),
+    [(0, 1, 300), (255, 300, 700), (256, 300, 700), (511, 512, 600), (65_535, 65_540, 65_600)],
+)
+def test_two_trees_are_told_apart_where_they_part(same: int, size: int, longer: int) -> None:
+    """A hash of a subtree changes at each level, so a wrong turn at any gives another number."""
+
+    async def story(here: Keepers) -> None:
+        holder = await here.join(kept(made(longer)))
+        keeper = await here.join(kept(made(same) + made(size - same, "other")))
+        keeper.told(note_of(holder.store), holder)
+        await until(lambda: bool(keeper.forked))
+        assert keeper.agreed == [same]
+        assert keeper.size() == size
+
+    play(story)
+
+
+def test_what_goes_beyond_a_closure_goes_on_from_it() -> None:
+    """An office that was admitted again and leaves out what its closure covers."""
+
+    async def story(here: Keepers) -> None:
+        mirror = await here.join(kept(made(400)))
+        liar = await here.join(kept(made(200) + made(400, "other")))
+        keeper = await here.join(kept(made(100)))
+        with mirror.store.read() as reader:
+            root = logbook.root_at(reader, LOG, 300)
+        keeper.goals[LOG] = Checkpoint(f"keepers.example/{LOG}", 300, root)
+        keeper.told(note_of(liar.store), liar)
+        await until(lambda: bool(keeper.forked))
+        assert (keeper.size(), keeper.agreed) == (300, [200])
+        assert not keeper.reached
+        keeper.told(note_of(mirror.store), mirror)
+        await until(lambda: bool(keeper.reached))
+        assert keeper.dump() == mirror.dump()
 
     play(story)
 
