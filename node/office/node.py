@@ -229,6 +229,7 @@ class Node:
             self.sequencer,
             self.submitter,
             self.replicator,
+            self.links,
             self._roster,
         )
         handlers.update(

@@ -21,6 +21,7 @@ from node.office.exhibits import Exhibits
 from node.office.folding import Folding
 from node.office.indexer import Indexer
 from node.office.keyring import Keyring
+from node.office.links import Links
 from node.office.replicator import Replicator
 from node.office.sequencer import Sequencer
 from node.office.submitter import Submitter
@@ -67,6 +68,7 @@ class Upkeep:
         sequencer: Sequencer,
         submitter: Submitter,
         replicator: Replicator,
+        links: Links,
         roster: Callable[[], Roster],
     ) -> None:
         self._world = world
@@ -80,6 +82,7 @@ class Upkeep:
         self._sequencer = sequencer
         self._submitter = submitter
         self._replicator = replicator
+        self._links = links
         self._roster = roster
 
     async def export(self, sink: Sink, progress: Progress) -> Json:
@@ -147,7 +150,8 @@ class Upkeep:
                 what = f"outside witness {name} has not signed the log of {code}: {said.refusal}"
                 cure = "ask its operator; until it signs, the policy may leave events pending"
                 found.append(Ailment("outside.refused", what, cure))
-        if self._keys.refusals:
+        is_closed = any(gate.barred for gate in self._sequencer.gates.values())  # said above
+        if self._keys.refusals and not is_closed and not self._links.peers():
             what = "peers do not know the keys of this node: rotated, revoked or abolished"
             found.append(Ailment("link.key", what, REFUSED_CURE))
         for code in sorted(self._accuser.quarantined):
