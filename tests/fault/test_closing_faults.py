@@ -13,6 +13,7 @@ import pytest
 from ledger import logbook
 from ledger.checkpoint import Checkpoint, log_key, sign_checkpoint
 from ledger.events import MemberRevoke
+from ledger.log_check import check_log
 from ledger.merkle import leaf_hash, root_of
 from ledger.note import NoteKey
 from ledger.roster import Roster
@@ -131,7 +132,7 @@ def finish(desk: Desk, store: MemoryStore) -> Dump:
     asyncio.run(desk.work(FaultyStore(store, Step.DONE, 0)))
     with store.read() as reader:
         assert desk.folded == logbook.head(reader, COUNTY).size
-        assert not list(logbook.check_log(reader, COUNTY))
+        assert not list(check_log(reader, COUNTY))
     return store.dump()
 
 

@@ -10,7 +10,7 @@ import urllib.request
 from collections.abc import Callable
 from typing import Any
 
-from ledger import logbook
+from ledger import hash_rows, logbook
 from ledger.checkpoint import Checkpoint, sign_checkpoint
 from ledger.events import Context, HoldTake, parse_event, sign_event
 from ledger.genesis import read_genesis
@@ -46,7 +46,7 @@ class Liar:
         self.to = to
         peer = HomeKeys(server.home / "keys").offices()[to][-1].event.public
         pin = load_tls(server.home / "keys").fingerprint
-        self.store = MemoryStore([logbook.ENTRY, logbook.TILE, logbook.HEAD])
+        self.store = MemoryStore([logbook.ENTRY, hash_rows.TILE, logbook.HEAD])
         entries = true_entries(server)
         last = parse_event(entries[-1])
         self.store.run(lambda writer: logbook.append(writer, COUNTY, entries))
