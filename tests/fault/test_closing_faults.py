@@ -144,6 +144,11 @@ def test_after_every_death_the_rows_are_the_same_in_the_end(desk: Desk, what: st
     kept = len(expected[logbook.ENTRY])
     assert kept == (270 if "another" in what else SIZE)
     assert len(expected["cut"]) == len(HOMES[what]) - kept, "what goes is put aside"
+    gone = what != "just as much"
+    assert all((not expected[table]) == gone for table in ("note", "witnessed")), (
+        "notes of what went"
+    )
+    assert expected["witness"], "what was co-signed stays on record"
     for step in Step:
         for left in steps(desk, before, step):
             assert finish(desk, left) == expected, step
