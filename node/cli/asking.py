@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -25,17 +26,37 @@ async def status(arguments: argparse.Namespace) -> tuple[int, Json]:
     async with reach(arguments.home, arguments.token) as client:
         answer: Json = await client.get("/api/v1/status")
     if not arguments.json:
-        table = Table("office", "entries", "witnessed", "signs", title=answer["network"])
+        table = Table(
+            "机构 office", "条目 entries", "已见证 witnessed", "签名 signs", title=answer["network"]
+        )
         for code, (size, witnessed) in sorted(answer["logs"].items()):
             table.add_row(code, str(size), str(witnessed), answer["gate"].get(code, ""))
         console.print(table)
-        for name in ("spooled", "items", "blobs", "blob_bytes", "links", "resident_bytes"):
-            console.print(f"{name}: {answer[name]}", highlight=False)
+        for name, value in figures(answer):
+            console.print(f"{name}: {value}", markup=False, highlight=False)
         for code in answer["quarantined"]:
             console.print(f"[red]{code} 日志分叉，已隔离 · forked, in quarantine: see /evidence[/]")
         for code, (size, lost) in sorted(answer["lost_tails"].items()):
             console.print(f"{code} 断尾 · lost tail: closed at {size}, had signed {lost}")
     return 0, answer
+
+
+def figures(answer: Json) -> Iterator[tuple[str, str]]:
+    """Names and values of a status answer, for people."""
+    items = answer["items"]
+    yield "待登记 waiting events", str(answer["spooled"])
+    words = {
+        "submitted": "待审",
+        "accepted": "已审",
+        "returned": "退回",
+        "withdrawn": "下架",
+        "public": "公开",
+    }
+    shown = (f"{zh} {name} {items[name]}" for name, zh in words.items())
+    yield "条目 items of this node's offices", "，".join(shown)
+    yield "文件 files", f"{answer['blobs']}，{answer['blob_bytes'] / 2**20:.1f} MiB"
+    yield "链接 links", "、".join(answer["links"]) or "无 none"
+    yield "内存 memory", f"{answer['resident_bytes'] / 2**20:.0f} MiB"
 
 
 async def search(arguments: argparse.Namespace) -> tuple[int, Json]:
@@ -44,7 +65,8 @@ async def search(arguments: argparse.Namespace) -> tuple[int, Json]:
         answer: Json = await client.post("/api/v1/search", body)
     if not arguments.json:
         for hit in answer["hits"]:
-            print(f"《{hit['title']}》 {hit['office_name']} {hit['section']} 第{hit['page']}页")
+            where = f"{hit['office_name']} {hit['section']} 第{hit['page']}页"
+            print(f"《{hit['title']}》 {where}  {hit['item']}")
             print(f"    {hit['snippet']}  [{hit['matched_by']}]")
         at_least = "" if answer["total_is_exact"] else "至少 "
         coverage = answer["coverage"]

@@ -77,7 +77,9 @@ def make_parser() -> argparse.ArgumentParser:
         one = groups[group].add_parser(verb, help=words, description=words)
         one.set_defaults(command=name)
         if home:
-            one.add_argument("home", metavar=home, help="the folder of a node, or its address")
+            folder = "the folder of a node"
+            words = f"{folder}, or its address" if "URL" in home else folder
+            one.add_argument("home", metavar=home, help=words)
         if token:
             one.add_argument("--token", metavar="FILE", help="file with the token of a URL's node")
         one.add_argument("--json", action="store_true", help="print one JSON object")

@@ -28,7 +28,7 @@ async def add(arguments: argparse.Namespace) -> tuple[int, Json]:
             with progress_bar() as bar:
                 result = await _report(client, package, arguments, bar)
             results.append({"path": path, **result})
-            _tell(package.title, result)
+            _tell(arguments.title or package.title, result)
     refused = sum(result["status"] == "refused" for result in results)
     return (1 if refused else 0), {"reports": results}
 
@@ -86,7 +86,8 @@ async def review(arguments: argparse.Namespace) -> tuple[int, Json]:
         for item in arguments.items:
             result = await client.post(f"/api/v1/items/{item}/review", body)
             results.append(result)
-            console.print(f"{item}: {result['status']}", highlight=False)
+            verdict = "审核通过" if arguments.passed else "退回返工"
+            console.print(f"{item}: {verdict} {result['status']}", highlight=False)
     return 0, {"reviews": results}
 
 

@@ -100,6 +100,8 @@ async def apply(arguments: argparse.Namespace) -> tuple[int, Json]:
         write_file(path, each["invite"].encode() + b"\n", mode=0o644)
         paths.append(str(path))
     console.print(f"已执行，名册第 {result['size']} 条 · done, roster at {result['size']}")
+    for written in paths:
+        print_next(f"give {written} to the office: fangzhi join HOME --invite FILE")
     return 0, {"size": result["size"], "invites": paths}
 
 
@@ -122,8 +124,10 @@ async def rotate(arguments: argparse.Namespace) -> tuple[int, Json]:
     for each in () if arguments.addresses else keys.values():
         save_office_keys(home.keys, each)
     write_file(Path(arguments.output), request + b"\n", mode=0o644)
-    verb = "--admit (after --revoke)" if arguments.lost else "--rotate"
-    print_next(f"give {arguments.output} to the province: fangzhi roster draft HOME {verb}")
+    verb = "--admit" if arguments.lost else "--rotate"
+    after = " (after --revoke)" if arguments.lost else ""
+    how = f"fangzhi roster draft HOME -o FILE {verb} {arguments.output}{after}"
+    print_next(f"give {arguments.output} to the province: {how}")
     return 0, {"offices": codes, "request": arguments.output}
 
 

@@ -178,8 +178,11 @@ def _assemble(home: Home, config: NodeConfig, world: World) -> Node:
     if not HomeKeys(home.keys).offices():
         raise ConfigError(str(home.keys), "keys of an office (fangzhi init HOME)", "none")
     if not home.genesis.exists():
-        expected = "a genesis note (fangzhi join HOME --invite FILE)"
-        raise ConfigError(str(home.genesis), expected, "not joined to a network yet")
+        expected, got = "a genesis note (fangzhi join HOME --invite FILE)", "not joined yet"
+        if (home.root / "genesis.draft").exists():
+            expected = "root signatures on genesis.draft, then fangzhi roster apply HOME FILE"
+            got = "a network that is drafted and not yet founded"
+        raise ConfigError(str(home.genesis), expected, got)
     invite = home.root / "invite.json"
     newcomer = read_invite(invite.read_bytes())[1] if invite.exists() else None
     note, keys = home.genesis.read_bytes(), HomeKeys(home.keys)

@@ -91,4 +91,4 @@ class Gate:
             return self.barred
         if self.seen_size > our_size:
             return f"a peer has {self.seen_size} entries of this log, we have {our_size}: refilling"
-        return "waiting for the parent or enough witnesses to confirm the last signed size"
+        return "the parent or enough witnesses must first confirm the last signed size"

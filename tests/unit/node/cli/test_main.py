@@ -61,3 +61,26 @@ def test_wrong_use_is_two() -> None:
         with pytest.raises(SystemExit) as caught:
             main(arguments)
         assert caught.value.code == 2
+
+
+def test_a_drafted_network_says_that_root_holders_sign_next(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key, home = tmp_path / "a.pem", tmp_path / "home"
+    assert main(["root", "new", str(key), "--name", "a"]) == 0
+    found = ["--office", "320000", "--found", "t.example", "--peer-listen", "127.0.0.1:7320"]
+    roots = ["--root", str(key.with_suffix(".vkey")), "--threshold", "1"]
+    assert main(["init", str(home), *found, *roots]) == 0
+    capsys.readouterr()
+    for command in ("status", "doctor", "serve"):
+        assert main([command, str(home)]) == 2
+        said = capsys.readouterr().err
+        assert "fangzhi roster apply HOME FILE" in said
+        assert "join" not in said
+
+
+def test_help_offers_an_address_only_where_one_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
+    for words, offered in (("serve", False), ("doctor", False), ("status", True), ("add", True)):
+        with pytest.raises(SystemExit):
+            main([words, "--help"])
+        assert ("or its address" in capsys.readouterr().out) is offered
