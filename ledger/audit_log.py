@@ -142,7 +142,9 @@ class LogJoin:
             result = None if aside else next(results)
             if result is None or not self._as_assumed(result):
                 result = self._again(task)
-            if known.trusted or not start:
+            if known.trusted:
+                upper.add_roots(self._roots_of(task))
+            elif not start:
                 upper.add_roots(result.tiles)
             self._commit(task, result)
             aside = aside or not self._changes_hold(result)
@@ -153,6 +155,11 @@ class LogJoin:
         if self.cursor.size == known.size:
             self._flush()
         return self._known
+
+    def _roots_of(self, task: Task) -> bytes:
+        """The roots of the task's whole bundles."""
+        first, end = task.bundles[0].number, task.bundles[-1].number + 1
+        return self._roots[first * HASH_BYTES : end * HASH_BYTES]
 
     def _flush(self) -> None:
         """Findings of upper tiles that came after the last commit."""

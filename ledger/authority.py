@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, Final
 
 from ledger.events import (
@@ -29,7 +30,7 @@ from ledger.events import (
 from ledger.roster import Roster, RosterHistory
 from ledger.views import UserKey
 from protocol.errors import DecodeError, ProofError
-from protocol.ids import ItemId, item_birth_office, parse_item
+from protocol.ids import ItemId, OfficeCode, item_birth_office, parse_item
 from protocol.keys import key_id
 from protocol.records import RIGHTS_CLASSES
 
@@ -90,9 +91,9 @@ def check_signer(
     event: Event,
     body: object,
     known: Callable[[], UserKey | None],
-) -> None:
-    """Return if a key signed the event that counts by ``roster`` and may sign its kind; ``known``
-    is what the event's own log said before it of its signer as a named user's key.
+) -> tuple[bytes, UserKey | None]:
+    """The public key that signed the event, counts by ``roster`` and may sign its kind; and whose
+    it is, unless it is a service key.  ``known`` is what the event's own log said before it of its signer as a named user's key.
 
     Raises:
         Broken: event.signer, event.signature or event.role.
@@ -110,6 +111,7 @@ def check_signer(
         raise Broken("event.signature") from error
     if user is not None:
         check_role(user, event.kind)
+    return public, user
 
 
 def judge(
@@ -167,13 +169,18 @@ def item_named(body: Any) -> ItemId:
     Raises:
         Broken: it is no item id in its one spelling.
     """
-    try:
-        item_id = parse_item(body.item)
-    except DecodeError as error:
-        raise Broken("item.id") from error
-    if item_id != body.item:  # upper case: two spellings of one key
+    if not is_item(body.item):
         raise Broken("item.id")
-    return item_id
+    return ItemId(body.item)
+
+
+@lru_cache(maxsize=4096)  # an item is named by several events near each other
+def is_item(text: str) -> bool:
+    """Whether this is an item id in its one spelling (upper case would be another)."""
+    try:
+        return parse_item(text) == text
+    except DecodeError:
+        return False
 
 
 def check_authority(roster: Roster, item_id: ItemId, event: Event, body: object) -> None:
@@ -182,24 +189,25 @@ def check_authority(roster: Roster, item_id: ItemId, event: Event, body: object)
     Raises:
         Broken: it may not.
     """
-    owner = item_birth_office(item_id)
-    acting = roster.heir(owner)
-    match body:
-        case VersionUpload():
-            _check_upload(acting, event, body)
-        case TextDerive() if event.origin != acting:
-            raise Broken("text.office")
-        case VersionWithdraw() if event.origin != acting and not roster.is_above(
-            event.origin, owner
-        ):
-            raise Broken("withdraw.office")
-        case ReviewAccept() | ReviewReturn():
-            if owner not in roster.members or roster.reviewer_of(owner) != event.origin:
-                raise Broken("review.office")
-
-
-def _check_upload(acting: str, event: Event, body: VersionUpload) -> None:
-    if event.origin != acting:
-        raise Broken("upload.office")
-    if body.rights not in RIGHTS_CLASSES:
+    check_office(roster, item_birth_office(item_id), event.origin, event.kind)
+    if isinstance(body, VersionUpload) and body.rights not in RIGHTS_CLASSES:
         raise Broken("upload.rights")
+
+
+def check_office(roster: Roster, owner: OfficeCode, origin: str, kind: str) -> None:
+    """Return if ``origin`` may say this kind of thing of the items of ``owner``.
+
+    Raises:
+        Broken: it may not.
+    """
+    match kind:
+        case "version.upload" if origin != roster.heir(owner):
+            raise Broken("upload.office")
+        case "text.derive" if origin != roster.heir(owner):
+            raise Broken("text.office")
+        case "version.withdraw":
+            if origin != roster.heir(owner) and not roster.is_above(origin, owner):
+                raise Broken("withdraw.office")
+        case "review.accept" | "review.return":
+            if owner not in roster.members or roster.reviewer_of(owner) != origin:
+                raise Broken("review.office")

@@ -401,6 +401,10 @@ def verify_entry(entry: bytes, event: Event, public: bytes) -> None:
     Raises:
         ProofError: another key, or the signature does not hold.
     """
-    # Canonical bytes: 9c opens the array of 12, c4 40 and 64 bytes are the signature at its end.
-    message = DOMAIN + b"\x9b" + entry[1:-66]
-    verify_once(public, message, event.signature, f"event of {event.origin}")
+    verify_once(public, signed_part(entry), event.signature, f"event of {event.origin}")
+
+
+def signed_part(entry: bytes) -> bytes:
+    """What the signature of a canonical entry covers."""
+    # 9c opens the array of 12, c4 40 and 64 bytes are the signature at its end.
+    return DOMAIN + b"\x9b" + entry[1:-66]

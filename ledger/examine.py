@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
-from ledger.events import CHANGES, Anchor, Event, MemberAbolish, MemberRevoke, parse_event
+from ledger.events import CHANGES, Anchor, MemberAbolish, MemberRevoke, parse_event
 from ledger.genesis import Genesis, read_genesis
 from ledger.log_audit import Leaf, LeafReader
 from ledger.merkle import CompactRange, perfect_root
@@ -84,7 +84,7 @@ class Examined:
     kinds: Counter[str] = field(default_factory=Counter)
     times: bytes = b""  # claimed, i64, -1 where there is no event
     moments: Counter[int] = field(default_factory=Counter)
-    tiles: bytes = b""  # the root of every whole bundle
+    tiles: bytes = b""  # the root of every whole bundle, where the tiles are not trusted
     roots: dict[int, bytes] = field(default_factory=dict)
 
 
@@ -112,6 +112,7 @@ class _Examination:
         self._overlay = overlay
         self._found = found
         self._times = array("q")
+        self._kinds: list[str] = []
         self._run = Run(fold, overlay, self._code, task.start)
 
     def run(self) -> Examined:
@@ -124,7 +125,7 @@ class _Examination:
             leaves = reader.read(bundle)
             if leaves is None:
                 break
-            if len(leaves) == TILE_WIDTH:
+            if not known.trusted and len(leaves) == TILE_WIDTH:
                 roots.append(perfect_root(b"".join([each.leaf for each in leaves])))
             skipped = run.tree.size - leaves[0].index
             for leaf in leaves[skipped:] if skipped else leaves:
@@ -138,6 +139,7 @@ class _Examination:
         run.close()
         found.tiles = b"".join(roots)
         found.size = run.tree.size - self._task.start
+        found.kinds.update(self._kinds)
         found.times = self._times.tobytes()
         found.moments.update([time >> SECOND_SHIFT for time in self._times if time >= 0])
         self._overlay.give(found, self._code)
@@ -148,38 +150,37 @@ class _Examination:
             self._found.findings.append((index, code))
 
     def _take(self, leaf: Leaf) -> None:
-        event = None
+        change = None
         if leaf.entry is None:
             self._found.lost += 1
             self._run.skip(LeafHash(leaf.leaf))
         else:
             try:
-                change = self._run.apply(leaf.entry)
+                change = self._run.apply(leaf.entry, leaf.leaf)
             except Unavailable:  # the provincial log is folded to its end
                 self._find(leaf.index, "event.roster")
                 self._run.skip(LeafHash(leaf.leaf))
-            else:
-                event = change.event
-                if change.finding:
-                    self._find(leaf.index, change.finding)
-                elif event is not None:
-                    self._judge(leaf.index, event, change)
-        if event is None:
+        if change is None:
             self._times.append(-1)
-        else:
-            self._found.kinds[event.kind] += 1
-            self._times.append(event.time)
+            return
+        self._times.append(change.time)
+        if change.kind:
+            self._kinds.append(change.kind)
+        if change.finding:
+            self._find(leaf.index, change.finding)
+        elif self._newest.closures or change.body is not None:
+            self._judge(leaf.index, change)
 
-    def _judge(self, index: int, event: Event, change: Change) -> None:
-        if self._newest.closures and self._newest.is_void(self._code, index, event.roster_size):
+    def _judge(self, index: int, change: Change) -> None:
+        if self._newest.is_void(self._code, index, change.roster_size):
             self._find(index, "event.void")
             return
         body = change.body
         if isinstance(body, Anchor):
             for line in body.heads:
-                self._record(line.code, line.size, line.root.raw, index, event.time)
+                self._record(line.code, line.size, line.root.raw, index, change.time)
         elif isinstance(body, MemberRevoke | MemberAbolish):
-            self._record(body.code, body.log_size, body.log_root.raw, index, event.time)
+            self._record(body.code, body.log_size, body.log_root.raw, index, change.time)
 
     def _record(self, child: str, size: int, root: bytes, index: int, time: int) -> None:
         key = child.encode() + number(size) + self._code.encode() + number(index)

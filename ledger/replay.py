@@ -17,8 +17,8 @@ audit shows it beside what others saw.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from ledger import views
 from ledger.authority import (
@@ -29,6 +29,7 @@ from ledger.authority import (
     item_named,
     user_after,
 )
+from ledger.batch import Batch
 from ledger.events import (
     CHANGES,
     Anchor,
@@ -55,12 +56,13 @@ from protocol.ports import Reader, Writer
 from protocol.shapes import pack
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """What one event did."""
 
-    event: Event | None  # None: it could not be decoded
-    body: object | None  # None: not decoded, or of a kind this version does not know
+    kind: str  # "": it could not be decoded, and the rest of it is not known
+    time: int  # claimed
+    roster_size: int
+    body: object | None = None  # of an event that is not about an item, of a known kind
     finding: str = ""  # the rule it broke; then it changed nothing else
     items: frozenset[ItemId] = frozenset()  # whose view may be another now
     roster_changed: bool = False
@@ -149,7 +151,7 @@ class Fold:
         broken = settle(writer, self.roster, items, code, start)
         for index, finding in broken.items():
             change = changes[index - start]
-            changes[index - start] = replace(change, finding=finding, items=frozenset())
+            changes[index - start] = change._replace(finding=finding, items=frozenset())
         return changes
 
     def check_place(self, code: OfficeCode, event: Event) -> None:
@@ -176,14 +178,22 @@ class Fold:
 
     def check_signature(
         self, writer: Writer, entry: bytes, event: Event, body: object | None
-    ) -> None:
+    ) -> Batch:
         def known() -> UserKey | None:
             return views.user_key(writer, event.origin, event.signer)
 
-        check_signer(self.roster_at(event.roster_size), entry, event, body, known)
+        roster = self.roster_at(event.roster_size)
+        public, user = check_signer(roster, entry, event, body, known)
+        return Batch(event, roster, public, user)
 
     def take(
-        self, writer: Writer, index: int, entry: bytes, event: Event, body: object | None
+        self,
+        writer: Writer,
+        index: int,
+        leaf: bytes,
+        entry: bytes,
+        event: Event,
+        body: object | None,
     ) -> frozenset[ItemId]:
         """Write the rows of an event whose envelope holds, if its body keeps the rules."""
         if isinstance(body, CHANGES):
@@ -195,7 +205,7 @@ class Fold:
         elif isinstance(body, ForkReport):
             self._take_fork(writer, index, event, body)
         elif isinstance(body, ITEM_BODIES):
-            return self._take_fact(writer, index, entry, event, body)
+            return self._take_fact(writer, index, leaf, event, body)
         return frozenset()
 
     def _take_member(
@@ -249,11 +259,11 @@ class Fold:
         writer.put("fork", body.code.encode() + body.evidence.raw + place, number(event.time))
 
     def _take_fact(
-        self, writer: Writer, index: int, entry: bytes, event: Event, body: Any
+        self, writer: Writer, index: int, leaf: bytes, event: Event, body: Any
     ) -> frozenset[ItemId]:
         item_id = item_named(body)
         check_authority(self.roster_at(event.roster_size), item_id, event, body)
-        place = (event.origin, index, leaf_hash(entry))
+        place = (event.origin, index, leaf)
         row = (place, event.kind, event.time, event.signer, event.roster_size, event.body)
         writer.put("fact", (item_id + event.origin).encode() + number(index), encode(row))
         return frozenset({item_id})
@@ -277,14 +287,26 @@ class Run:
         self.last_size = cursor.last_size
         self.last_root = cursor.last_root
         self.roster = (-1, b"")  # (size, root) last found in the provincial log
+        self._batch: Batch | None = None  # of the entry before, if that is about an item
 
-    def apply(self, entry: bytes) -> Change:
-        """Fold the next entry.
+    def apply(self, entry: bytes, leaf: bytes = b"") -> Change:
+        """Fold the next entry, whose leaf hash may be known.
 
         Raises:
             Unavailable: it names a roster that is not folded yet; nothing was written.
         """
+        leaf = leaf or leaf_hash(entry)
+        batch = self._batch
+        if batch is None or (told := batch.read(entry, self.tree.size, leaf)) is None:
+            return self._judge(entry, leaf)
+        self._writer.put("fact", told.key, told.row)
+        self._advance(leaf)
+        return Change(told.kind, batch.time, batch.roster_size, items=frozenset((told.item,)))
+
+    def _judge(self, entry: bytes, leaf: bytes) -> Change:
+        """:meth:`apply` of an entry of which nothing is known."""
         index = self.tree.size
+        self._batch = None
         event: Event | None = None
         body: object | None = None
         chain = (self.roster_size, self.last_size, self.last_root)
@@ -296,16 +318,20 @@ class Run:
             _check_chain(self, event)
             chain = (self.roster_size, event.last_size, event.last_root.raw)
             self._fold.check_roster(self._writer, self, event)
-            self._fold.check_signature(self._writer, entry, event, body)
+            batch = self._fold.check_signature(self._writer, entry, event, body)
             chain = (event.roster_size, *chain[1:])
-            items = self._fold.take(self._writer, index, entry, event, body)
+            items = self._fold.take(self._writer, index, leaf, entry, event, body)
+            if isinstance(body, ITEM_BODIES):
+                self._batch, body = batch, None
         except Broken as broken:
             finding = str(broken)
             self._writer.put("finding", self._code.encode() + number(index), finding.encode())
         self.roster_size, self.last_size, self.last_root = chain
-        self._advance(leaf_hash(entry))
+        self._advance(leaf)
+        if event is None:
+            return Change("", -1, 0, None, finding)
         changed = not finding and isinstance(body, CHANGES)
-        return Change(event, body, finding, items, changed)
+        return Change(event.kind, event.time, event.roster_size, body, finding, items, changed)
 
     def skip(self, leaf: LeafHash) -> None:
         """Go past an entry whose bytes are lost, of which only the leaf hash is known."""

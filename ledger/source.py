@@ -11,10 +11,11 @@ from ledger.checkpoint import Checkpoint, log_key
 from ledger.members import Standing
 from ledger.merkle import (
     HASH_BYTES,
+    CompactRange,
+    GrowingTree,
     leaf_hash,
     perfect_root,
     prove_inclusion,
-    range_root,
     root_of,
     verify_inclusion,
 )
@@ -106,6 +107,7 @@ class LogReader:
         self.root = root
         self._tiles: OrderedDict[tuple[int, int], bytes] = OrderedDict()
         self._bundle: tuple[int, tuple[bytes, ...]] = (-1, ())
+        self._tree: GrowingTree | None = None  # of the size that was asked for last
 
     def entry(self, index: int) -> bytes:
         """The entry at ``index``, not proven.
@@ -146,8 +148,27 @@ class LogReader:
             raise ProofError(f"log {self.code}", f"root {self.root.hex()[:16]}", root.hex()[:16])
 
     def root_at(self, size: int) -> bytes:
-        """The root of the first ``size`` entries, as far as the tiles tell."""
-        return range_root(0, size, self.subtree)
+        """The root of the first ``size`` entries, as far as the tiles tell; little work where the
+        sizes asked for rise."""
+        number, width = divmod(size, TILE_WIDTH)
+        tree = self._tree
+        if tree is None or tree.size > size or tree.size // TILE_WIDTH != number:
+            tree = GrowingTree(self._tree_of(number))
+        if width:
+            hashes = self._tile(0, number)
+            for at in range(tree.size % TILE_WIDTH, width):
+                tree.push(hashes[at * HASH_BYTES : (at + 1) * HASH_BYTES])
+        self._tree = tree
+        return tree.root()
+
+    def _tree_of(self, tiles: int) -> CompactRange:
+        """The tree of the first whole tiles."""
+        hashes, end = [], 0
+        for bit in reversed(range(tiles.bit_length())):
+            if tiles >> bit & 1:
+                hashes.append(self.subtree(8 + bit, end >> bit))
+                end += 1 << bit
+        return CompactRange(tiles * TILE_WIDTH, tuple(hashes))
 
     def subtree(self, level: int, index: int) -> bytes:
         """The hash of leaves [index·2^level, (index + 1)·2^level), as the tiles tell."""

@@ -54,6 +54,16 @@ def decode_own(data: bytes) -> Value:
     return value
 
 
+def decode_exactly(data: bytes) -> Value | object:
+    """The value of which ``data`` is the msgpack encoding, if packing it gives the same bytes, else
+    None.  The caller checks its types, which may be other than those of a :data:`Value`."""
+    try:
+        value: Value = msgpack.unpackb(data, use_list=False, raw=False, strict_map_key=True)
+        return value if msgpack.packb(value, use_bin_type=True) == data else None
+    except (ValueError, TypeError, RecursionError, msgpack.UnpackException):
+        return None
+
+
 def encode_checked(value: Value, where: str) -> bytes:
     """Like :func:`encode`, naming ``where`` in the error."""
     _check(value, VALUE_DEPTH_MAX, where)

@@ -16,7 +16,7 @@ from functools import cache
 from operator import attrgetter
 from typing import Any, TypeVar, cast
 
-from protocol.canonical import PLAIN, Value, decode, encode
+from protocol.canonical import PLAIN, Value, decode, decode_exactly, encode
 from protocol.errors import DecodeError
 from protocol.ids import Digest
 
@@ -78,6 +78,39 @@ def unpack(cls: type[T], data: bytes, *, bytes_max: int, where: str) -> T:
         DecodeError: not canonical, too long, or of another shape.
     """
     return from_value(cls, decode(data, bytes_max=bytes_max, where=where), where)
+
+
+@cache
+def plain_reader(cls: Any) -> Callable[[bytes], tuple[Any, ...] | None]:
+    """A function that gives the undecoded members of a ``cls`` in canonical bytes, and None for
+    bytes that :func:`unpack` refuses.  For shapes without arrays of any length."""
+    scope: dict[str, Any] = {}
+    fits = eval(f"lambda v: {_fitting(cls, 'v', scope)}", scope)  # noqa: S307 (own annotations)
+
+    def read(data: bytes) -> tuple[Any, ...] | None:
+        value = decode_exactly(data)
+        return cast("tuple[Any, ...]", value) if fits(value) else None
+
+    return read
+
+
+def _fitting(kind: Any, name: str, scope: dict[str, Any]) -> str:
+    """The test that ``name`` is the value of a field of this kind."""
+    while isinstance(kind, typing.NewType):
+        kind = kind.__supertype__
+    if is_dataclass(kind) and isinstance(kind, type) and not issubclass(kind, Digest):
+        hints = typing.get_type_hints(kind)
+        names = [field.name for field in fields(kind)]
+        tests = [f"type({name}) is tuple and len({name}) == {len(names)}"]
+        tests += [_fitting(hints[each], f"{name}[{at}]", scope) for at, each in enumerate(names)]
+        return " and ".join(tests)
+    if typing.get_origin(kind) in (typing.Union, types.UnionType):
+        (inner,) = (member for member in typing.get_args(kind) if member is not type(None))
+        return f"({name} is None or {_fitting(inner, name, scope)})"
+    tests = _quick(kind, name, 0, scope)[0]
+    if not tests:
+        raise TypeError(f"no plain shape for {kind!r}")
+    return " and ".join(tests)
 
 
 @cache

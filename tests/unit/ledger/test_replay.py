@@ -349,7 +349,7 @@ def test_an_unknown_kind_is_skipped_without_a_finding(network, state_of):
     state = state_of(network)
     change = state.apply_all()[-1]
     assert (change.finding, change.body, change.items) == ("", None, frozenset())
-    assert change.event.kind not in events.KINDS
+    assert change.kind not in events.KINDS
 
 
 @settings(max_examples=60, deadline=None)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from protocol.canonical import Value, encode
 from protocol.errors import DecodeError
 from protocol.ids import BlobId, UnixMs
-from protocol.shapes import from_value, pack, to_value, unpack
+from protocol.shapes import from_value, pack, plain_reader, to_value, unpack
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,3 +108,41 @@ def test_a_field_without_a_shape_is_a_fault_of_ours() -> None:
 
     with pytest.raises(TypeError, match="no shape"):
         from_value(Wrong, (1,), "wrong")
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    time: UnixMs
+    maybe: BlobId | None
+    inner: Inner
+    data: bytes
+
+
+PLAIN = pack(Plain(UnixMs(300), BlobId(bytes(32)), INNER, b"x"))
+ANY = st.recursive(
+    st.none() | st.booleans() | st.integers(0, 2**64 - 1) | st.text("ab", max_size=2) | st.binary(),
+    lambda inner: st.lists(inner, max_size=4).map(tuple),
+)
+OF_PLAIN = st.tuples(
+    st.integers(-1, 2**63) | ANY,
+    st.none() | st.binary(min_size=31, max_size=33) | ANY,
+    st.tuples(st.text("ab"), st.binary(min_size=32, max_size=32)) | ANY,
+    st.binary() | ANY,
+)
+
+
+def _spoiled(at: int, byte: int) -> bytes:
+    return PLAIN[:at] + bytes([byte]) + PLAIN[at + 1 :]
+
+
+@given(
+    OF_PLAIN.map(encode)
+    | st.builds(_spoiled, st.integers(0, len(PLAIN) - 1), st.integers(0, 255))
+    | st.just(PLAIN.replace(b"\xcd\x01\x2c", b"\xce\0\0\x01\x2c"))
+)
+def test_members_are_read_plainly_where_the_whole_can_be(data: bytes) -> None:
+    try:
+        expected = to_value(unpack(Plain, data, bytes_max=1000, where="plain"))
+    except DecodeError:
+        expected = None
+    assert plain_reader(Plain)(data) == expected
