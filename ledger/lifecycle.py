@@ -16,78 +16,89 @@ nothing.  What one office says about one revision counts in the order of its own
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from operator import itemgetter
 from typing import Any, Final
 
-from ledger.events import HoldTake, ReviewReturn, TextDerive, VersionUpload
 from ledger.views import Fact, ItemView
-from protocol.ids import ItemId, item_birth_office
+from protocol.ids import ItemId
+from protocol.shapes import from_value, to_value
 
-REVIEWS: Final = ("review.accept", "review.return")
-HOLDINGS: Final = ("hold.take", "hold.lose")
+Row = Sequence[Any]
+"""A decoded row of ``fact``: (origin, index, leaf), kind, time, signer, roster size, body."""
 
-_Said = tuple[Fact, Any]  # a fact and its typed body
+PLACE, KIND, TIME, ROSTER, BODY = 0, 1, 2, 4, 5
+MANIFEST: Final = 1  # in the body of every kind that has one
+UPLOAD: Final = 2  # in the body of a review; of a withdrawal it is the second
+RIGHTS, FILES, FILE_BYTES, SUPERSEDED, REPORT = 2, 3, 4, 5, 6  # in an upload
+
+HOLDINGS: Final = frozenset({"hold.take", "hold.lose"})
+_in_order = itemgetter(ROSTER, PLACE)
 
 
 def view_of(item: ItemId, facts: Iterable[Fact]) -> ItemView | None:
     """The view that follows from valid facts about ``item``; None when nothing was uploaded."""
-    ordered = sorted(facts, key=lambda fact: (fact.roster_size, fact.ref.origin, fact.ref.index))
-    said: list[_Said] = [(fact, fact.read_body()) for fact in ordered]
-    uploads = [each for each in said if isinstance(each[1], VersionUpload)]
-    if not uploads:
+    rows: list[Any] = [to_value(fact) for fact in facts]
+    view = view_value(item, rows)
+    return None if view is None else from_value(ItemView, view, "item view")
+
+
+def view_value(item: str, rows: Iterable[Row]) -> tuple[Any, ...] | None:
+    """:func:`view_of` as canonical values, for those that fold many items."""
+    upload = text = review = withdrawal = None
+    revisions = 0
+    ordered = sorted(rows, key=_in_order)
+    for row in ordered:
+        if row[KIND] == "version.upload":
+            upload = row
+            revisions += 1
+        elif row[KIND] == "version.withdraw" and withdrawal is None:
+            withdrawal = row
+    if upload is None:
         return None
-    fact, upload = uploads[-1]
-    of_revision = [each for each in said if getattr(each[1], "manifest", None) == upload.manifest]
-    text = next((each for each in reversed(of_revision) if isinstance(each[1], TextDerive)), None)
-    review = _review(fact, of_revision)
-    withdrawal = next((each for each in said if each[0].kind == "version.withdraw"), None)
+    manifest, place, body = upload[BODY][MANIFEST], upload[PLACE], upload[BODY]
+    holds: dict[str, bool] = {}  # the last word of each office, in the order of its log
+    for row in ordered:
+        kind, said = row[KIND], row[BODY]
+        if said[MANIFEST] != manifest:  # in a withdrawal another thing stands there
+            continue
+        if kind in HOLDINGS:
+            holds[row[PLACE][0]] = kind == "hold.take"
+        elif kind == "text.derive":
+            text = row
+        elif kind != "version.upload" and said[UPLOAD] == place:
+            review = row  # the last; where the office above changed, under the later roster
     status, reason = "submitted", None
-    if review:
-        returned = isinstance(review[1], ReviewReturn)
-        status, reason = ("returned", review[1].reason) if returned else ("accepted", None)
-    if withdrawal:
-        status, reason = "withdrawn", withdrawal[1].reason
-    return ItemView(
-        item=item,
-        owner=item_birth_office(item),
-        status=status,
-        public=status == "accepted" and upload.rights == "open",
-        rights=upload.rights,
-        manifest=upload.manifest,
-        upload=fact.ref,
-        uploaded_at=fact.time,
-        revisions=len(uploads),
-        files=upload.files,
-        file_bytes=upload.file_bytes,
-        report=upload.report,
-        text_ref=text[0].ref if text else None,
-        pages=text[1].pages if text else 0,
-        pages_bytes=text[1].pages_bytes if text else 0,
-        pages_blob=text[1].pages_blob if text else None,
-        pages_root=text[1].pages_root if text else None,
-        review=review[0].ref if review else None,
-        withdrawn=withdrawal[0].ref if withdrawal else None,
-        reason=reason,
-        holders=tuple(sorted(fact.ref.origin for fact, _ in _holdings(of_revision))),
+    if review is not None:
+        returned = review[KIND] == "review.return"
+        status, reason = ("returned", review[BODY][3]) if returned else ("accepted", None)
+    if withdrawal is not None:
+        status, reason = "withdrawn", withdrawal[BODY][2]
+    _, _, pages, pages_root, pages_blob, pages_bytes = text[BODY] if text else _NO_TEXT
+    return (
+        item,
+        item[:6],
+        status,
+        status == "accepted" and body[RIGHTS] == "open",
+        body[RIGHTS],
+        manifest,
+        place,
+        upload[TIME],
+        revisions,
+        body[FILES],
+        body[FILE_BYTES],
+        body[REPORT],
+        text[PLACE] if text else None,
+        pages,
+        pages_bytes,
+        pages_blob,
+        pages_root,
+        review[PLACE] if review else None,
+        withdrawal[PLACE] if withdrawal else None,
+        reason,
+        tuple(sorted([office for office, held in holds.items() if held])),
     )
 
 
-def _review(upload: Fact, of_revision: list[_Said]) -> _Said | None:
-    """The last word on this very upload.  Where the office above changed, the word given under the
-    later roster counts."""
-    reviews = [
-        (fact, body)
-        for fact, body in of_revision
-        if fact.kind in REVIEWS and body.upload == upload.ref
-    ]
-    return max(
-        reviews,
-        key=lambda each: (each[0].roster_size, each[0].ref.origin, each[0].ref.index),
-        default=None,
-    )
-
-
-def _holdings(of_revision: list[_Said]) -> list[_Said]:
-    """The last word of each office about holding the revision, where it says that it does."""
-    last = {fact.ref.origin: (fact, body) for fact, body in of_revision if fact.kind in HOLDINGS}
-    return [each for each in last.values() if isinstance(each[1], HoldTake)]
+_NO_TEXT: Final = ("", b"", 0, None, None, 0)
+STATUS, PUBLIC = 2, 3  # in the value of a view

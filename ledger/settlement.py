@@ -10,18 +10,31 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Final
+from operator import itemgetter
+from typing import Any, Final
 
-from ledger.events import VersionUpload
-from ledger.lifecycle import view_of
+from ledger.lifecycle import (
+    BODY,
+    KIND,
+    MANIFEST,
+    PLACE,
+    PUBLIC,
+    ROSTER,
+    STATUS,
+    SUPERSEDED,
+    Row,
+    view_value,
+)
 from ledger.roster import Roster
-from ledger.views import TABLES, Fact, ItemView, facts, item, number
-from protocol.ids import BlobId, EventRef, ItemId, item_birth_office
+from ledger.views import TABLES, Fact, ItemView, number
+from protocol.canonical import decode_own, encode
+from protocol.ids import BlobId, EventRef, ItemId
 from protocol.ports import Reader, Writer
-from protocol.shapes import pack
+from protocol.shapes import from_value, to_value
 
 _THERE: Final = b"\x01"
 SUPERSEDES: Final = "upload.supersedes"
+_place = itemgetter(PLACE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,25 +48,37 @@ class Settled:
 
 def settle_item(roster: Roster, item_id: ItemId, known: Iterable[Fact]) -> Settled:
     """``known`` is every fact about the item that keeps the rules by itself."""
-    owner = item_birth_office(item_id)
-    current: dict[str, BlobId] = {}  # by office; a successor begins anew
+    rows: list[Any] = [to_value(fact) for fact in known]
+    view, manifests, broken = settle_rows(roster, item_id, rows)
+    return Settled(
+        None if view is None else from_value(ItemView, view, "item view"),
+        frozenset(map(BlobId, manifests)),
+        tuple([from_value(EventRef, place, "place") for place in broken]),
+    )
+
+
+def settle_rows(
+    roster: Roster, item_id: str, rows: Iterable[Row]
+) -> tuple[tuple[Any, ...] | None, set[bytes], list[Any]]:
+    """:func:`settle_item` in canonical values: view, manifests, places of broken uploads."""
+    owner = item_id[:6]
+    current: dict[str, bytes] = {}  # by office; a successor begins anew
     manifests = set()
     broken = []
     valid = []
-    for fact in sorted(known, key=lambda fact: (fact.ref.origin, fact.ref.index)):
-        if fact.kind == "version.upload":
-            body = fact.read_body()
-            assert isinstance(body, VersionUpload)
-            origin = fact.ref.origin
+    for row in sorted(rows, key=_place):
+        place = row[PLACE]
+        if row[KIND] == "version.upload":
+            body, origin = row[BODY], place[0]
             is_first_of_heir = origin not in current and origin != owner
-            if not is_first_of_heir and body.supersedes != current.get(origin):
-                broken.append(fact.ref)
+            if not is_first_of_heir and body[SUPERSEDED] != current.get(origin):
+                broken.append(place)
                 continue
-            current[origin] = body.manifest
-            manifests.add(body.manifest)
-        if not roster.is_void(fact.ref.origin, fact.ref.index, fact.roster_size):
-            valid.append(fact)
-    return Settled(view_of(item_id, valid), frozenset(manifests), tuple(broken))
+            current[origin] = body[MANIFEST]
+            manifests.add(body[MANIFEST])
+        if not roster.closures or not roster.is_void(place[0], place[1], row[ROSTER]):
+            valid.append(row)
+    return view_value(item_id, valid), manifests, broken
 
 
 def settle(
@@ -63,23 +88,25 @@ def settle(
     of ``code`` gave from ``start`` on, by index; these count for nothing."""
     findings: dict[int, str] = {}
     for item_id in sorted(items):
-        settled = settle_item(roster, item_id, facts(writer, item_id))
-        for ref in settled.broken:
-            place = ref.origin.encode() + number(ref.index)
-            writer.delete("fact", item_id.encode() + place)
+        key = item_id.encode()
+        rows: list[Any] = [decode_own(row) for _, row in writer.scan("fact", key)]
+        view, manifests, broken = settle_rows(roster, item_id, rows)
+        for origin, index, _ in broken:
+            place = origin.encode() + number(index)
+            writer.delete("fact", key + place)
             writer.put("finding", place, SUPERSEDES.encode())
-            if ref.origin == code and ref.index >= start:
-                findings[ref.index] = SUPERSEDES
-        for manifest in settled.manifests:
-            writer.put("by_manifest", manifest.raw + item_id.encode(), _THERE)
-        _put_view(writer, item_id, settled.view)
+            if origin == code and index >= start:
+                findings[index] = SUPERSEDES
+        for manifest in manifests:
+            writer.put("by_manifest", manifest + key, _THERE)
+        _put_view(writer, key, view)
     return findings
 
 
-def _put_view(writer: Writer, item_id: ItemId, view: ItemView | None) -> None:
+def _put_view(writer: Writer, key: bytes, view: tuple[Any, ...] | None) -> None:
     """Replace the view and what is counted and listed from it."""
-    key = item_id.encode()
-    before = item(writer, item_id) if writer.get("item", key) else None
+    row = writer.get("item", key)
+    before: Any = None if row is None else decode_own(row)
     gone, come = counted(before), counted(view)
     for word in gone - come:
         _count(writer, key[:6] + word.encode(), -1)
@@ -88,18 +115,18 @@ def _put_view(writer: Writer, item_id: ItemId, view: ItemView | None) -> None:
     if view is None:
         writer.delete("item", key)
     else:
-        writer.put("item", key, pack(view))
-    if view is not None and view.public:
+        writer.put("item", key, encode(view))
+    if view is not None and view[PUBLIC]:
         writer.put("public", key, _THERE)
     else:
         writer.delete("public", key)
 
 
-def counted(view: ItemView | None) -> set[str]:
+def counted(view: tuple[Any, ...] | None) -> set[str]:
     """Under which words an item counts."""
     if view is None:
         return set()
-    return {view.status, "public"} if view.public else {view.status}
+    return {view[STATUS], "public"} if view[PUBLIC] else {view[STATUS]}
 
 
 def _count(writer: Writer, key: bytes, step: int) -> None:

@@ -7,20 +7,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
-from typing import Final
+from typing import Any, Final
 
 from ledger.examine import Known, newest_roster
+from ledger.lifecycle import BODY, KIND, MANIFEST, PLACE, PUBLIC, TIME, UPLOAD, Row
 from ledger.roster import Roster
-from ledger.settlement import SUPERSEDES, TableDigest, combined, counted, settle_item
+from ledger.settlement import SUPERSEDES, TableDigest, combined, counted, settle_rows
 from ledger.spool import Block, Pages, Pair, Range, Tools, gather, join_rows, make_block, ranges
-from ledger.views import ITEM_CHARS, TABLES, Fact, number
-from protocol.canonical import decode_own
-from protocol.ids import EventRef, ItemId
+from ledger.views import ITEM_CHARS, TABLES, number
+from protocol.canonical import decode_own, encode
+from protocol.ids import EventRef
 from protocol.limits import CLOCK_SKEW_MS_MAX, STATE_ROW_BYTES_MAX
 from protocol.ports import Writer
-from protocol.shapes import from_value, pack, unpack
+from protocol.shapes import from_value, unpack
 
 RANGE_ROWS: Final = 8192
+_ROW_START: Final = 8 + ITEM_CHARS + 6 + 8 + 8  # of the value behind its key, with both lengths
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,6 @@ class SettledRange:
     public: bytes = b""
     manifests: Block = field(default_factory=Block)
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)  # office, word
-    statuses: Counter[str] = field(default_factory=Counter)
     broken: list[tuple[EventRef, str]] = field(default_factory=list)
     astray: list[tuple[EventRef, EventRef]] = field(default_factory=list)  # event, what it names
     early: list[tuple[EventRef, str]] = field(default_factory=list)  # event, note
@@ -50,61 +51,62 @@ def settle_range(task: SettleTask) -> SettledRange:
     roster = newest_roster(task.known)
     found = SettledRange()
     rows = gather(task.pages, "fact", task.wanted)
-    kept: list[Pair] = []
+    kept: list[bytes] = []
     items: list[Pair] = []
     public: list[Pair] = []
     manifests: list[Pair] = []
-    for key, group in groupby(rows, key=lambda row: row[0][:ITEM_CHARS]):
+    words: list[tuple[str, str]] = []
+    for key, group in groupby(rows, key=lambda pair: pair[0][:ITEM_CHARS]):
+        item = key.decode()
         of_item = list(group)
-        known = [from_value(Fact, decode_own(row), "fact") for _, row in of_item]
-        settled = settle_item(roster, ItemId(key.decode()), known)
-        found.broken += [(ref, SUPERSEDES) for ref in settled.broken]
-        if settled.broken:
-            broken = set(settled.broken)
+        known: list[Any] = [decode_own(row[_ROW_START:]) for _, row in of_item]
+        view, of_uploads, broken = settle_rows(roster, item, known)
+        if broken:
+            found.broken += [(_ref(place), SUPERSEDES) for place in broken]
             pairs = zip(of_item, known, strict=True)
-            of_item = [row for row, fact in pairs if fact.ref not in broken]
-            known = [fact for fact in known if fact.ref not in broken]
-        kept += of_item
-        manifests += [(manifest.raw + key, b"\x01") for manifest in settled.manifests]
-        if settled.view is not None:
-            items.append((key, pack(settled.view)))
-            found.statuses[settled.view.status] += 1
-        for word in counted(settled.view):
-            found.counts[key[:6].decode(), word] += 1
-        if settled.view is not None and settled.view.public:
-            public.append((key, b"\x01"))
-        _look(found, roster, key[:6].decode(), known)
-    found.facts, found.items, found.public = join_rows(kept), join_rows(items), join_rows(public)
+            of_item = [pair for pair, fact in pairs if fact[PLACE] not in broken]
+            known = [fact for fact in known if fact[PLACE] not in broken]
+        kept += [row for _, row in of_item]
+        manifests += [(manifest + key, b"\x01") for manifest in of_uploads]
+        if view is not None:
+            items.append((key, encode(view)))
+            words += [(item[:6], word) for word in counted(view)]
+            if view[PUBLIC]:
+                public.append((key, b"\x01"))
+        _look(found, roster, item[:6], known)
+    found.facts, found.items, found.public = b"".join(kept), join_rows(items), join_rows(public)
+    found.counts.update(words)
     found.manifests = make_block(sorted(manifests))
     return found
 
 
-def _look(found: SettledRange, roster: Roster, owner: str, known: list[Fact]) -> None:
+def _look(found: SettledRange, roster: Roster, owner: str, known: list[Row]) -> None:
     """References to nothing; what was said or copied before it could be."""
-    uploads = {fact.ref: fact for fact in known if fact.kind == "version.upload"}
-    passed = {_manifest(fact) for fact in known if fact.kind == "review.accept"}
+    uploads = {fact[PLACE]: fact for fact in known if fact[KIND] == "version.upload"}
+    passed = {fact[BODY][MANIFEST] for fact in known if fact[KIND] == "review.accept"}
     for fact in known:
-        if fact.kind in ("review.accept", "review.return", "version.withdraw"):
-            target = getattr(fact.read_body(), "upload", None)
-            if not isinstance(target, EventRef):
-                continue
+        kind, body = fact[KIND], fact[BODY]
+        if kind == "hold.take":
+            origin = fact[PLACE][0]
+            if (
+                body[MANIFEST] not in passed
+                and origin != owner
+                and not roster.is_above(origin, owner)
+            ):
+                found.early.append((_ref(fact[PLACE]), "hold.early"))
+        elif kind in _NAMES_UPLOAD:
+            target = body[_NAMES_UPLOAD[kind]]
             if target not in uploads:
-                found.astray.append((fact.ref, target))
-            elif fact.time + CLOCK_SKEW_MS_MAX < uploads[target].time:
-                found.early.append((fact.ref, "review.early"))
-        elif (
-            fact.kind == "hold.take"
-            and _manifest(fact) not in passed
-            and fact.ref.origin != owner
-            and not roster.is_above(fact.ref.origin, owner)
-        ):
-            found.early.append((fact.ref, "hold.early"))
+                found.astray.append((_ref(fact[PLACE]), _ref(target)))
+            elif fact[TIME] + CLOCK_SKEW_MS_MAX < uploads[target][TIME]:
+                found.early.append((_ref(fact[PLACE]), "review.early"))
 
 
-def _manifest(fact: Fact) -> object:
-    """Of a body whose second member it is."""
-    assert isinstance(fact.body, tuple)
-    return fact.body[1]
+_NAMES_UPLOAD: Final = {"review.accept": UPLOAD, "review.return": UPLOAD, "version.withdraw": 1}
+
+
+def _ref(place: Any) -> EventRef:
+    return from_value(EventRef, place, "place")
 
 
 def settle_all(
@@ -121,7 +123,6 @@ def settle_all(
         ]
     manifests: list[Block] = []
     counts: Counter[tuple[str, str]] = Counter()
-    statuses: Counter[str] = Counter()
     tasks = (
         SettleTask(known, spool.pages(), wanted)
         for wanted in ranges(blocks, RANGE_ROWS, ITEM_CHARS)
@@ -131,7 +132,6 @@ def settle_all(
         digests["item"].add_rows(found.items)
         digests["public"].add_rows(found.public)
         counts.update(found.counts)
-        statuses.update(found.statuses)
         if found.manifests.length:
             offset = spool.append("by_manifest", found.manifests.data)
             manifests.append(found.manifests.placed(offset))
@@ -139,8 +139,12 @@ def settle_all(
             store.run(partial(_keep_broken, tuple(found.broken)))
         note(found)
     for wanted in ranges(manifests, RANGE_ROWS * 8, 1):
-        digests["by_manifest"].add_rows(join_rows(gather(spool.pages(), "by_manifest", wanted)))
+        rows = gather(spool.pages(), "by_manifest", wanted)
+        digests["by_manifest"].add_rows(b"".join([row for _, row in rows]))
+    statuses: Counter[str] = Counter()
     for (office, word), count in sorted(counts.items()):
+        if word != "public":
+            statuses[word] += count
         digests["count"].add((office + word).encode(), number(count))
     settled = {"fact", "item", "public", "by_manifest", "count"}
     with store.read() as reader:

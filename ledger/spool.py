@@ -125,26 +125,27 @@ def ranges(blocks: Sequence[Block], rows_each: int, prefix: int) -> Iterator[Ran
 
 
 def gather(pages: Pages, table: str, wanted: Range) -> list[Pair]:
-    """The rows of a range, in order of key."""
+    """The keys of a range in order, each with its whole row as :func:`row_bytes` made it."""
     rows: list[Pair] = []
     for offset, length in wanted.slices:
-        rows += [
-            row
-            for row in split_rows(pages.read(table, offset, length))
-            if wanted.low <= row[0] and (wanted.high is None or row[0] < wanted.high)
-        ]
+        part = split_rows(pages.read(table, offset, length))
+        keys = [key for key, _ in part]
+        end = len(part) if wanted.high is None else bisect_left(keys, wanted.high)
+        rows += part[bisect_left(keys, wanted.low) : end]
     rows.sort()
     return rows
 
 
-def split_rows(data: bytes) -> Iterator[Pair]:
-    """What :func:`row_bytes` joined."""
-    at = 0
-    while at < len(data):
-        key_end = at + 8 + int.from_bytes(data[at : at + 8], "big")
-        end = key_end + 8 + int.from_bytes(data[key_end : key_end + 8], "big")
-        yield data[at + 8 : key_end], data[key_end + 8 : end]
+def split_rows(data: bytes) -> list[Pair]:
+    """Joined rows, each behind its key."""
+    rows = []
+    at, length, read = 0, len(data), int.from_bytes
+    while at < length:
+        key_end = at + 8 + read(data[at : at + 8], "big")
+        end = key_end + 8 + read(data[key_end : key_end + 8], "big")
+        rows.append((data[at + 8 : key_end], data[at:end]))
         at = end
+    return rows
 
 
 def join_rows(rows: Iterable[Pair]) -> bytes:

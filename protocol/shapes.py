@@ -80,8 +80,7 @@ def unpack(cls: type[T], data: bytes, *, bytes_max: int, where: str) -> T:
     return from_value(cls, decode(data, bytes_max=bytes_max, where=where), where)
 
 
-@cache
-def plain_reader(cls: Any) -> Callable[[bytes], tuple[Any, ...] | None]:
+def plain_reader(cls: type[Any]) -> Callable[[bytes], tuple[Any, ...] | None]:
     """A function that gives the undecoded members of a ``cls`` in canonical bytes, and None for
     bytes that :func:`unpack` refuses.  For shapes without arrays of any length."""
     scope: dict[str, Any] = {}
