@@ -93,7 +93,8 @@ def check_signer(
     known: Callable[[], UserKey | None],
 ) -> tuple[bytes, UserKey | None]:
     """The public key that signed the event, counts by ``roster`` and may sign its kind; and whose
-    it is, unless it is a service key.  ``known`` is what the event's own log said before it of its signer as a named user's key.
+    it is, unless it is a service key.  ``known`` is what the event's own log said before it of
+    its signer as a named user's key.
 
     Raises:
         Broken: event.signer, event.signature or event.role.
