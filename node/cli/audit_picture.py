@@ -51,7 +51,7 @@ def draw(report: AuditReport, faults: Mapping[str, int]) -> Markup:
         logs = [log for log in report.logs if log.tier == tier]
         if not logs:
             continue
-        parts.append(f'<text class="tier" x="0" y="{at + 13}">{words} · {len(logs)}</text>')
+        parts.append(f'<text class="tier" x="8" y="{at + 13}">{words} · {len(logs)}</text>')
         at += 20
         for log in logs:
             parts += _row(log, scale, at, height, faults.get(log.office, 0))
@@ -73,7 +73,7 @@ def _row(log: LogReport, scale: Scale, top: int, height: int, faults: int) -> li
     told = escape(f"{log.office} {log.name}: {log.size}")
     size = 12 if height > 20 else 9
     parts = [
-        f'<text x="0" y="{base:.1f}" font-size="{size}"{style}>{name}<title>{told}</title></text>',
+        f'<text x="8" y="{base:.1f}" font-size="{size}"{style}>{name}<title>{told}</title></text>',
         f'<line class="base" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{base:.1f}" y2="{base:.1f}"/>',
     ]
     counts = _columns(log.events, scale)
