@@ -41,8 +41,8 @@ class Refusal(StrEnum):
     OFFICES = "link.offices"  # none, one twice, too many, not a code
     OFFICE_UNKNOWN = "link.office.unknown"
     OFFICE_OURS = "link.office.ours"
-    ROSTER = "link.roster"  # we know more offices of the peer than it could prove: greet again
-    KEY = "link.key"  # revoked, or never admitted
+    ROSTER = "link.roster"  # other offices of the peer count now than it proved: greet again
+    KEY = "link.key"  # never that office's, or of a guest who has stayed long enough
     SIGNATURE = "link.signature"  # forged, replayed, or through another listener
     REFLECTED = "link.reflected"
     LATE = "link.late"
@@ -74,12 +74,20 @@ class Identity:
     offices: Mapping[OfficeCode, Signer]
 
 
+@dataclass(frozen=True, slots=True)
+class HelloKey:
+    """A key that is an office's event key, or (``counts`` is False) was one before it was closed
+    or rotated away."""
+
+    public: bytes
+    counts: bool = True
+
+
 class Lookup(Protocol):
     """The roster's answer, as this node knows it now."""
 
-    def __call__(self, office: OfficeCode, signer: bytes, /) -> bytes | None:
-        """The public event key of ``office`` with the id ``signer``; None if it has no such key
-        or the key is revoked.
+    def __call__(self, office: OfficeCode, signer: bytes, /) -> HelloKey | None:
+        """The key of ``office`` with the id ``signer``; None if it never had such a key.
 
         Raises:
             Missing: the roster has no such office.
@@ -138,16 +146,16 @@ def prove(me: Identity, role: Role, transcript: Transcript) -> Proof:
     return Proof(tuple(lines))
 
 
-def known_keys(proof: Proof, lookup: Lookup) -> dict[OfficeCode, bytes]:
-    """The public key of each office of ``proof`` that the roster has, valid as it is now.
+def known_keys(proof: Proof, lookup: Lookup) -> dict[OfficeCode, HelloKey]:
+    """The key of each office of ``proof`` that the roster has.
 
     A node may host offices that were admitted after our roster ends, and it is only from such a
     peer that we learn of them: they are left out, as if the peer had not named them.
 
     Raises:
-        Refused: none of the offices is in the roster, or a key is not valid for its office.
+        Refused: none of the offices is in the roster, or a key was never that office's.
     """
-    keys: dict[OfficeCode, bytes] = {}
+    keys: dict[OfficeCode, HelloKey] = {}
     missing = ""
     for line in proof.signatures:
         try:
@@ -156,21 +164,27 @@ def known_keys(proof: Proof, lookup: Lookup) -> dict[OfficeCode, bytes]:
             missing = str(error)
             continue
         if public is None:
-            raise Refused(Refusal.KEY, f"{line.office} has no valid key {line.signer.hex()[:8]}")
+            raise Refused(Refusal.KEY, f"{line.office} has no key {line.signer.hex()[:8]}")
         keys[line.office] = public
     if not keys:
         raise Refused(Refusal.OFFICE_UNKNOWN, missing)
     return keys
 
 
+def counting(keys: Mapping[OfficeCode, HelloKey]) -> tuple[OfficeCode, ...]:
+    """The offices whose key counts."""
+    return tuple(office for office, key in keys.items() if key.counts)
+
+
 def check_proof(
     proof: Proof, hello: Hello, role: Role, transcript: Transcript, lookup: Lookup
 ) -> tuple[OfficeCode, ...]:
-    """The offices that the peer, in its ``role``, has proven to be: all that its ``hello`` named
-    and our roster knows.
+    """The offices that the peer, in its ``role``, has proven to be: all that its ``hello`` named,
+    our roster knows, and whose key counts.  None: the peer is a guest, who may learn here that its
+    keys count no more.
 
     Raises:
-        Refused: other offices, none we know, a key the roster does not have, a signature that
+        Refused: other offices, none we know, a key that the office never had, a signature that
             does not hold.
     """
     if tuple(line.office for line in proof.signatures) != hello.offices:
@@ -181,7 +195,7 @@ def check_proof(
             continue
         message = transcript.signed_by(role, line.office)
         try:
-            verify(keys[line.office], message, line.signature, f"proof of {line.office}")
+            verify(keys[line.office].public, message, line.signature, f"proof of {line.office}")
         except ProofError as error:
             raise Refused(Refusal.SIGNATURE, str(error)) from error
-    return tuple(keys)
+    return counting(keys)

@@ -41,6 +41,7 @@ from protocol.handshake import (
     Transcript,
     check_hello,
     check_proof,
+    counting,
     known_keys,
     prove,
 )
@@ -81,10 +82,12 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The peer has proven these offices."""
+    """The peer has proven these ``offices``; none if it is a guest (docs/spec/peer-link.md).
+    ``named`` are all of its hello."""
 
     offices: tuple[OfficeCode, ...]
     roster_size: int
+    named: tuple[OfficeCode, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,17 +261,29 @@ class Session:
             self._asked.remove(number)
 
     def review(self) -> list[Event]:
-        """The roster has changed: a peer whose key was revoked is refused now, and one with
-        offices that we did not know when it proved them has to greet again."""
+        """The roster has changed: a peer has to greet again when other offices of its hello count
+        now, because they were admitted, or their keys closed or rotated."""
         if self.state is not State.READY:
             return []
         try:
-            known = known_keys(self._peer_proof, self._lookup)
+            now = counting(known_keys(self._peer_proof, self._lookup))
         except Refused as refused:
             return self.close(refused.code, refused.reason)
-        if len(known) > len(self._proven):
-            return self.close(Refusal.ROSTER, "the roster now has more of your offices")
+        if now != self._proven:
+            return self.close(Refusal.ROSTER, "other offices of yours count in the roster now")
         return []
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether the peer knew more of the roster than we did when we greeted each other."""
+        return self._peer_hello.roster_size > self._hello.roster_size
+
+    def greeted_as(self, me: Identity) -> bool:
+        """Whether our proof was with the keys of ``me``."""
+        ours, now = self._me.offices, me.offices
+        return {code: ours[code].public for code in ours} == {
+            code: now[code].public for code in now
+        }
 
     def close(self, code: str, reason: str) -> list[Event]:
         """Say goodbye; the frames of :meth:`to_send` are the last ones."""
@@ -310,7 +325,7 @@ class Session:
         self._proven = check_proof(proof, hello, role, transcript, self._lookup)
         self._peer_proof = proof
         self.state = State.READY
-        return [Ready(self._proven, hello.roster_size)]
+        return [Ready(self._proven, hello.roster_size, hello.offices)]
 
     def _transcript(self) -> Transcript:
         first, second = self._hello_bytes, self._peer_hello_bytes

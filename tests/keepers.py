@@ -18,7 +18,7 @@ from node.hands.storage.memory_kv import Dump, MemoryStore
 from node.office.catchup import Catchup
 from node.office.links import Handler, Links
 from protocol.errors import Fatal
-from protocol.handshake import Identity
+from protocol.handshake import HelloKey, Identity
 from protocol.ids import NetworkId, OfficeCode, RootHash
 from protocol.keys import SigningKey
 from protocol.ports import KeyValueStore
@@ -198,8 +198,9 @@ async def until(holds: Callable[[], bool], seconds: float = 600) -> None:
             await asyncio.sleep(0.02)
 
 
-def _lookup(office: OfficeCode, _signer: bytes, /) -> bytes:
-    return SigningKey.from_seed(hashlib.sha256(f"n{office}".encode()).digest()).public
+def _lookup(office: OfficeCode, _signer: bytes, /) -> HelloKey:
+    seed = hashlib.sha256(f"n{office}".encode()).digest()
+    return HelloKey(SigningKey.from_seed(seed).public)
 
 
 class _Dice:

@@ -29,7 +29,8 @@ class Holders:
 
     def __init__(self, links: Links, code: OfficeCode, first: str, seconds: float) -> None:
         self._links, self._code, self._seconds = links, code, seconds
-        keys = sorted((peer.key for peer in links.peers()), key=lambda key: key != first)
+        known = [peer.key for peer in links.peers() if peer.offices]  # guests come to learn
+        keys = sorted(known, key=lambda key: key != first)
         self._asked = dict.fromkeys(keys, 0)  # peer -> questions that wait for its answer
         self._changed = asyncio.Condition()
 

@@ -4,9 +4,10 @@ A home may have several generations of an office's keys: ``init`` and ``rotate``
 roster decides when they count.  Every service gets the :class:`Keyring` and asks it each time, so
 all of them change over in the moment in which the change is folded.
 
-A peer that knows the roster better than we do may refuse the generation that we think is the
-present one, and it is only from a peer that we could learn better.  So after such a refusal hellos
-are said with the next generation, in turns, until one is believed.
+A peer may refuse the generation that we think is the present one: it knows the roster better than
+we do, and it is only from a peer that we could learn better; or it has not heard of our rotation,
+and it is only from us that it could.  So after such a refusal hellos are said with the next
+generation, in turns, until one is believed.
 """
 
 from __future__ import annotations
@@ -107,7 +108,8 @@ class Keyring(Mapping[OfficeCode, OfficeKeys]):
         signers: dict[OfficeCode, Signer] = {}
         turns = self.refusals
         for code in sorted(self):
-            choices = self._generations[code][self._present(code, older=True) :]
+            present, generations = self._present(code, older=True), self._generations[code]
+            choices = generations[present:] + generations[:present]
             turns, turn = divmod(turns, len(choices))
             signers[code] = choices[turn].event
         return signers

@@ -18,8 +18,8 @@ from typing import Any, Final
 
 import structlog
 
-from protocol.errors import DecodeError, FangzhiError, Fatal, Unavailable
-from protocol.handshake import Refusal
+from protocol.errors import DecodeError, FangzhiError, Fatal, Forbidden, Unavailable
+from protocol.handshake import Identity, Refusal
 from protocol.ids import OfficeCode
 from protocol.limits import REQUEST_SECONDS_MAX, REQUESTS_IN_FLIGHT_MAX
 from protocol.messages import Fault, RemoteFault
@@ -32,6 +32,8 @@ GOODBYE_SECONDS: Final = 0.5  # how long a goodbye may take to leave
 BYE: Final = "link.bye"
 DUPLICATE: Final = "link.duplicate"
 WRONG_OFFICE: Final = "link.wrong-office"
+# What a guest may ask: what anybody may read, and to be heard about its own log.
+GUEST_METHODS: Final = frozenset({"log.heads", "log.entries", "log.tile", "log.proof", "log.note"})
 _REASONS: Final = frozenset({*Refusal, BYE, DUPLICATE, WRONG_OFFICE})
 
 log = structlog.get_logger(__name__)
@@ -39,12 +41,16 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A node that has proven its offices; ``key`` names this link to it, and no later one."""
+    """A node that has proven its offices; ``key`` names this link to it, and no later one.
+
+    One whose keys count no more is a guest: it has no ``offices``, only those that it ``named``.
+    """
 
     key: str
     offices: tuple[OfficeCode, ...]
     dialled: bool  # by us
     roster_size: int
+    named: tuple[OfficeCode, ...]
 
 
 # Answers from what the node has, within REQUEST_SECONDS_MAX.  It must not ask a peer meanwhile:
@@ -132,9 +138,12 @@ class Link:
         """Say goodbye; :meth:`run` ends soon after, whether the peer listens or not."""
         self._apply(self._session.close(code, reason))
 
-    def review(self) -> None:
-        """The roster has changed: leave a peer whose key is no longer valid."""
+    def review(self, me: Identity) -> None:
+        """The roster has changed: leave a peer of whom other offices count now, and one that has
+        known for longer than ``me`` that our keys are others."""
         self._apply(self._session.review())
+        if self.peer and self._session.is_outdated and not self._session.greeted_as(me):
+            self.close(Refusal.ROSTER, "our keys are others now")
 
     async def _exchange(self, method: str, body: object) -> Any:
         number = self._session.request(method, body)
@@ -186,8 +195,10 @@ class Link:
         for event in events:
             match event:
                 case Ready():
-                    key = f"{min(event.offices)}#{self.number}"
-                    self.peer = Peer(key, event.offices, self.dialled, event.roster_size)
+                    key = f"{min(event.named)}#{self.number}"
+                    self.peer = Peer(
+                        key, event.offices, self.dialled, event.roster_size, event.named
+                    )
                     self._on_ready(self)
                 case Asked():
                     assert self._tasks is not None
@@ -253,6 +264,8 @@ class Link:
         assert self.peer is not None
         if handler is None:
             return Fault("method.unknown", asked.method, "a method served here", "none")
+        if not self.peer.offices and asked.method not in GUEST_METHODS:
+            return Fault(Forbidden.code, asked.method, "a peer whose keys count", "a guest")
         try:
             async with asyncio.timeout(REQUEST_SECONDS_MAX):
                 return await handler(self.peer, asked.body)

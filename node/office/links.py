@@ -4,6 +4,11 @@ At most one link per pair of nodes, whichever side dialled.  When both dialled a
 the link dialled by the side with the lowest office code; when one side dialled again, it had lost
 the older link, and the newer one stays.  Offices that are to be kept in reach are dialled again and
 again, with growing, jittered pauses; any other office with a known address is dialled when asked.
+When a kept office cannot be reached for a while, others stand in for it, so that we hear of it if
+the roster has taken it away.
+
+A peer whose keys were closed or rotated away is a *guest*: it may learn here that they were, and
+counts as no office.  Guests are few, and are shown out after a while.
 
 Every refusal, loss and late answer adds one to ``counters`` under its stable code
 (docs/spec/peer-link.md).
@@ -18,9 +23,9 @@ from typing import Any, Final
 
 from node.office.link import BYE, DUPLICATE, WRONG_OFFICE, Handler, Link, Peer, now_ms
 from protocol.errors import AuthError, Unavailable
-from protocol.handshake import Identity, Lookup, Role
+from protocol.handshake import Identity, Lookup, Refusal, Role
 from protocol.ids import OfficeCode
-from protocol.limits import LINKS_MAX
+from protocol.limits import GUEST_SECONDS_MAX, GUESTS_MAX, LINKS_MAX
 from protocol.messages import NONCE_BYTES
 from protocol.ports import Connection, Rng, Wire
 from protocol.session import Session
@@ -29,6 +34,7 @@ __all__ = ["Handler", "Links", "Peer"]
 
 PAUSE_SECONDS_MIN: Final = 0.25
 STEADY_SECONDS: Final = 30.0  # a link that lasted so long was a good one: pauses start anew
+TRIES_ALONE: Final = 5  # to reach a kept office before others stand in for it
 
 Target = tuple[str, bytes]  # host:port, SHA-256 of the certificate
 _Attempt = asyncio.Future[Unavailable | AuthError | None]  # to reach a target; None: reached
@@ -71,9 +77,12 @@ class Links:
         self._numbers = 0
         self._links: dict[int, Link] = {}  # all, ready or not
         self._by_office: dict[OfficeCode, Link] = {}  # the ready ones
+        self._guests: dict[OfficeCode, Link] = {}  # by the lowest office that they named
         self._dialling: dict[Target, _Attempt] = {}
         self._unlinked: dict[asyncio.Task[None], None] = {}  # dials that have no connection yet
         self._kept: tuple[OfficeCode, ...] = ()
+        self._stand_ins: tuple[OfficeCode, ...] = ()
+        self._stand_in: Link | None = None  # dialled because no kept office can be reached
         self._keepers: dict[OfficeCode, asyncio.Task[None]] = {}
         self._changed = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -121,16 +130,20 @@ class Links:
         finally:
             task.cancel()
 
-    def keep(self, offices: Iterable[OfficeCode]) -> None:
-        """From now on have a link to each of ``offices``, as far as they can be reached."""
-        self._kept = tuple(sorted(set(offices) - set(self._me().offices)))
+    def keep(self, offices: Iterable[OfficeCode], stand_ins: Iterable[OfficeCode] = ()) -> None:
+        """From now on have a link to each of ``offices``, as far as they can be reached, and while
+        one cannot, and there is no other link, to one of ``stand_ins``, tried in this order."""
+        ours = self._me().offices
+        self._kept = tuple(sorted(set(offices) - set(ours)))
+        self._stand_ins = tuple(office for office in stand_ins if office not in ours)
         if self._tasks is not None:
             self._start_keepers()
 
     def review(self) -> None:
-        """The roster has changed: leave peers whose keys are no longer valid."""
+        """The roster has changed: greet again where keys do, or do not, count any more."""
+        me = self._me()
         for link in list(self._links.values()):
-            link.review()
+            link.review(me)
 
     # ---- what others ask of the links
 
@@ -139,12 +152,13 @@ class Links:
         return frozenset(self._by_office)
 
     def peers(self) -> list[Peer]:
-        """Every node that can be asked now, each once."""
-        ready = {link.number: link for link in self._by_office.values()}
+        """Every node that there is a link to now, each once; guests too."""
+        links = (*self._by_office.values(), *self._guests.values())
+        ready = {link.number: link for link in links}
         return [link.peer for _, link in sorted(ready.items()) if link.peer is not None]
 
     def offices_of(self, key: str) -> tuple[OfficeCode, ...]:
-        """The offices of a peer; none if it is gone."""
+        """The offices of a peer; none if it is a guest or gone."""
         return next((peer.offices for peer in self.peers() if peer.key == key), ())
 
     def on_change(self, listener: Callable[[Peer, bool], None]) -> None:
@@ -180,7 +194,7 @@ class Links:
 
     async def ask_peer(self, key: str, method: str, body: object, seconds: float) -> Any:
         """Like :meth:`ask`, but over the one link that ``key`` names."""
-        for link in self._by_office.values():
+        for link in (*self._by_office.values(), *self._guests.values()):
             if link.peer is not None and link.peer.key == key:
                 return await link.ask(method, body, seconds)
         raise Unavailable(f"peer {key}", "a live link", "none")
@@ -200,16 +214,28 @@ class Links:
         tries = 0
         while True:
             try:
-                await self._reach(office)
+                link = await self._reach(office)
+                if self._stand_in is not None and self._stand_in is not link:
+                    self._stand_in.close(BYE, f"{office} can be reached")
+                self._stand_in = None
                 since = loop.time()
                 while office in self._by_office:
                     await self._changed.wait()
                 if loop.time() - since >= STEADY_SECONDS:
                     tries = 0
-            except (Unavailable, AuthError):
-                pass  # counted where it happened
+            except (Unavailable, AuthError):  # counted where it happened
+                if tries >= TRIES_ALONE and not self._by_office:
+                    self._stand_in = await self._reach_stand_in(tries - TRIES_ALONE)
             await asyncio.sleep(self._pause(tries))
             tries += 1
+
+    async def _reach_stand_in(self, turn: int) -> Link | None:
+        if not self._stand_ins:
+            return None
+        try:
+            return await self._reach(self._stand_ins[turn % len(self._stand_ins)])
+        except (Unavailable, AuthError):
+            return None
 
     def _pause(self, tries: int) -> float:
         longest: float = min(self._redial_seconds_max, PAUSE_SECONDS_MIN * 2 ** min(tries, 16))
@@ -247,8 +273,10 @@ class Links:
                 attempt.set_result(error)
 
         def on_ready(link: Link) -> None:
-            if link.peer is not None and office not in link.peer.offices:
-                link.close(WRONG_OFFICE, f"{office} is not at {target[0]}")
+            assert link.peer is not None
+            if office not in link.peer.offices:
+                code = WRONG_OFFICE if link.peer.offices else Refusal.KEY
+                link.close(code, f"{office} is not at {target[0]}")
                 return
             self._ready(link)
             settle(None)
@@ -308,15 +336,25 @@ class Links:
 
     def _ready(self, link: Link) -> None:
         assert link.peer is not None
-        for office in link.peer.offices:
-            rival = self._by_office.get(office)
+        if link.peer.offices:
+            holders, names = self._by_office, link.peer.offices
+        else:
+            holders, names = self._guests, (min(link.peer.named),)
+            if len(self._guests) >= GUESTS_MAX and names[0] not in self._guests:
+                link.close(Refusal.KEY, f"more than {GUESTS_MAX} peers whose keys do not count")
+                return
+            late = f"a key that does not count, for {GUEST_SECONDS_MAX} s"
+            loop = asyncio.get_running_loop()
+            loop.call_later(GUEST_SECONDS_MAX, link.close, Refusal.KEY, late)
+        for name in names:
+            rival = holders.get(name)
             if rival is None:
                 continue
             if not self._displaces(link, rival):
                 link.close(DUPLICATE, "there is a link already")
                 return
             rival.close(DUPLICATE, "a newer link took its place")
-        self._by_office.update(dict.fromkeys(link.peer.offices, link))
+        holders.update(dict.fromkeys(names, link))
         self._tell(link.peer, True)
 
     def _displaces(self, link: Link, rival: Link) -> bool:
@@ -324,16 +362,19 @@ class Links:
         assert link.peer is not None
         if link.dialled is rival.dialled:
             return True
-        ours_is_lowest = min(self._me().offices) < min(link.peer.offices)
+        ours_is_lowest = min(self._me().offices) < min(link.peer.named)
         return link.dialled is ours_is_lowest
 
     def _gone(self, link: Link) -> None:
-        if link.key_refused:
+        # a stranger's word that our keys do not count must not make us try others
+        if link.key_refused and (link.dialled or (link.peer is not None and link.peer.offices)):
             self._refused()
-        mine = [office for office, holder in self._by_office.items() if holder is link]
-        for office in mine:
-            del self._by_office[office]
-        if mine and link.peer is not None:
+        was_ready = False
+        for holders in (self._by_office, self._guests):
+            for office in [office for office, holder in holders.items() if holder is link]:
+                del holders[office]
+                was_ready = True
+        if was_ready and link.peer is not None:
             self._tell(link.peer, False)
 
     def _tell(self, peer: Peer, ready: bool) -> None:

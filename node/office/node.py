@@ -41,14 +41,13 @@ from node.office.users import Users
 from node.office.witness import Witness
 from node.office.witnessing import Witnessing
 from protocol.errors import Full, Missing
-from protocol.handshake import Identity
+from protocol.handshake import HelloKey, Identity
 from protocol.ids import OfficeCode
 from protocol.keys import Signer, key_id
 from protocol.limits import MiB
 from search_shard.tables import Tables
 
 FULL_RETRY_S = 5.0
-FAREWELL_S = 2.0  # so long a peer whose keys were closed may still fetch the news that they are
 LEDGER_TABLES = (
     "entry",
     "tile",
@@ -93,7 +92,7 @@ class Node:
             world.wire,
             world.rng,
             me=lambda: Identity(self.genesis.id, keys.greeting()),
-            lookup=self._event_key,
+            lookup=self._hello_key,
             where=self._where,
             handlers=handlers,
             roster_size=lambda: self.folding.roster.size,
@@ -266,7 +265,7 @@ class Node:
             await self.folding.advance()
             self._open_gates()
             async with asyncio.TaskGroup() as group:
-                self.links.keep(self._parents())
+                self._keep_links()
                 for service in (
                     self.links,
                     self.folding,
@@ -318,7 +317,7 @@ class Node:
         if roster_changed:
             self.keys.refresh()
             self.indexer.roster_changed()
-            self.links.keep(self._parents())
+            self._keep_links()
             self._open_gates()
             self._roster_news.set()
 
@@ -351,7 +350,6 @@ class Node:
             for code in sorted(self.keys):
                 await self.sequencer.drain(code)  # signs the head again where the key changed
             await self.replicator.roster_changed()
-            await asyncio.sleep(FAREWELL_S)
             self.links.review()
 
     async def _carry_out_closures(self) -> None:
@@ -405,12 +403,14 @@ class Node:
         """From the roster, or from the invite while our roster does not reach so far."""
         return self.folding.roster.members.get(code) or self._newcomer.members.get(code)
 
-    def _event_key(self, office: OfficeCode, signer: bytes) -> bytes | None:
+    def _hello_key(self, office: OfficeCode, signer: bytes) -> HelloKey | None:
         member = self._member(office)
         if member is None:
             raise Missing("roster", f"office {office}", "no such office")
-        valid = not member.revoked and key_id(member.event_key) == signer
-        return member.event_key if valid else None
+        if key_id(member.event_key) == signer:
+            return HelloKey(member.event_key, counts=not member.revoked)
+        former = (key for key in member.former if key_id(key) == signer)
+        return next((HelloKey(key, counts=False) for key in former), None)
 
     def _where(self, office: OfficeCode) -> tuple[str, bytes] | None:
         member = self._member(office)
@@ -420,6 +420,12 @@ class Node:
 
     def _reachable(self, office: OfficeCode) -> bool:
         return office in self.links.live() or self._where(office) is not None
+
+    def _keep_links(self) -> None:
+        """Dial the parents; while they cannot be reached, the province, then the cities."""
+        roster = self.folding.roster if self.folding.roster.members else self._newcomer
+        province = self.genesis.province
+        self.links.keep(self._parents(), [province, *roster.cities()])
 
     def _parents(self) -> set[OfficeCode]:
         members = [self._member(code) for code in self.keys]

@@ -113,6 +113,8 @@ class Replicator:
         known = self._roster().members.get(ask.office)
         if known is None and ask.office != self._genesis.province:
             return Ack()  # our roster is behind; comparing heads will bring it again
+        if not peer.offices and ask.office not in peer.named:
+            return Ack()  # a guest is heard about its own log only
         self._told.setdefault(peer.key, {})[ask.office] = BlobId.of(ask.note).raw
         await self.learn(ask.office, ask.note, peer.key)
         return Ack()
@@ -187,7 +189,8 @@ class Replicator:
             return
         assert isinstance(answer, Heads)
         theirs = {line.office: line for line in answer.heads}
-        self.catchup.promised({line.office: line.size for line in answer.heads})
+        if self._links.offices_of(peer):  # a guest may have what nobody is to have
+            self.catchup.promised({line.office: line.size for line in answer.heads})
         behind = []
         with self._store.read() as reader:
             for code in self._known_codes():

@@ -111,7 +111,9 @@ class OfficeService:
             blobs=files,
             blob_bytes=file_bytes,
             shards=tuple(node.indexer.offices),
-            links=tuple(sorted(",".join(peer.offices) for peer in node.links.peers())),
+            links=tuple(
+                sorted(",".join(peer.offices) for peer in node.links.peers() if peer.offices)
+            ),
             counters=self.counters(),
             quarantined=tuple(sorted(node.accuser.quarantined)),
             lost_tails={

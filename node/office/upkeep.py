@@ -151,7 +151,7 @@ class Upkeep:
                 cure = "ask its operator; until it signs, the policy may leave events pending"
                 found.append(Ailment("outside.refused", what, cure))
         is_closed = any(gate.barred for gate in self._sequencer.gates.values())  # said above
-        if self._keys.refusals and not is_closed and not self._links.peers():
+        if self._keys.refusals and not is_closed and not self._links.live():
             what = "peers do not know the keys of this node: rotated, revoked or abolished"
             found.append(Ailment("link.key", what, REFUSED_CURE))
         for code in sorted(self._accuser.quarantined):

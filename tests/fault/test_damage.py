@@ -76,7 +76,7 @@ def findings(keeper: Keeper) -> list[str]:
 
 WHOLE = kept(made(SIZE))
 PART = kept(made(SIZE - 3_000)).dump()
-PEER = Peer("320001#1", (LOG,), False, 0)
+PEER = Peer("320001#1", (LOG,), False, 0, (LOG,))
 
 
 @pytest.mark.parametrize("row", ROWS)

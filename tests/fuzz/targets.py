@@ -30,11 +30,11 @@ from ledger.tiles import decode_bundle, encode_bundle, parse_path
 from ledger.tlogproof import TlogProof, verify_proof
 from node.hands.keys import OfficeKeys
 from node.hands.storage.memory_kv import MemoryStore
-from node.office import membership
+from node.office import changefile, membership
 from node.office.searcher import _check_hit
 from protocol import canonical, messages, records
 from protocol.canonical import Value
-from protocol.handshake import Identity, Role
+from protocol.handshake import HelloKey, Identity, Role
 from protocol.ids import (
     BlobId,
     Digest,
@@ -219,6 +219,7 @@ def _carried(network: Network) -> Iterator[Target]:
     text = b"".join(line + b"\n" for line in records.encode_pages(salt, item, pages))
     yield Target("join request", membership.read_request, (request,))
     yield Target("invite", membership.read_invite, (_invite(network),))
+    yield Target("change file", changefile.read_change_file, tuple(_change_files(network)))
     yield Target("manifest", records.parse_manifest, (manifest.encoded(),))
     yield Target("pages", records.parse_pages, (text,))
     yield Target("reason", records.parse_reason, (records.encode_reason(salt, "原因"),))
@@ -242,6 +243,16 @@ def _file_proofs() -> Iterator[Target]:
     yield Target("proof", Proof.decode, (proof.encoded(),))
     files = tuple(sorted(proof.files().items()))
     yield Target("file proof", judged, (canonical.encode(files),))
+
+
+def _change_files(network: Network) -> Iterator[bytes]:
+    """A change that nobody has signed, and the founding signed by one."""
+    admit = network.admit_body(COUNTY)
+    file = changefile.ChangeFile.draft(network.genesis_note, (admit,))
+    yield changefile.write_change_file(file)
+    founding = changefile.ChangeFile(network.genesis, (), (network.admit_body(PROVINCE),))
+    signed = changefile.add_signature(founding, network.roots[0])
+    yield changefile.write_change_file(signed)
 
 
 def _invite(network: Network) -> bytes:
@@ -318,7 +329,7 @@ US, THEM = SigningKey.from_seed(b"u" * 32), SigningKey.from_seed(b"t" * 32)
 
 
 def _session(role: Role, office: OfficeCode, key: SigningKey, nonce: bytes) -> Session:
-    keys = {key_id(each.public): each.public for each in (US, THEM)}
+    keys = {key_id(each.public): HelloKey(each.public) for each in (US, THEM)}
     return Session(
         role,
         Identity(NETWORK, {office: key}),

@@ -122,6 +122,25 @@ def test_keys_change_and_people_come_and_go(desk: Desk) -> None:
     assert "administrator" in said
     assert cli("withdraw", county, item, "--reason", "误报", "--as", "01ffffffffff")[0] == 3
 
+    # the keys are stolen: revoked, and the same home comes back with new ones
+    size = network[COUNTY].status()["logs"][COUNTY][0]
+    drafted = folder / "try.json"
+    network.until(lambda: anchored(desk, drafted) >= size)
+    desk.change("--revoke", COUNTY)
+    network.until(lambda: "revoked" in gate(desk))
+    codes = [a["code"] for a in cli("doctor", county)[1]["ailments"]]
+    assert "office.barred" in codes
+    desk.well("rotate", county, "--lost", "-o", folder / "again.json")
+    status, _, said = cli(
+        "roster", "draft", network[PROVINCE].home, "-o", drafted, "--rotate", folder / "again.json"
+    )
+    assert status == 1, "who is revoked cannot rotate"
+    desk.change("--admit", folder / "again.json")
+    network.until(lambda: gate(desk) == "open")
+    status, _, said = cli("add", county, folder / "again.json", "--as", clerk)
+    assert status == 1, "a closure lapses the users of before"
+    report(desk)
+
     # under another parent
     desk.change("--move", COUNTY, "--parent", CITY2)
     network.until(lambda: member(desk)["parent"] == CITY2)
@@ -136,6 +155,16 @@ def test_keys_change_and_people_come_and_go(desk: Desk) -> None:
     audit = desk.well("audit", export, "--genesis", genesis)
     assert audit["findings"] == [], audit
     assert clerk in signers(export, size)
+
+
+def anchored(desk: Desk, file: Path) -> int:
+    """The size at which the county's keys would be closed now."""
+    home = desk.network[PROVINCE].home
+    status, _, _ = desk.cli("roster", "draft", home, "-o", file, "--revoke", COUNTY)
+    if status:
+        return -1
+    (line,) = desk.well("root", "show", file)["changes"][1:]
+    return int(line.partition("账本只认到 ")[2].partition(" ")[0])
 
 
 def member(desk: Desk) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from node.hands.storage.home import Home
 from node.hands.tls import load_tls
 from node.hands.wire import SocketWire
 from protocol.errors import AuthError
-from protocol.handshake import Identity, Role
+from protocol.handshake import HelloKey, Identity, Role
 from protocol.ids import OfficeCode
 from protocol.keys import SigningKey
 from protocol.limits import REQUEST_BYTES_MAX
@@ -60,7 +60,7 @@ class Knocker:
         session = Session(
             Role.INITIATOR,
             Identity(self.genesis.id, {office: key}),
-            lookup=lambda *_: self.city_key,
+            lookup=lambda *_: HelloKey(self.city_key),
             nonce=os.urandom(32),
             binding=connection.binding,
             now=0,

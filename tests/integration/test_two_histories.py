@@ -21,7 +21,7 @@ from node.hands.tls import load_tls
 from node.hands.wire import SocketWire
 from node.office.catchup import Catchup
 from node.office.links import Links, Peer
-from protocol.handshake import Identity
+from protocol.handshake import HelloKey, Identity
 from protocol.ids import BlobId, OfficeCode, UnixMs
 from protocol.messages import Ack, Advert, Heads, HeadsAsk
 from tests.second import forks
@@ -65,7 +65,7 @@ class Liar:
             SocketWire(None),
             Dice(),
             me=lambda: Identity(self.genesis.id, {COUNTY: self.keys.event}),
-            lookup=lambda *_: peer,
+            lookup=lambda *_: HelloKey(peer),
             where=lambda _: (server.peer, pin),
             handlers=handlers,
             roster_size=lambda: last.roster_size,

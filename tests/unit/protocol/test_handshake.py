@@ -6,7 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from protocol.handshake import Identity, Refusal, Refused, Role, Transcript, check_proof, prove
+from protocol.handshake import (
+    HelloKey,
+    Identity,
+    Refusal,
+    Refused,
+    Role,
+    Transcript,
+    check_proof,
+    prove,
+)
 from protocol.ids import NetworkId, OfficeCode
 from protocol.keys import SigningKey, key_id
 from protocol.messages import Hello, Proof
@@ -19,9 +28,9 @@ HELLO = Hello(1, NETWORK, b"n" * 32, (CITY, COUNTY), 0)
 SPOKEN = Transcript(NETWORK, b"hello of the dialler", b"hello of the listener", b"b" * 32)
 
 
-def lookup(office: OfficeCode, signer: bytes) -> bytes | None:
+def lookup(office: OfficeCode, signer: bytes) -> HelloKey | None:
     key = KEYS[office].public
-    return key if key_id(key) == signer else None
+    return HelloKey(key) if key_id(key) == signer else None
 
 
 def check(proof: Proof, role: Role = Role.INITIATOR, spoken: Transcript = SPOKEN) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from protocol.canonical import encode
 from protocol.errors import DecodeError, Missing, Unavailable
-from protocol.handshake import Identity, Refusal, Role
+from protocol.handshake import HelloKey, Identity, Refusal, Role
 from protocol.ids import BlobId, NetworkId, OfficeCode
 from protocol.keys import SigningKey, key_id
 from protocol.limits import (
@@ -62,10 +62,12 @@ class Roster:
         self.valid = {o: key_id(KEYS[o].public) for o in (CITY, COUNTY, COUNTY2)}
         self.strangers = {STRANGER}
 
-    def __call__(self, office: OfficeCode, signer: bytes, /) -> bytes | None:
+    def __call__(self, office: OfficeCode, signer: bytes, /) -> HelloKey | None:
         if office not in KEYS or office in self.strangers:
             raise Missing("roster", "a member", office)
-        return KEYS[office].public if self.valid.get(office) == signer else None
+        if key_id(KEYS[office].public) != signer:
+            return None
+        return HelloKey(KEYS[office].public, counts=self.valid.get(office) == signer)
 
 
 def session(
@@ -128,8 +130,8 @@ def test_both_sides_are_ready_with_the_others_offices() -> None:
     county = session(Role.INITIATOR, COUNTY2, COUNTY)
     city = session(Role.RESPONDER, CITY)
     told_county, told_city = talk(county, city)
-    assert told_county == [Ready((CITY,), 1)]
-    assert told_city == [Ready((COUNTY, COUNTY2), 2)]
+    assert told_county == [Ready((CITY,), 1, (CITY,))]
+    assert told_city == [Ready((COUNTY, COUNTY2), 2, (COUNTY, COUNTY2))]
     assert county.next_deadline() is None
 
 
@@ -293,12 +295,48 @@ def test_offices_that_are_not_in_the_roster_yet_are_left_out_until_they_are() ->
     assert refusal(county.review()) == Refusal.ROSTER
 
 
-def test_a_revoked_key() -> None:
+def test_who_shows_a_key_that_counts_no_more_is_a_guest() -> None:
     roster = Roster()
     del roster.valid[COUNTY]
     county = session(Role.INITIATOR, COUNTY)
     city = session(Role.RESPONDER, CITY, roster=roster)
-    assert refusal(talk(county, city)[1]) == Refusal.KEY
+    assert talk(county, city)[1] == [Ready((), 1, (COUNTY,))]
+    assert city.review() == []
+    roster.valid[COUNTY] = key_id(KEYS[COUNTY].public)
+    assert refusal(city.review()) == Refusal.ROSTER
+
+
+def test_an_office_whose_key_counts_no_more_is_left_out_beside_one_whose_does() -> None:
+    roster = Roster()
+    del roster.valid[COUNTY]
+    county = session(Role.INITIATOR, COUNTY, COUNTY2)
+    city = session(Role.RESPONDER, CITY, roster=roster)
+    assert talk(county, city)[1] == [Ready((COUNTY2,), 2, (COUNTY, COUNTY2))]
+
+
+def test_a_guest_has_to_have_the_key() -> None:
+    roster = Roster()
+    del roster.valid[COUNTY]
+    city = session(Role.RESPONDER, CITY, roster=roster)
+    line = OfficeProof(COUNTY, key_id(KEYS[COUNTY].public), bytes(64))
+    assert refusal(say(city, hello(), Proof((line,)))) == Refusal.SIGNATURE
+
+
+def test_a_key_that_the_office_never_had() -> None:
+    city = session(Role.RESPONDER, CITY)
+    line = OfficeProof(COUNTY, key_id(KEYS[CITY].public), bytes(64))
+    assert refusal(say(city, hello(), Proof((line,)))) == Refusal.KEY
+
+
+def test_who_heard_later_greets_again_when_its_keys_are_others() -> None:
+    county, city = linked()
+    assert (county.is_outdated, city.is_outdated) == (False, False)
+    behind = session(Role.INITIATOR, COUNTY)
+    talk(behind, session(Role.RESPONDER, CITY, COUNTY2))  # its hello names a longer roster
+    assert behind.is_outdated
+    assert behind.greeted_as(Identity(NETWORK, {COUNTY: KEYS[COUNTY]}))
+    assert not behind.greeted_as(Identity(NETWORK, {COUNTY: KEYS[COUNTY2]}))
+    assert not behind.greeted_as(Identity(NETWORK, {}))
 
 
 def test_a_key_revoked_while_the_link_is_up() -> None:
@@ -309,7 +347,7 @@ def test_a_key_revoked_while_the_link_is_up() -> None:
     talk(county, city)
     assert city.review() == []
     roster.valid[COUNTY] = bytes(16)  # rotated
-    assert refusal(city.review()) == Refusal.KEY
+    assert refusal(city.review()) == Refusal.ROSTER
 
 
 def test_a_forged_signature() -> None:
@@ -323,7 +361,7 @@ def test_a_recorded_dialogue_is_of_no_use_in_another_session() -> None:
     recorded = county.to_send()
     county.receive(city.to_send()[0], 0)
     recorded += county.to_send()
-    assert say(city, *recorded) == [Ready((COUNTY,), 1)]
+    assert say(city, *recorded) == [Ready((COUNTY,), 1, (COUNTY,))]
     again = session(Role.RESPONDER, CITY, nonce=b"z" * 32)
     assert refusal(say(again, *recorded)) == Refusal.SIGNATURE
 

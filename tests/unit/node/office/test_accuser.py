@@ -19,7 +19,7 @@ from node.hands.storage.memory_kv import MemoryStore
 from node.office.catchup import Catchup
 from node.office.links import Links, Peer
 from protocol.errors import Missing, ProofError
-from protocol.handshake import Identity
+from protocol.handshake import HelloKey, Identity
 from protocol.ids import BlobId, OfficeCode, RootHash, UnixMs
 from protocol.messages import (
     Ack,
@@ -58,7 +58,7 @@ class Liar:
             self.host.wire,
             self.host.rng,
             me=lambda: Identity(self.genesis.id, {COUNTY: self.host.keys.event}),
-            lookup=lambda *_: city.keys.event.public,
+            lookup=lambda *_: HelloKey(city.keys.event.public),
             where=lambda _: (city.address, city.pin),
             handlers={
                 "log.heads": self._heads,

@@ -37,7 +37,7 @@ from tests.keepers import (
 )
 
 Story = Callable[[Keepers], Coroutine[Any, Any, None]]
-PEER = Peer("320001#1", (LOG,), False, 0)
+PEER = Peer("320001#1", (LOG,), False, 0, (LOG,))
 
 
 def play(story: Story) -> None:

@@ -50,7 +50,8 @@ def test_only_keepers_are_served_until_it_is_public(play: Play) -> None:
         await town.report(COUNTY, {"s.txt": b"secret"}, rights="sealed")
         await town.quiet()
         custodian, ask = town.node(COUNTY).custodian, BlobAsk(FILE, 0, 10**9)
-        city, stranger = Peer("a", (CITY,), True, 9), Peer("b", (CITY2, COUNTY2), True, 9)
+        city = Peer("a", (CITY,), True, 9, (CITY,))
+        stranger = Peer("b", (CITY2, COUNTY2), True, 9, (CITY2, COUNTY2))
         chunk = await custodian.on_read(city, ask)
         assert (chunk.data, chunk.size_total) == (TEXT, len(TEXT))
         assert len(chunk.data) <= CHUNK_BYTES

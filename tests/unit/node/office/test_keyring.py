@@ -100,4 +100,7 @@ def test_after_a_refusal_the_next_generations_greet_in_turns() -> None:
     assert ring.greeting()[COUNTY] is SECOND.event
     ring.refused()
     ring.refused()
-    assert ring.greeting()[COUNTY] is THIRD.event, "never one that came before"
+    assert ring.greeting()[COUNTY] is THIRD.event
+    ring.refused()
+    ring.refused()
+    assert ring.greeting()[COUNTY] is FIRST.event, "for who has not heard of the second"

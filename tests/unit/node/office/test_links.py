@@ -14,11 +14,12 @@ from node.office import links as links_module
 from node.office.link import ANSWERING_MAX, SEND_SECONDS_MAX
 from node.office.links import Handler, Links, Peer
 from protocol.errors import AuthError, Fatal, Missing, Unavailable
-from protocol.handshake import Identity, Role
+from protocol.handshake import HelloKey, Identity, Role
 from protocol.ids import NetworkId, OfficeCode
 from protocol.keys import SigningKey, key_id
 from protocol.limits import (
     FRAME_BYTES_MAX,
+    GUEST_SECONDS_MAX,
     HELLO_SECONDS_MAX,
     REQUEST_SECONDS_MAX,
     REQUESTS_IN_FLIGHT_MAX,
@@ -50,10 +51,12 @@ class Roster:
     def __init__(self) -> None:
         self.valid = {o: key_id(key(o).public) for o in (CITY, COUNTY, COUNTY2, OTHER)}
 
-    def __call__(self, office: OfficeCode, signer: bytes, /) -> bytes | None:
+    def __call__(self, office: OfficeCode, signer: bytes, /) -> HelloKey | None:
         if office not in self.valid:
             raise Missing("roster", "a member", office)
-        return key(office).public if self.valid[office] == signer else None
+        if key_id(key(office).public) != signer:
+            return None
+        return HelloKey(key(office).public, counts=self.valid[office] == signer)
 
 
 class Dice:
@@ -77,6 +80,7 @@ class Place:
         self.net = SimNetwork(7, Trace(clock), Weather(delay_seconds=(0.01, 0.05)))
         self.addresses: dict[OfficeCode, tuple[str, bytes]] = {}
         self.nodes: list[Links] = []
+        self.keys: dict[OfficeCode, SigningKey] = {}  # of offices that have another than key()
         self.refused: list[tuple[OfficeCode, ...]] = []  # whose keys a peer did not know
 
     async def node(
@@ -85,13 +89,14 @@ class Place:
         handlers: dict[str, Handler] | None = None,
         reachable: bool = True,
         keep: tuple[OfficeCode, ...] = (),
+        stand_ins: tuple[OfficeCode, ...] = (),
     ) -> Links:
         host = f"n{offices[0]}"
         wire = self.net.wire(host, certificate=host.encode())
         links = Links(
             wire,
             Dice(host),
-            me=lambda: Identity(NETWORK, {office: key(office) for office in offices}),
+            me=lambda: Identity(NETWORK, {o: self.keys.get(o, key(o)) for o in offices}),
             lookup=self.roster,
             where=self.addresses.get,
             handlers={"log.heads": heads} if handlers is None else handlers,
@@ -99,7 +104,7 @@ class Place:
             redial_seconds_max=8.0,
             refused=lambda: self.refused.append(offices),
         )
-        links.keep(keep)
+        links.keep(keep, stand_ins)
         if reachable:
             address = f"{host}:1"
             await wire.listen(address, links.accept)
@@ -246,7 +251,7 @@ async def test_a_dial_into_silence_ends_by_the_askers_deadline() -> None:
 
 
 @in_pretend_time
-async def test_a_stranger_and_a_revoked_key_are_refused_and_counted() -> None:
+async def test_a_stranger_and_a_key_of_nobody_are_refused_and_counted() -> None:
     async with place() as here:
         asked: list[Peer] = []
 
@@ -256,32 +261,113 @@ async def test_a_stranger_and_a_revoked_key_are_refused_and_counted() -> None:
 
         city = await here.node(CITY, handlers={"log.heads": handler})
         stranger = await here.node(STRANGER, reachable=False)
-        here.roster.valid[COUNTY] = bytes(16)
-        revoked = await here.node(COUNTY, reachable=False)
-        for links in (stranger, revoked):
+        here.keys[COUNTY] = key(STRANGER)
+        other = await here.node(COUNTY, reachable=False)
+        for links in (stranger, other):
             with pytest.raises(Unavailable, match="link"):
                 await ask(links, CITY)
         assert city.counters == {"link.office.unknown": 1, "link.key": 1}
         assert stranger.counters["remote.link.office.unknown"] == 1
-        assert revoked.counters["remote.link.key"] == 1
+        assert other.counters["remote.link.key"] == 1
         assert here.refused == [(COUNTY,)], "a stranger's keys are not refused: it has none"
         assert not city.live()
         assert asked == []
 
 
 @in_pretend_time
-async def test_a_key_revoked_while_linked() -> None:
+async def test_who_is_revoked_while_linked_comes_back_as_a_guest() -> None:
     async with place() as here:
         city = await here.node(CITY)
-        county = await here.node(COUNTY, reachable=False)
-        await ask(county, CITY)
+        county = await here.node(COUNTY, reachable=False, keep=(CITY,))
+        await until(lambda: COUNTY in city.live())
         city.review()
         assert COUNTY in city.live()
         here.roster.valid[COUNTY] = bytes(16)
         city.review()
-        await until(lambda: not city.live() and not county.live())
-        assert city.counters == {"link.key": 1}
-        assert here.refused == [(COUNTY,)]
+        assert not city.live()
+        await until(lambda: bool(city.peers()) and CITY in county.live())
+        (guest,) = city.peers()
+        assert (guest.offices, guest.named) == ((), (COUNTY,))
+        assert city.offices_of(guest.key) == ()
+        assert city.counters == {"link.roster": 1}
+        assert here.refused == []
+
+
+@in_pretend_time
+async def test_what_a_guest_may_ask() -> None:
+    async def nothing(_peer: Peer, _ask: object) -> Heads:
+        raise AssertionError("a guest was answered")
+
+    async with place() as here:
+        here.roster.valid[COUNTY] = bytes(16)
+        city = await here.node(CITY, handlers={"log.heads": heads, "search": nothing})
+        county = await here.node(COUNTY, reachable=False)
+        assert await ask(county, CITY) == Heads(())
+        with pytest.raises(RemoteFault, match="a guest"):
+            await county.ask(CITY, "search", SearchAsk((CITY,), None, 10, 1000), 5)
+        (guest,) = city.peers()
+        assert await city.ask_peer(guest.key, "log.heads", HeadsAsk(), 5) == Heads(())
+        with pytest.raises(Unavailable):
+            await ask(city, COUNTY)
+
+
+@in_pretend_time
+async def test_guests_are_few_and_shown_out_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(links_module, "GUESTS_MAX", 1)
+    async with place() as here:
+        for office in (COUNTY, COUNTY2):
+            here.roster.valid[office] = bytes(16)
+        city = await here.node(CITY)
+        first, second = [await here.node(o, reachable=False) for o in (COUNTY, COUNTY2)]
+        await ask(first, CITY)
+        with contextlib.suppress(Unavailable):
+            await ask(second, CITY)
+        await until(lambda: here.refused == [(COUNTY2,)])
+        assert [peer.named for peer in city.peers()] == [(COUNTY,)]
+        await asyncio.sleep(GUEST_SECONDS_MAX)
+        assert here.refused == [(COUNTY2,), (COUNTY,)], "now it greets with its next keys"
+        assert city.peers() == []
+        assert await ask(second, CITY) == Heads(())
+
+
+@in_pretend_time
+async def test_a_guest_that_comes_again_has_one_link() -> None:
+    async with place() as here:
+        here.roster.valid[COUNTY] = bytes(16)
+        city = await here.node(CITY)
+        county = await here.node(COUNTY, reachable=False)
+        await ask(county, CITY)
+        here.net.crash(f"n{COUNTY}")
+        again = await here.node(COUNTY, reachable=False)
+        await ask(again, CITY)
+        assert len(city.peers()) == 1
+
+
+@in_pretend_time
+async def test_a_strangers_word_about_our_keys_changes_nothing() -> None:
+    async with place() as here:
+        city = await here.node(CITY)
+        connection = await here.net.wire("raw", b"").dial(*here.addresses[CITY])
+        await connection.send(encode_frame(Goodbye("link.key", "")))
+        await until(lambda: bool(city.counters))
+        assert city.counters == {"remote.link.key": 1}
+        assert here.refused == []
+
+
+@in_pretend_time
+async def test_others_stand_in_for_a_kept_office_until_it_is_back() -> None:
+    async with place() as here:
+        here.addresses[CITY] = (f"n{CITY}:1", hashlib.sha256(f"n{CITY}".encode()).digest())
+        other = await here.node(OTHER)
+        county = await here.node(COUNTY, reachable=False, keep=(CITY,), stand_ins=(STRANGER, OTHER))
+        await asyncio.sleep(2)
+        assert not county.live(), "not at once"
+        await until(lambda: county.live() == {OTHER})
+        await asyncio.sleep(60)
+        assert len(other.peers()) == 1
+        await here.node(CITY)
+        await until(lambda: county.live() == {CITY})
+        assert other.counters == {"remote.link.bye": 1}
 
 
 @in_pretend_time

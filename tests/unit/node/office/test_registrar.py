@@ -251,3 +251,76 @@ def test_who_comes_after_an_abolished_office(play: Play) -> None:
             assert list(views.findings(reader)) == []
 
     play(story, PROVINCE, CITY, CITY2, COUNTY, COUNTY2)
+
+
+def test_a_node_that_was_off_while_its_keys_were_closed_learns_it(play: Play) -> None:
+    async def story(town: Any) -> None:
+        await town.report(COUNTY, {"a.txt": "甲".encode()})
+        await town.quiet()
+        await town.node(CITY).notary.anchor_all()
+        await town.quiet()
+        await town.hosts[COUNTY].stop()
+        await town.office.change({"revoke": COUNTY})
+        await town.hosts[COUNTY].start()
+        await town.until(lambda: "revoked" in town.node(COUNTY).sequencer.gates[COUNTY].barred)
+        assert COUNTY not in town.node(CITY).links.live(), "and is no office until it is back"
+        await town.hosts[COUNTY].stop()
+        await town.office.change({"admit": [town.office.next_keys(COUNTY, lost=True)]})
+        await town.hosts[COUNTY].start()
+        await town.until(town.all_open)
+        await town.report(COUNTY, {"b.txt": "乙".encode()})
+        await town.quiet()
+        for code in (PROVINCE, CITY, COUNTY):
+            with town.node(code).world.state.read() as reader:
+                assert list(views.findings(reader)) == []
+
+    play(story, PROVINCE, CITY, COUNTY)
+
+
+def test_a_node_that_was_off_while_its_parent_was_abolished_finds_the_next_one(play: Play) -> None:
+    async def story(town: Any) -> None:
+        await town.public_item(COUNTY, "虞山")
+        await town.node(PROVINCE).notary.anchor_all()
+        await town.quiet()
+        await town.hosts[COUNTY].stop()
+        await town.office.change({"move": COUNTY, "parent": CITY2})
+        await town.office.change({"abolish": CITY, "successor": CITY2})
+        await town.hosts[CITY].stop()
+        await town.hosts[COUNTY].start()
+        await town.until(lambda: town.node(COUNTY).links.live() == {CITY2})
+        await town.until(town.all_open)
+        assert COUNTY not in town.node(PROVINCE).links.live(), "the province stood in for a while"
+        await town.report(COUNTY, {"b.txt": "乙".encode()})
+        await town.quiet()
+
+    play(story, PROVINCE, CITY, CITY2, COUNTY)
+
+
+def test_an_abolished_office_that_was_off_hears_of_it(play: Play) -> None:
+    async def story(town: Any) -> None:
+        await town.report(COUNTY, {"a.txt": "甲".encode()})
+        await town.quiet()
+        await town.node(CITY).notary.anchor_all()
+        await town.quiet()
+        await town.hosts[COUNTY].stop()
+        await town.office.change({"abolish": COUNTY, "successor": CITY})
+        await town.hosts[COUNTY].start()
+        await town.until(lambda: CITY in town.node(COUNTY).sequencer.gates[COUNTY].barred)
+
+    play(story, PROVINCE, CITY, COUNTY)
+
+
+def test_a_province_that_only_knows_of_its_own_rotation_is_believed(play: Play) -> None:
+    async def story(town: Any) -> None:
+        town.cluster.cut([PROVINCE])
+        registrar, root = town.node(PROVINCE).registrar, town.cluster.root
+        file = registrar.draft({"rotate": [town.office.next_keys(PROVINCE)]}, TABLE)
+        size = await registrar.apply(add_signature(file, root))
+        await town.hosts[PROVINCE].stop()
+        town.cluster.heal([PROVINCE])
+        await town.hosts[PROVINCE].start()
+        await town.until(lambda: town.node(COUNTY).folding.roster.size >= size and town.all_open())
+        await town.until(lambda: PROVINCE in town.node(CITY).links.live())
+        await town.quiet()
+
+    play(story, PROVINCE, CITY, COUNTY)
