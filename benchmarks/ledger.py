@@ -316,10 +316,11 @@ async def audit(folder: Path, _rounds: int) -> AsyncIterator[Figure]:
         rate >= 250_000,
     )
     ratio = told["audit_to_raw"]
-    figure = f"{told['audit']['events_per_second']:,}/s"
+    audits = told["audits"]
+    figure = f"{max(each['events_per_second'] for each in audits):,}/s"
     yield judged("full audit", figure, "≥ 0.85 × raw verify", f"{ratio:.2f}", ratio >= 0.85)
-    memory = told["audit"]["peak_rss_mb"]
-    events = told["audit"]["events"]
+    memory = max(each["peak_rss_mb"] for each in audits)
+    events = audits[0]["events"]
     name = f"memory of an audit of {events:,} events"
     yield judged(name, f"{memory} MB", "≤ 300 MB", f"{memory / 300:.2f}", memory <= 300)
 

@@ -95,8 +95,9 @@ class Batch:
         except ProofError:
             return None
         item = body[0]
-        place = encode(index)
-        row = b"".join((self._row, place, b"\xc4\x20", leaf, encoded_kind, self._end, encoded_body))
+        row = b"".join(
+            (self._row, encode(index), b"\xc4\x20", leaf, encoded_kind, self._end, encoded_body)
+        )
         return Told(kind, item, (item + self._origin).encode() + number(index), row)
 
     def _may(self, kind: str, body: tuple[str, ...]) -> bool:

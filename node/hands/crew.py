@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -17,6 +18,8 @@ from protocol.errors import Unavailable
 A = TypeVar("A")
 B = TypeVar("B")
 
+_COLLECT_EACH = 100_000  # objects; a task makes many, which hold no cycles
+
 
 class Crew:
     """``map`` with one process for each core; results come in the order of the tasks."""
@@ -30,7 +33,7 @@ class Crew:
         self._pool = ProcessPoolExecutor(
             self.workers,
             mp_context=multiprocessing.get_context("spawn"),
-            initializer=_leave_interrupts_alone,
+            initializer=_prepare,
         )
         return self
 
@@ -70,6 +73,7 @@ def _result(future: Future[B]) -> B:
         raise Unavailable("worker", "a process that answers", error) from error
 
 
-def _leave_interrupts_alone() -> None:
-    """The terminal's Ctrl-C reaches every process; the one that leads ends the others."""
+def _prepare() -> None:
+    # The terminal's Ctrl-C reaches every process; the one that leads ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.set_threshold(_COLLECT_EACH)
