@@ -33,7 +33,7 @@ def drafts(item, other, user):
     for each in (item, other, item.upper()):
         bodies += [
             VersionUpload(each, BLOB, "open", 1, 300, None, BLOB),
-            VersionUpload(each, BLOB, "secret", 1, 300, BLOB, None),
+            VersionUpload(each, BLOB, "no such", 1, 300, BLOB, None),
             TextDerive(each, BLOB, 3, RootHash(BLOB.raw), BLOB, 70_000),
             HoldTake(each, BLOB, 1, 300),
             HoldLose(each, BLOB, 1),
@@ -98,3 +98,31 @@ def test_a_batch_together_is_its_events_one_by_one(founded, state_of, signed_by_
     assert together.digest() == single.digest()
     assert [change.kind for change in changes] == [change.kind for change in judged]
     assert len(changes) == len(entries)
+
+
+@pytest.mark.parametrize("signed_by_user", [False, True])
+def test_each_event_behind_one_that_holds(founded, state_of, signed_by_user):
+    """Every kind, and an entry whose signature is written as another type, behind a text."""
+    network = founded()
+    user = network.key(COUNTY, "clerk")
+    network.append(COUNTY, KeyEnroll(user.public, BLOB, ("clerk",)))
+    item = network.mint(COUNTY)
+    made = drafts(item, network.mint(CITY2), network.key("nobody", "user"))
+    context = network.context(COUNTY)
+    holds = draft_event(TextDerive(item, BLOB, 3, RootHash(BLOB.raw), BLOB, 70_000))
+    signer = user if signed_by_user else network.key(COUNTY, "event")
+    entries = sign_drafts(
+        context, [each for draft in made for each in (holds, draft)], network.now, signer
+    )
+    entries += [entries[0], entries[0][:-66] + b"\xd9" + entries[0][-65:]]
+    for entry in entries:
+        network.append_raw(COUNTY, entry)
+    together, single = state_of(network), state_of(network)
+    for state in (together, single):
+        for index in range(len(network.logs[PROVINCE])):
+            state.apply(PROVINCE, index)
+        state.apply(COUNTY, 0)
+    together.store.run(lambda writer: together.fold.apply_run(writer, COUNTY, 1, entries))
+    for index in range(1, len(network.logs[COUNTY])):
+        single.apply(COUNTY, index)
+    assert together.digest() == single.digest()
