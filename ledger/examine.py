@@ -22,7 +22,7 @@ from ledger.genesis import Genesis, read_genesis
 from ledger.log_audit import Leaf, LeafReader
 from ledger.merkle import CompactRange, perfect_root
 from ledger.replay import Change, Cursor, Fold, Run
-from ledger.roster import Roster
+from ledger.roster import Roster, RosterHistory
 from ledger.source import LogReader, LogSource
 from ledger.spool import Block, make_block
 from ledger.tiles import Bundle
@@ -282,9 +282,9 @@ def _rosters(note: bytes, changes: tuple[tuple[int, bytes], ...]) -> tuple[Genes
     return genesis, Fold.load(genesis, _Changes(changes)).roster
 
 
-def newest_roster(known: Known) -> Roster:
-    """The roster that the changes lead to."""
-    return _rosters(known.genesis, known.changes)[1]
+def rosters(known: Known) -> RosterHistory:
+    """Every roster that the changes lead to."""
+    return _whole_fold(known.genesis, known.changes).history
 
 
 @lru_cache(maxsize=2)

@@ -9,9 +9,9 @@ from functools import partial
 from itertools import groupby
 from typing import Any, Final
 
-from ledger.examine import Known, newest_roster
-from ledger.lifecycle import BODY, KIND, MANIFEST, PLACE, PUBLIC, TIME, UPLOAD, Row
-from ledger.roster import Roster
+from ledger.examine import Known, rosters
+from ledger.lifecycle import BODY, KIND, MANIFEST, PLACE, PUBLIC, ROSTER, TIME, UPLOAD, Row
+from ledger.roster import RosterHistory
 from ledger.settlement import SUPERSEDES, TableDigest, combined, counted, settle_rows
 from ledger.spool import Block, Pages, Pair, Range, Tools, gather, join_rows, make_block, ranges
 from ledger.views import ITEM_CHARS, TABLES, number
@@ -48,7 +48,8 @@ class SettledRange:
 
 def settle_range(task: SettleTask) -> SettledRange:
     """Settle every item of the range."""
-    roster = newest_roster(task.known)
+    history = rosters(task.known)
+    roster = history.newest
     found = SettledRange()
     rows = gather(task.pages, "fact", task.wanted)
     kept: list[bytes] = []
@@ -73,26 +74,23 @@ def settle_range(task: SettleTask) -> SettledRange:
             words += [(item[:6], word) for word in counted(view)]
             if view[PUBLIC]:
                 public.append((key, b"\x01"))
-        _look(found, roster, item[:6], known)
+        _look(found, history, item[:6], known)
     found.facts, found.items, found.public = b"".join(kept), join_rows(items), join_rows(public)
     found.counts.update(words)
     found.manifests = make_block(sorted(manifests))
     return found
 
 
-def _look(found: SettledRange, roster: Roster, owner: str, known: list[Row]) -> None:
+def _look(found: SettledRange, history: RosterHistory, owner: str, known: list[Row]) -> None:
     """References to nothing; what was said or copied before it could be."""
     uploads = {fact[PLACE]: fact for fact in known if fact[KIND] == "version.upload"}
     passed = {fact[BODY][MANIFEST] for fact in known if fact[KIND] == "review.accept"}
     for fact in known:
         kind, body = fact[KIND], fact[BODY]
         if kind == "hold.take":
-            origin = fact[PLACE][0]
-            if (
-                body[MANIFEST] not in passed
-                and origin != owner
-                and not roster.is_above(origin, owner)
-            ):
+            origin, then = fact[PLACE][0], history.at(fact[ROSTER])  # offices move later
+            kept_for = origin == owner or then.is_above(origin, owner)
+            if body[MANIFEST] not in passed and not kept_for:
                 found.early.append((_ref(fact[PLACE]), "hold.early"))
         elif kind in _NAMES_UPLOAD:
             target = body[_NAMES_UPLOAD[kind]]

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 SCREENSHOT_BYTES_MAX = 300_000
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -61,3 +62,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         if count := sum(reason in text for text in skipped):
             terminalreporter.write_sep("!", f"{count} tests SKIPPED", yellow=True, bold=True)
             terminalreporter.write_line(reason)
+
+
+@pytest.fixture(autouse=True)
+def _own_logging() -> Iterator[None]:
+    """A command that ran in this process has set logging to a stream that is closed by now."""
+    yield
+    structlog.reset_defaults()

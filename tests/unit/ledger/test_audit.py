@@ -12,6 +12,7 @@ from ledger.events import (
     Anchor,
     AnchorLine,
     HoldTake,
+    MemberMove,
     MemberRevoke,
     ReviewAccept,
     ReviewReturn,
@@ -460,3 +461,17 @@ def test_an_audit_folds_what_the_nodes_fold(founded, export_of, state_of, data):
     changes = state.apply_all()
     assert report.state_digest == state.digest()
     assert sum(1 for each in changes if each.finding) == len(report.findings)
+
+
+def test_who_was_above_an_owner_when_it_kept_a_copy_is_not_noted_after_a_move(network, export_of):
+    item = network.mint(COUNTY)
+    network.append(COUNTY, network.upload(COUNTY, item))
+    network.append(CITY, HoldTake(item, BlobId.of(b"manifest"), 1, 10))
+    move = MemberMove(COUNTY, CITY2, "moved", 1, ())
+    network.append(PROVINCE, network.with_roots(move))
+    network.append(CITY, HoldTake(item, BlobId.of(b"manifest"), 1, 10))  # above it no more
+    report = run(network, export_of(network))
+    assert report.ok
+    assert [(each.office, each.index, each.code) for each in report.notes] == [
+        (CITY, 1, "hold.early")
+    ]
