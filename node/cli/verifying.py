@@ -16,7 +16,7 @@ from ledger.proof import Proof
 from ledger.verify import Chain, verify_file
 from node.cli.reaching import bytes_of, console
 from node.hands.sources import open_source, proof_in
-from protocol.errors import ConfigError
+from protocol.errors import ConfigError, DecodeError, ProofError
 from protocol.ids import BlobId
 
 Json = dict[str, Any]
@@ -32,8 +32,12 @@ async def verify(arguments: argparse.Namespace) -> tuple[int, Json]:
         raise ConfigError(str(path), "a readable file", error.strerror) from error
     blob, size, genesis = BlobId.parse(digest), path.stat().st_size, bytes_of(arguments.genesis)
     if arguments.proof:
-        proof, chain = proof_in(Path(arguments.proof)), None
-        proven = check_proof(proof, genesis, blob, size)
+        chain = None
+        try:
+            proof = proof_in(Path(arguments.proof))
+            proven = check_proof(proof, genesis, blob, size)
+        except DecodeError as error:  # what is damaged proves nothing: not a wrong use
+            raise ProofError(error.where, error.expected, error.got) from error
     else:
         source = open_source(arguments.node or arguments.log)
         hint = source.places_of(digest)

@@ -271,12 +271,20 @@ class Replicator:
                 log_keys, cosigners = self._note_keys(code)
                 merged = merge_signatures(ours, note, (*log_keys, *cosigners))
         merged = self._cosigned(writer, code, merged)
-        if self._is_witnessed(code, merged):
-            writer.put("witnessed", code.encode(), merged)
+        self._keep_witnessed(writer, code, merged)
         if merged == ours:
             return False
         writer.put("note", code.encode(), merged)
         return True
+
+    def _keep_witnessed(self, writer: Writer, code: OfficeCode, note: bytes) -> None:
+        """The newest note that meets the policy *of now*: after a change of the policy or of a
+        witness's key an older one may meet it no more, and its events are pending again."""
+        kept = writer.get("witnessed", code.encode())
+        if self._is_witnessed(code, note):
+            writer.put("witnessed", code.encode(), note)
+        elif kept is not None and not self._is_witnessed(code, kept):
+            writer.delete("witnessed", code.encode())
 
     def _is_witnessed(self, code: OfficeCode, note: bytes) -> bool:
         """Whether the witness policy of the roster holds; every line of ``note`` is verified."""

@@ -92,6 +92,27 @@ def test_an_outside_witness_is_needed_when_the_policy_says_so(play: Callable[...
     play(story, PROVINCE, CITY, COUNTY)
 
 
+def test_what_met_the_former_policy_is_pending_under_the_next(play: Callable[..., None]) -> None:
+    async def story(town: Any) -> None:
+        archive = archive_of(town)
+        archive.down = True
+        node = town.node(CITY)
+
+        def covered() -> int:
+            with node.world.ledger.read() as reader:
+                size: int = node.witnessing.covered(reader, COUNTY)[0]
+                return size
+
+        await town.report(COUNTY, {"a.txt": b"1"})
+        await town.until(lambda: covered() == node.log_size(COUNTY) > 0)
+        await set_policy(town, archive, needed=1)
+        await town.until(lambda: covered() == 0)
+        archive.down = False
+        await town.until(lambda: covered() == node.log_size(COUNTY))
+
+    play(story, PROVINCE, CITY, COUNTY)
+
+
 def test_a_witness_that_knows_another_size_is_asked_from_there(play: Callable[..., None]) -> None:
     async def story(town: Any) -> None:
         archive = archive_of(town)
