@@ -12,7 +12,7 @@ from node.demo.acts import report_at
 from node.demo.network import Place
 from node.demo.plan import LATE, PASSED, VICTIM, Package
 from node.demo.screen import Broken, until
-from node.demo.stage import Stage, hits_of, search
+from node.demo.stage import Stage, found, hits_of, search
 from protocol.errors import FangzhiError, Forbidden, Missing
 
 Json = dict[str, Any]
@@ -46,7 +46,7 @@ async def show_killed(stage: Stage) -> None:
         "一县进程被杀，其书页照常检出、照常阅读",
         "a county's process is killed: its pages are still found and read",
         all(hits_of(answer, package, phrase) for answer in after)
-        and [a["hits"] for a in after] == [b["hits"] for b in before]
+        and [found(a) for a in after] == [found(b) for b in before]
         and all(not c["missing"] and c["asked"] == c["answered"] for c in covers)
         and VICTIM not in stood_in
         and package.title in window

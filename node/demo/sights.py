@@ -10,7 +10,7 @@ from typing import Any, Final
 from node.demo.network import SETTLE_SECONDS_MAX
 from node.demo.plan import CLOSED, PASSED, RETURNED, VICTIM, WAITING, Questions
 from node.demo.screen import until
-from node.demo.stage import Stage, hits_of, listed, search
+from node.demo.stage import Stage, found, hits_of, listed, search
 
 Json = dict[str, Any]
 
@@ -145,7 +145,7 @@ async def show_forms(stage: Stage) -> None:
             query = getattr(phrase, form)
             answers = [await search(place, query) for place in places]
             shown[query] = [answer["total"] for answer in answers]
-            if any(answer["hits"] != answers[0]["hits"] for answer in answers):
+            if any(found(answer) != found(answers[0]) for answer in answers):
                 wrong.append(f"{query}: nodes differ")
             if any(answer["coverage"]["missing"] for answer in answers):
                 wrong.append(f"{query}: {[a['coverage']['missing'] for a in answers]} missing")

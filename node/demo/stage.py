@@ -57,3 +57,11 @@ async def listed(place: Place, staff: bool = False) -> dict[str, Json]:
             if part["next"] is None:
                 return found
             after = {"after": part["next"]}
+
+
+def found(answer: Json) -> list[Json]:
+    """The hits of an answer, less who has witnessed them: more do so from moment to moment."""
+    return [
+        {name: value for name, value in hit.items() if name != "witnessed_by"}
+        for hit in answer["hits"]
+    ]
