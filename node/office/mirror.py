@@ -22,6 +22,18 @@ from protocol.ids import OfficeCode
 from protocol.ports import Clock, KeyValueStore
 
 
+def log_of(roster: Roster, origin_hash: str) -> OfficeCode:
+    """The office whose log has an origin with this SHA-256 (hexadecimal).
+
+    Raises:
+        Missing: no log of the roster.
+    """
+    for code in roster.members:
+        if sha256(roster.genesis.origin(code).encode()).hexdigest() == origin_hash:
+            return code
+    raise Missing("origin", "the SHA-256 of the origin of a log here", origin_hash[:64])
+
+
 class Mirror:
     """The mirror of the first office of this node, for every log that another node writes."""
 
@@ -46,10 +58,7 @@ class Mirror:
         Raises:
             Missing: no log of the roster.
         """
-        for code in self._roster().members:
-            if sha256(self._genesis.origin(code).encode()).hexdigest() == origin_hash:
-                return code
-        raise Missing("origin", "the SHA-256 of the origin of a log here", origin_hash[:64])
+        return log_of(self._roster(), origin_hash)
 
     def checkpoint(self, origin_hash: str) -> bytes:
         """The checkpoint below which everything is here: the log's line and the mirror's.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from hashlib import sha256
 from http import HTTPStatus
 
 from ledger import logbook
@@ -15,6 +14,7 @@ from ledger.roster import Roster
 from ledger.witness import TEXT, Accepted, Refused, Request, WitnessState, add_checkpoint
 from node.hands.keys import OfficeKeys
 from node.office.accuser import Accuser
+from node.office.mirror import log_of
 from protocol.errors import Missing
 from protocol.ids import OfficeCode
 from protocol.ports import Clock, KeyValueStore, Reader, Writer
@@ -62,13 +62,12 @@ class Witness:
         Raises:
             Missing: none.
         """
+        code = log_of(self._roster(), origin_hash)
         with self._ledger.read() as reader:
-            for code in sorted(self._roster().members):
-                if sha256(self._genesis.origin(code).encode()).hexdigest() == origin_hash:
-                    note = reader.get("witness", code.encode())
-                    if note is not None:
-                        return note
-        raise Missing("witness", "a log that was co-signed here", origin_hash[:64])
+            note = reader.get("witness", code.encode())
+        if note is None:
+            raise Missing("witness", "a log that was co-signed here", origin_hash[:64])
+        return note
 
     def _decide(
         self, writer: Writer, body: bytes
