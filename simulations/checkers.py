@@ -21,7 +21,7 @@ from ledger.spool import Tools
 from ledger.views import ItemView
 from node.hands.storage.memory_kv import MemoryStore
 from node.hands.storage.spool import MemorySpool
-from node.office.answers import PUBLIC, SearchAnswer
+from node.office.answers import PUBLIC, VERBATIM, Question, SearchAnswer
 from node.office.catalog import every_item, find
 from node.office.indexer import revision_key
 from node.office.node import Node
@@ -251,7 +251,7 @@ async def searched(cluster: Cluster, history: History) -> tuple[str, Findings]:
     searcher = _node(cluster, cluster.province.code).searcher
     for report in _current(cluster, history):
         phrase = report.phrases[0][0]
-        answer = await searcher.search(phrase, "exact", HITS_MAX, PUBLIC)
+        answer = await searcher.search(Question(phrase, VERBATIM, HITS_MAX), PUBLIC)
         if report.item not in {hit.item for hit in answer.hits}:
             wrong.append(f"{phrase!r} does not find {report.item}")
     return f"{len(asked)} queries at every node, {len(public)} public items", wrong
@@ -361,7 +361,7 @@ async def _answers(cluster: Cluster, history: History) -> dict[str, dict[OfficeC
     other = 1 + cluster.mix.seed % 3
     return {
         query: {
-            code: await _node(cluster, code).searcher.search(query, "auto", 20, PUBLIC)
+            code: await _node(cluster, code).searcher.search(Question(query), PUBLIC)
             for code in cluster.hosts
         }
         for query in (*spellings[:1], *spellings[other : other + 1])

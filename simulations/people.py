@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from ledger import views
 from node.demo.texts import Phrase, Writer
-from node.office.answers import PUBLIC, SearchAnswer
+from node.office.answers import PUBLIC, VERBATIM, Question, SearchAnswer
 from node.office.catalog import every_item
 from node.office.node import Node
 from protocol.errors import FangzhiError
@@ -86,7 +86,7 @@ class Office:
         before, known = self._public_pages(phrase), self._public()
         try:
             answer = await self._host.ask(
-                lambda node: node.searcher.search(phrase, "exact", HITS_MAX, PUBLIC)
+                lambda node: node.searcher.search(Question(phrase, VERBATIM, HITS_MAX), PUBLIC)
             )
         except FangzhiError as error:
             self._say("search failed", error=error.code)

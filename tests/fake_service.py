@@ -31,6 +31,7 @@ from node.office.answers import (
     LostTailLine,
     OfficeLine,
     PageAnswer,
+    Question,
     SearchAnswer,
     ShardSource,
     StatusAnswer,
@@ -153,7 +154,8 @@ class FakeService:
             raise AuthError("token", "one that this node gave out", "another")
         return TOKENS[token]
 
-    async def search(self, query: str, mode: str, limit: int, asker: Asker) -> SearchAnswer:
+    async def search(self, question: Question, asker: Asker) -> SearchAnswer:
+        query = question.text
         if query == "过载":
             raise Unavailable("search", "room for one more query", "a full queue")
         hits = [] if "无" in query else self._hits(asker)
@@ -164,9 +166,26 @@ class FakeService:
             for code in named
             if code not in missing
         )
-        coverage = Coverage(len(named), len(named) - len(missing), missing, sources)
+        coverage = Coverage(len(named), len(named) - len(missing), missing, (), sources)
         total = 31 if hits else 0
-        return SearchAnswer(query, mode, total, query != "约", tuple(hits[:limit]), coverage, 12)
+        return SearchAnswer(
+            query=query,
+            without=question.without,
+            total=total,
+            total_is_exact=query != "约",
+            near_total=0,
+            hits=tuple(hits[: question.limit]),
+            facets=(),
+            notes=(),
+            did_you_mean=(),
+            next="",
+            previous="",
+            gone=0,
+            coverage=coverage,
+            epoch="",
+            took_ms=12,
+            explanation=None,
+        )
 
     def _hits(self, asker: Asker) -> list[Hit]:
         hit = Hit(
@@ -185,6 +204,8 @@ class FakeService:
             seq=2,
             public=True,
             witnessed_by=("320000", "320500"),
+            reasons=(),
+            lines=(),
         )
         second = replace(
             hit,

@@ -37,8 +37,8 @@ async def search(request: web.Request) -> web.Response:
     fields: Json = dict(request.query)
     if request.method == "POST":
         fields = await json_body(request, ("q", "mode", "limit"))
-    query, mode, limit = search_request(fields)
-    answer = await service_of(request).search(query, mode, limit, asker_of(request))
+    question, _ = search_request(fields)
+    answer = await service_of(request).search(question, asker_of(request))
     return web.json_response(search_document(answer))
 
 

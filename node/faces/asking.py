@@ -10,7 +10,7 @@ from typing import Final
 from aiohttp import web
 
 from node.faces.service import Json, Service
-from node.office.answers import Asker
+from node.office.answers import VERBATIM, Asker, Question
 from protocol.errors import AuthError, DecodeError, Forbidden, Missing
 from protocol.ids import BlobId, parse_item, parse_office
 from protocol.limits import HITS_MAX, QUERY_CHARS_MAX
@@ -120,8 +120,8 @@ def integer(text: str, where: str, low: int, high: int) -> int:
     return int(text)
 
 
-def search_request(fields: Json) -> tuple[str, str, int]:
-    """(query, mode, limit) of ``q``, ``mode`` and ``limit``.
+def search_request(fields: Json) -> tuple[Question, str]:
+    """The question, and the mode, of ``q``, ``mode`` and ``limit``.
 
     Raises:
         DecodeError: naming the one that does not fit.
@@ -133,7 +133,8 @@ def search_request(fields: Json) -> tuple[str, str, int]:
     limit = fields.get("limit", HITS_SHOWN)
     if isinstance(limit, bool) or not isinstance(limit, int | str):
         raise DecodeError("limit", f"a number from 1 to {HITS_MAX}", type(limit).__name__)
-    return query, mode, integer(str(limit), "limit", 1, HITS_MAX)
+    without = VERBATIM if mode == "exact" else ()
+    return Question(query, without, integer(str(limit), "limit", 1, HITS_MAX)), mode
 
 
 async def json_body(request: web.Request, members: Iterable[str] | None = None) -> Json:

@@ -124,13 +124,14 @@ async def search(request: web.Request) -> web.Response:
     """GET /search?q=&mode=&limit=; without a query: the search box."""
     if not request.query.get("q", "").strip():
         raise web.HTTPFound(wording_of(request).link("/"))
-    query, mode, limit = search_request(dict(request.query))
+    question, mode = search_request(dict(request.query))
+    limit = question.limit
     service = service_of(request)
-    answer = await service.search(query, mode, limit, asker_of(request))
+    answer = await service.search(question, asker_of(request))
     names = office_names(request)
     more = min(max(limit, HITS_SHOWN) * 2, HITS_MAX)
     values = {
-        "query": query,
+        "query": question.text,
         "mode": mode,
         "names": names,
         "answer": answer,

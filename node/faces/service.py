@@ -15,6 +15,7 @@ from node.office.answers import (
     ItemLine,
     OfficeLine,
     PageAnswer,
+    Question,
     SearchAnswer,
     StatusAnswer,
 )
@@ -34,8 +35,7 @@ class Service(Protocol):
     def asker_for(self, token: str | None) -> Asker:
         """Who holds ``token``; the public for None."""
 
-    async def search(self, query: str, mode: str, limit: int, asker: Asker) -> SearchAnswer:
-        """``mode`` is auto, exact or pinyin."""
+    async def search(self, question: Question, asker: Asker) -> SearchAnswer: ...
 
     def item(self, item: str, asker: Asker) -> ItemAnswer: ...
 

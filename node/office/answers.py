@@ -6,6 +6,9 @@ Nothing here is decided again by a face: rights were applied before these were f
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
+
+from search_shard.lattice import NEAR, RULES
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +20,38 @@ class Asker:
 
 
 PUBLIC = Asker("public")
+VERBATIM: Final = (*RULES[1:], *NEAR)  # 原样: these very characters, every other rule is off
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is searched for, and how the answer shall look."""
+
+    text: str
+    without: tuple[str, ...] = ()  # rules switched off
+    limit: int = 20
+    page: str = ""  # a token of an answer; "" is the first page
+    facets: bool = False
+    view: str = "snippet"  # snippet | lines
+    explain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a word of the query was found: the rule, and the text there ("" in a title)."""
+
+    word: int
+    rule: str
+    found: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One match in its context (keyword in context)."""
+
+    left: str
+    match: str
+    right: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +71,47 @@ class Hit:
     seq: int  # of the page in its item, from 1
     public: bool
     witnessed_by: tuple[str, ...]  # of the upload; empty while pending
+    reasons: tuple[Reason, ...]
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FacetCount:
+    field: str
+    value: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something to know of how the query was understood."""
+
+    rule: str
+    typed: str
+    taken_for: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepTime:
+    name: str
+    us: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShardTrace:
+    office: str
+    answered_by: str
+    postings: int
+    candidates: int
+    verified: int
+    steps: tuple[StepTime, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    lattice: tuple[str, ...]
+    steps: tuple[StepTime, ...]
+    shards: tuple[ShardTrace, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +128,55 @@ class Coverage:
     asked: int
     answered: int
     missing: tuple[str, ...]
+    lagging: tuple[str, ...]  # answered for by a node that had not all of the snapshot's events
     sources: tuple[ShardSource, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class SearchAnswer:
     query: str
-    mode: str
+    without: tuple[str, ...]
     total: int
     total_is_exact: bool
+    near_total: int
     hits: tuple[Hit, ...]
+    facets: tuple[FacetCount, ...]
+    notes: tuple[Note, ...]
+    did_you_mean: tuple[str, ...]
+    next: str  # page token, "" on the last page
+    previous: str
+    gone: int  # withdrawn since the first page
     coverage: Coverage
+    epoch: str
     took_ms: int
+    explanation: Explanation | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExportLine:
+    """A hit with what proves its text: the event at ``log_index`` of the owner's log commits to
+    ``pages_root``, a Merkle root under which the page is leaf ``seq`` of ``pages`` + 1."""
+
+    hit: Hit
+    manifest: str  # hexadecimal, as all hashes here
+    event: str  # leaf hash of the event in the owner's log
+    pages: int
+    pages_root: str
+    pages_blob: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExportReceipt:
+    """The last line of an export: what it is of, and whether it is all."""
+
+    query: str
+    total: int
+    total_is_exact: bool
+    lines: int
+    complete: bool  # every hit was written
+    epoch: str
+    as_of: dict[str, int]  # office -> log size
+    coverage: Coverage
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from ledger import views
 from ledger.roster import Roster
 from ledger.views import ItemView
-from node.office.answers import Asker, Coverage, Hit, SearchAnswer, ShardSource
+from node.office.answers import Asker, Coverage, Hit, Question, SearchAnswer, ShardSource
 from node.office.catalog import find
 from node.office.fanout import fan_out
 from node.office.indexer import Indexer
@@ -77,28 +77,38 @@ class Searcher:
         offices = tuple(code for code in dict.fromkeys(ask.offices) if code in members)
         return SearchReply(await self._local(offices, query, limit, seconds, staff=()))
 
-    async def search(self, text: str, mode: str, limit: int, asker: Asker) -> SearchAnswer:
+    async def search(self, question: Question, asker: Asker) -> SearchAnswer:
         """
         Raises:
             Rejected: the query cannot be answered (empty, too long); says what to do.
         """
         loop = asyncio.get_running_loop()
         started = loop.time()
-        query = parse_query(text, mode, self._tables)
-        limit = max(1, min(limit, HITS_MAX))
+        mode = "exact" if "typed" in question.without else "auto"
+        query = parse_query(question.text, mode, self._tables)
+        limit = max(1, min(question.limit, HITS_MAX))
         staff = tuple(self._keys) if asker.office else ()
         replies, sources, missing = await self._ask_all(query, limit, staff, started)
         answers = [self._believable(reply) for reply in replies]
         merged = merge(answers, limit)
         asked = len(sources) + len(missing)
         return SearchAnswer(
-            query=text,
-            mode=mode,
+            query=question.text,
+            without=question.without,
             total=merged.total,
             total_is_exact=merged.total_is_exact and not missing,
+            near_total=0,
             hits=tuple(self._shown(hit) for hit in merged.hits),
-            coverage=Coverage(asked, len(sources), tuple(sorted(missing)), tuple(sources)),
+            facets=(),
+            notes=(),
+            did_you_mean=(),
+            next="",
+            previous="",
+            gone=0,
+            coverage=Coverage(asked, len(sources), tuple(sorted(missing)), (), tuple(sources)),
+            epoch="",
             took_ms=round((loop.time() - started) * 1000),
+            explanation=None,
         )
 
     def holders(self, roster: Roster, office: OfficeCode) -> list[OfficeCode]:
@@ -231,6 +241,8 @@ class Searcher:
             seq=hit.seq,
             public=view.public,
             witnessed_by=witnesses,
+            reasons=(),
+            lines=(),
         )
 
 

@@ -19,6 +19,7 @@ from node.office.answers import (
     ItemLine,
     OfficeLine,
     PageAnswer,
+    Question,
     SearchAnswer,
     StatusAnswer,
 )
@@ -65,8 +66,8 @@ class OfficeService:
             raise AuthError("token", "the token of this node (HOME/token)", "another")
         return STAFF
 
-    async def search(self, query: str, mode: str, limit: int, asker: Asker) -> SearchAnswer:
-        return await self._node.searcher.search(query, mode, limit, asker)
+    async def search(self, question: Question, asker: Asker) -> SearchAnswer:
+        return await self._node.searcher.search(question, asker)
 
     def item(self, item: str, asker: Asker) -> ItemAnswer:
         return self._node.reading.item(item, asker)

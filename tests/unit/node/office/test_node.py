@@ -12,7 +12,7 @@ import pytest
 from configs.offices import load
 from node.hands.config import LedgerConfig
 from node.hands.keys import make_office_keys
-from node.office.answers import PUBLIC
+from node.office.answers import PUBLIC, Question
 from node.office.changefile import add_signature
 from node.office.membership import write_request
 from protocol.errors import Full, Unavailable
@@ -33,7 +33,7 @@ def test_a_clock_that_is_a_year_off_stops_nothing(play: Play, offset_ms: int) ->
         await town.hosts[COUNTY].stop()
         await town.hosts[COUNTY].start()
         item = await town.public_item(COUNTY, "常熟虞山")
-        answer = await town.node(PROVINCE).searcher.search("虞山", "exact", 9, PUBLIC)
+        answer = await town.node(PROVINCE).searcher.search(Question("虞山"), PUBLIC)
         assert [hit.item for hit in answer.hits] == [item]
         shown = town.node(PROVINCE).reading.item(item, PUBLIC)
         assert shown.line.witnessed_by

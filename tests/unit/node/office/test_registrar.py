@@ -15,7 +15,7 @@ from ledger.checkpoint import log_key, open_checkpoint
 from ledger.genesis import Genesis
 from ledger.note import ED25519, NoteKey, parse_note
 from node.hands.keys import make_office_keys
-from node.office.answers import PUBLIC
+from node.office.answers import PUBLIC, Question
 from node.office.changefile import ChangeFile, add_signature
 from node.office.membership import write_request
 from protocol.errors import ConfigError, DecodeError, Forbidden, Missing, ProofError, Rejected
@@ -234,7 +234,7 @@ def test_who_comes_after_an_abolished_office(play: Play) -> None:
         with heir.world.state.read() as reader:
             assert COUNTY2 in views.item(reader, item).holders
         for code in (PROVINCE, CITY2, COUNTY2):
-            answer = await town.node(code).searcher.search("虞山胜迹", "exact", 5, PUBLIC)
+            answer = await town.node(code).searcher.search(Question("虞山胜迹"), PUBLIC)
             assert [hit.item for hit in answer.hits] == [item], code
             assert answer.coverage.missing == ()
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from node.office.answers import PUBLIC, Asker
+from node.office.answers import PUBLIC, VERBATIM, Asker, Question
 from node.office.links import Peer
 from protocol.errors import Rejected
 from protocol.ids import OfficeCode
@@ -26,7 +26,7 @@ STAFF = Asker("administrator", "*")
 
 
 async def search(town: Any, at: OfficeCode, text: str = "虞山", asker: Asker = PUBLIC) -> Any:
-    return await town.node(at).searcher.search(text, "exact", 20, asker)
+    return await town.node(at).searcher.search(Question(text, VERBATIM), asker)
 
 
 def items(answer: Any) -> list[str]:
