@@ -34,7 +34,8 @@ REASON_FORMAT: Final = "fangzhi/reason/1"
 REPORT_FORMAT: Final = "fangzhi/report/1"
 PERSON_FORMAT: Final = "fangzhi/person/1"
 
-# The elements of a record (著录); title is mandatory, the others may be "".
+# The elements of a record (著录): basic, holding (馆藏), subject and edition ones, and the notice.
+# Title is mandatory, the others may be "".
 RECORD_ELEMENTS: Final = (
     "title",  # 题名
     "volume",  # 卷次
@@ -45,6 +46,8 @@ RECORD_ELEMENTS: Final = (
     "published",  # 出版日期
     "span",  # 断限
     "isbn",
+    "extent",  # 载体形态: 册数、页数、开本
+    "holding",  # 馆藏: 收藏单位、索书号
     "classification",  # 中图分类
     "subject",  # 主题词
     "place",  # 行政区划

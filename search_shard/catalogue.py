@@ -1,0 +1,277 @@
+"""The catalogue of a shard (书目): which of its items a filter keeps, and what they are counted by.
+
+A snapshot of the records of the items that one asker may see, in columns.  It answers filters with
+sets of record numbers, facets with exact counts, and lends each record a page, so that the engine
+that searches text searches records.  Specification: docs/spec/catalogue.md.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Self
+
+import numpy as np
+from pyroaring import BitMap
+
+from search_shard.facets import (
+    DECADES,
+    PERIODS,
+    SINGLE_YEARS,
+    YEAR_MAX,
+    YEAR_MIN,
+    Chosen,
+    FacetCount,
+    Sets,
+    Texts,
+    Years,
+    region_nodes,
+)
+from search_shard.fold import is_skipped
+from search_shard.lattice import FIELDS, Filter
+from search_shard.layout import Page
+from search_shard.tables import Tables
+from search_shard.widening import Calendar
+
+FACETS: Final = ("place", "kind", "span", "rights", "published", "office", "holding")
+KINDS_MAX: Final = 200  # kinds of one catalogue that are counted, the most frequent ones
+KIND_CHARS_MAX: Final = 40
+# Between the elements of a record in the text that is searched: a symbol that no phrase has, so
+# that none reaches over the end of an element.
+BREAK: Final = "␟"
+_CODE: Final = re.compile(r"[0-9]{2,6}", re.ASCII)
+_LIST: Final = re.compile(r"[;；,，、|/\n]")
+_RANGE: Final = re.compile(r"[至到~〜～—–－-]+")
+_YEAR: Final = re.compile(r"(?<![0-9])[0-9]{3,4}(?![0-9])", re.ASCII)
+# Elements whose text a filter of a field looks into.
+_LOOKED_INTO: Final[Mapping[str, tuple[str, ...]]] = {
+    "title": ("title", "volume"),
+    "kind": ("kind",),
+    "compiler": ("compiler", "responsible"),
+    "published": ("published",),
+    "span": ("span",),
+    "subject": ("subject", "classification"),
+    "edition": ("edition", "publisher", "isbn", "extent"),
+    "holding": ("holding",),
+    "place": ("place",),
+    "office": (),
+}
+_DATED: Final = ("published", "span")
+_UNSEARCHED: Final = ("title", "volume", "notice")  # the title of the page, and what is no element
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is known of one item: its elements (著录) and what its logs say."""
+
+    item: str  # as the index calls it
+    office: str  # GB/T 2260
+    elements: tuple[tuple[str, str], ...]  # of RECORD_ELEMENTS, with their texts
+    rights: str
+    places: tuple[str, ...]  # codes of the regions it is about
+    holders: tuple[str, ...] = ()  # offices whose logs say that they hold it
+    log_index: int = 0  # of the upload in the office's log
+
+    def text(self, *names: str) -> tuple[str, ...]:
+        """The texts of these elements, as far as it has them."""
+        return tuple(text for name, text in self.elements if name in names and text)
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """Records in order of item; a record's number is its place in that order."""
+
+    records: tuple[Record, ...]
+    numbers: Mapping[str, int]  # item → record number
+    texts: Mapping[str, Texts]  # field → its elements' texts and the names of its codes
+    codes: Mapping[str, Sets]  # office, place, holding, rights
+    years: Mapping[str, Years]  # published, span
+    kinds: Sets  # what is counted as a kind
+    tables: Tables
+
+    @classmethod
+    def build(
+        cls,
+        records: Iterable[Record],
+        tables: Tables,
+        names: Mapping[str, str],
+        calendar: Calendar | None = None,
+    ) -> Self:
+        """``names``: code → name of every office and region known; ``calendar`` reads dates that
+        have no Western year."""
+        ordered = tuple(sorted(records, key=lambda record: record.item))
+        fold = _fold_all([text for r in ordered for _, text in r.elements], names.values(), tables)
+        codes: dict[str, list[tuple[str, ...]]] = {
+            "office": [(record.office,) for record in ordered],
+            "place": [_regions(record) for record in ordered],
+            "holding": [record.holders for record in ordered],
+            "rights": [(record.rights,) for record in ordered],
+        }
+        texts = {}
+        for field, elements in _LOOKED_INTO.items():
+            rows = [[fold[text] for text in record.text(*elements)] for record in ordered]
+            for row, coded in zip(rows, codes.get(field, ()), strict=field in codes):
+                row += [fold[names[code]] for code in coded if code in names]
+            texts[field] = Texts.build(rows)
+        return cls(
+            ordered,
+            {record.item: number for number, record in enumerate(ordered)},
+            texts,
+            {field: Sets.build(rows) for field, rows in codes.items()},
+            {
+                field: Years.build([_years(r.text(field), calendar, tables) for r in ordered])
+                for field in _DATED
+            },
+            _kinds(ordered, texts["kind"], tables),
+            tables,
+        )
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def select(self, filters: Sequence[Filter]) -> BitMap | None:
+        """The numbers of the records that every filter lets through; None when there is none to
+        ask."""
+        chosen: BitMap | None = None
+        for one in filters:
+            found = self._let_through(one)
+            if one.excluded:
+                found = BitMap(range(len(self.records))) - found
+            chosen = found if chosen is None else chosen & found
+        return chosen
+
+    def items(self, numbers: Iterable[int]) -> list[str]:
+        return [self.records[number].item for number in numbers]
+
+    def facets(self, counts: BitMap | Mapping[str, int]) -> tuple[FacetCount, ...]:
+        """How many records of a set, or pages of items (item → pages), have which value.
+
+        Counts are exact: each is what :meth:`select` with that value would leave.
+        """
+        chosen = self._chosen(counts)
+        found: dict[str, Iterable[tuple[str, int]]] = {
+            "kind": self.kinds.counts(chosen),
+            "span": self.years["span"].counts(chosen, (*PERIODS, *DECADES)),
+            "published": self.years["published"].counts(
+                chosen, (*PERIODS, *DECADES, *SINGLE_YEARS)
+            ),
+            **{field: sets.counts(chosen) for field, sets in self.codes.items()},
+        }
+        return tuple(
+            FacetCount(field, value, count)
+            for field in FACETS
+            for value, count in sorted(found[field], key=lambda row: (-row[1], row[0]))
+        )
+
+    def _let_through(self, one: Filter) -> BitMap:
+        if one.field in self.years and not one.values:
+            return self.years[one.field].overlapping(one.low, one.high)
+        found = BitMap()
+        for value in one.values:
+            found |= self._having(one.field, value)
+        return found
+
+    def _having(self, field: str, value: str) -> BitMap:
+        assert field in FIELDS, "check_query lets no other field through"
+        if field == "item":
+            return BitMap(self._revisions(value))
+        if field == "rights":
+            return self.codes["rights"].equal(value)
+        if field == "place" and _CODE.fullmatch(value):
+            return self.codes["place"].equal(value.ljust(6, "0"))
+        if field in self.codes and _CODE.fullmatch(value):
+            return self.codes[field].beginning(value)
+        return self.texts[field].containing(folded(value, self.tables))
+
+    def _revisions(self, item: str) -> Iterator[int]:
+        """An item by its id, in whatever revision it stands here."""
+        start = bisect_left(self.records, item, key=lambda record: record.item)
+        for number in range(start, len(self.records)):
+            known = self.records[number].item
+            if not known.startswith(item):
+                return
+            if known.partition("/")[0] == item:
+                yield number
+
+    def _chosen(self, counts: BitMap | Mapping[str, int]) -> Chosen:
+        if isinstance(counts, BitMap):
+            return Chosen.of(counts)
+        weights = np.zeros(len(self.records), dtype=np.int64)
+        for item, count in counts.items():
+            weights[self.numbers[item]] = count
+        return Chosen.weighted(weights)
+
+
+def folded(text: str, tables: Tables) -> str:
+    """``text`` as filters compare it: folded, without what matching passes over."""
+    return _without_skipped(tables.fold(text))
+
+
+def western_years(text: str) -> tuple[int, int] | None:
+    """The first and last year of three or four digits in ``text``."""
+    found = [int(year) for year in _YEAR.findall(text)]
+    return (min(found), max(found)) if found else None
+
+
+def record_page(record: Record, names: Mapping[str, str]) -> Page:
+    """The record as the engine searches it: title and volume as the title, subjects as the
+    heading, every other element and the office's name as text."""
+    others = [text for name, text in record.elements if name not in _UNSEARCHED and text]
+    return Page(
+        item=record.item,
+        office=record.office,
+        seq=1,
+        page="",
+        title=" ".join(record.text("title", "volume")),
+        section=" ".join(record.text("subject")),
+        text=BREAK.join([*others, names.get(record.office, "")]),
+        file="",
+        log_index=record.log_index,
+    )
+
+
+def _years(
+    texts: Iterable[str], calendar: Calendar | None, tables: Tables
+) -> tuple[int, int] | None:
+    """The years that an element speaks of, from the first to the last, within any calendar."""
+    found: list[tuple[int, int]] = []
+    for part in (part for text in texts for part in _RANGE.split(text)):
+        years = western_years(part)
+        if years is None and calendar is not None:
+            years = calendar.years(folded(part, tables))
+        found += [years] if years else []
+    if not found:
+        return None
+    low, high = min(low for low, _ in found), max(high for _, high in found)
+    return (low, high) if YEAR_MIN <= low <= high <= YEAR_MAX else None
+
+
+def _fold_all(texts: Iterable[str], names: Iterable[str], tables: Tables) -> dict[str, str]:
+    """Every text → :func:`folded`, in one pass: a call a text would take most of a build."""
+    distinct = list(dict.fromkeys((*texts, *names)))
+    lines = tables.fold("\n".join(text.replace("\n", " ") for text in distinct))
+    return dict(zip(distinct, _without_skipped(lines, but="\n").split("\n"), strict=True))
+
+
+def _without_skipped(text: str, but: str = "") -> str:
+    skipped = {ord(character) for character in set(text) if is_skipped(character)}
+    return text.translate(dict.fromkeys(skipped - set(map(ord, but))))
+
+
+def _regions(record: Record) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(node for code in record.places for node in region_nodes(code)))
+
+
+def _kinds(records: Sequence[Record], texts: Texts, tables: Tables) -> Sets:
+    """Every kind that is named, with the records in whose kind it stands."""
+    named = Counter(text for record in records for text in record.text("kind"))
+    parts: Counter[str] = Counter()
+    for text, count in named.items():
+        for part in _LIST.split(text):
+            parts[folded(part, tables)[:KIND_CHARS_MAX]] += count
+    del parts[""]
+    kinds = sorted(parts, key=lambda kind: (-parts[kind], kind))[:KINDS_MAX]
+    return Sets(tuple(sorted(kinds)), tuple(texts.containing(kind) for kind in sorted(kinds)))
