@@ -18,8 +18,8 @@ _TO_CHINESE: Final = str.maketrans("0123456789", _PLAIN)
 _VALUES: Final = {**{digit: at for at, digit in enumerate(_PLAIN)}, "两": 2}
 _TENS: Final = {"廿": 20, "卅": 30, "卌": 40}
 _UNITS: Final = {"十": 10, "百": 100, "千": 1000}
-_CHARS: Final = frozenset(f"0123456789{_PLAIN}零○{_FORMAL}十百千两廿卅卌万亿")
-_RUN: Final = re.compile(f"[{''.join(sorted(_CHARS))}]+")
+_CHARS: Final = f"0123456789{_PLAIN}零○{_FORMAL}十百千两廿卅卌万亿"
+_RUN: Final = re.compile(f"[{_CHARS}]+")
 _NAMES: Final = (("亿", 10**8), ("万", 10**4), ("千", 1000), ("百", 100), ("十", 10))
 _SECTION: Final = re.compile(  # below 万
     "(?:〇?[一二三四五六七八九两]千)?(?:〇?[一二三四五六七八九两]百)?"
@@ -36,8 +36,6 @@ class Numerals:
 
     def alternatives(self, word: str) -> list[Alternative]:
         """Other spellings of every number in a folded word."""
-        if _CHARS.isdisjoint(word):
-            return []
         return [found for run in _RUN.finditer(word) for found in _respelled(word, run)]
 
 
