@@ -1,0 +1,71 @@
+"""Our engine through its public interface; no cache of results is between."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from benchmarks.shard.answers import LIMIT, Answer, Case, Engine
+from benchmarks.shard.corpus import Section, pages_of
+from search_shard.build import SEGMENT_PAGES_MAX, build_segment
+from search_shard.layout import Page
+from search_shard.query import parse_query
+from search_shard.search import search
+from search_shard.segment import Segment
+from search_shard.shard import Shard
+from search_shard.tables import Tables
+
+NAME = "fangzhi"
+TEXT_BLOCKS = ("words", "word_at", "skips", "skip_at", "shape", "shape_at")
+EXACT_BLOCKS = ("first_at", "seconds", "list_at", "lists", "often_at", "often")
+
+
+def build_pages(pages: Sequence[Page], tables: Tables, folder: Path, first: int = 0) -> None:
+    """Segments of as many pages as one may hold, in files numbered from ``first``."""
+    for number, start in enumerate(range(0, len(pages), SEGMENT_PAGES_MAX), start=first):
+        data = build_segment(pages[start : start + SEGMENT_PAGES_MAX], tables)
+        (folder / f"{number:04}.segment").write_bytes(data)
+
+
+def _build(tables: Tables, sections: Sequence[Section], folder: Path) -> None:
+    build_pages(pages_of(sections), tables, folder)
+
+
+def open_segment(file: Path, tables: Tables) -> Segment:
+    with file.open("rb") as data:
+        return Segment.open(mmap.mmap(data.fileno(), 0, prot=mmap.PROT_READ), tables)
+
+
+class OurReader:
+    def __init__(self, tables: Tables, folder: Path) -> None:
+        self.name = NAME
+        self.tables = tables
+        files = sorted(folder.glob("*.segment"))
+        self.shard = Shard(tuple(open_segment(file, tables) for file in files), frozenset())
+
+    def ask(self, case: Case) -> Answer:
+        query = parse_query(case.typed, "auto", self.tables)
+        answer = search(self.shard, query, LIMIT, lambda: False)
+        return Answer(answer.total, answer.hits)
+
+    def add(self, file: Path) -> None:
+        """A newer snapshot, with one more segment."""
+        segments = (*self.shard.segments, open_segment(file, self.tables))
+        self.shard = Shard(segments, self.shard.deleted)
+
+    def numbers(self, answer: Answer) -> list[int]:
+        return [hit.seq for hit in answer.raw]  # type: ignore[attr-defined]
+
+    def sizes(self) -> dict[str, int]:
+        """Bytes of each block, over all segments."""
+        names = {name for segment in self.shard.segments for name in segment.arrays}
+        return {
+            name: sum(segment.arrays[name].nbytes for segment in self.shard.segments)
+            for name in sorted(names)
+        }
+
+
+def our_engine(tables: Tables) -> Engine:
+    return Engine(NAME, partial(_build, tables), partial(OurReader, tables))
