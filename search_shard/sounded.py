@@ -157,7 +157,8 @@ class SoundedTexts:
         for index in others:
             starts = starts[self.codes[starts + index] == codes[index]]
         here = self.codes[starts + at]
-        return starts[(here != END) & (here != codes[at])]
+        found: Array = starts[(here != END) & (here != codes[at])]
+        return found
 
     def _spoken(self, unit: Unit) -> Spoken | None:
         """What a unit may stand for; None when that is nothing here."""
