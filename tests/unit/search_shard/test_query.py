@@ -29,7 +29,7 @@ REFUSED = {
     "  \n\u3000": "at least one character to look for",
     "，。！《》……": "at least one character to look for",
     "\u200b\u0301": "at least one character to look for",
-    "蘇" * 10_000: "at most 200 characters, got 10000",
+    "蘇" * 10_000: "at most 300 characters, got 10000",
     "\ud840": "text, got half of a surrogate pair",
     "一 " * 50: "at most 12 words, got 50",
 }

@@ -1,0 +1,152 @@
+"""A parsed query written out: as one would type it, in full for ``--explain``, and corrected.
+
+Specification: docs/spec/query.md.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
+
+from search_shard.fold import is_skipped
+from search_shard.grammar import FILTER_NAMES
+from search_shard.lattice import AND, NEAR, NOT, OR, SPOKEN, Filter, Phrase, Query
+
+CORRECTIONS_MAX: Final = 3
+_SHOWN_SOUNDS: Final = 3  # of a position; initials have tens
+# Beside these a word is no syllable that would join the next one.
+_APART: Final = re.compile("[〇\u3400-\u9fff\uf900-\ufaff\U00020000-\U000323af「」『』“”\"'()]")
+_BARE_VALUE: Final = re.compile(r"[\w-]+")
+_BINDS: Final = {OR: 1, AND: 2, NOT: 2}
+
+
+def render(query: Query) -> str:
+    """The query as one would type it; it parses to the same words, plan and filters.
+
+    Words as they were typed, joins in their fewest signs, filters after the words.
+    """
+    parts = [_words(query)] if query.words else []
+    return " ".join([*parts, *map(_filter, query.filters)])
+
+
+def explain(query: Query) -> tuple[str, ...]:
+    """Lines that say all of the lattice: words with their phrases by rule, plan, filters, notes.
+
+    A phrase is its rule, its text (syllables in brackets), where it must stand, and ``~`` where one
+    character may be wrong.
+    """
+    lines = [f"query {render(query)}"]
+    for number, word in enumerate(query.words):
+        lines.append(f"word {number} {word.typed} (weight {word.weight})")
+        lines += [f"  {_phrase(phrase)}" for phrase in word.phrases]
+    if len(query.plan) > 1:
+        lines.append(f"plan {' '.join(query.plan)}")
+    lines += [f"filter {_filter(each)}" for each in query.filters]
+    lines += [f"note {each.rule} {each.typed} → {each.taken_for}" for each in query.notes]
+    return tuple(lines)
+
+
+class NearReason(Protocol):
+    """Why a hit has a word; what :class:`Correction` needs of a reason."""
+
+    @property
+    def word(self) -> int: ...
+    @property
+    def rule(self) -> str: ...
+    @property
+    def found(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """您是不是要找: a query that would have found ``count`` of the near hits as typed."""
+
+    text: str
+    count: int
+
+
+def did_you_mean(
+    query: Query, hits: Iterable[Sequence[NearReason]], fold: Callable[[str], str]
+) -> tuple[Correction, ...]:
+    """Corrected queries by what hits with a wrong character have instead, most frequent first.
+
+    ``hits`` are the reasons of each hit; one without a near reason says nothing.  Variants of one
+    form count together and are shown in the form that is most frequent.
+    """
+    forms: dict[tuple[tuple[int, str], ...], Counter[tuple[str, ...]]] = {}
+    for reasons in hits:
+        found = {
+            each.word: "".join(c for c in each.found if not is_skipped(c))
+            for each in reasons
+            if each.rule in NEAR and each.word < len(query.words)
+        }
+        if found and all(found.values()):
+            key = tuple(sorted((word, fold(text)) for word, text in found.items()))
+            texts = tuple(found[word] for word, _ in key)
+            forms.setdefault(key, Counter())[texts] += 1
+    ranked = sorted(forms.items(), key=lambda item: (-item[1].total(), item[0]))
+    corrections = []
+    for key, counts in ranked[:CORRECTIONS_MAX]:
+        words = list(query.words)
+        for (word, _), text in zip(key, counts.most_common(1)[0][0], strict=True):
+            words[word] = replace(words[word], typed=text)
+        corrected = render(replace(query, words=tuple(words)))
+        corrections.append(Correction(corrected, counts.total()))
+    return tuple(corrections)
+
+
+def _words(query: Query) -> str:
+    """The plan in infix form."""
+    stack: list[tuple[str, int]] = []  # text and how strongly its outermost join binds
+    for step in query.plan:
+        if step not in _BINDS:
+            stack.append((query.words[int(step)].typed, 3))
+            continue
+        right, left = stack.pop(), stack.pop()
+        first = _within(left, _BINDS[step])
+        if step == OR:
+            stack.append((f"{first} 或 {_within(right, 1)}", 1))
+        elif step == NOT:
+            stack.append((f"{first} -{_within(right, 3)}", 2))
+        else:
+            second = _within(right, 2)
+            apart = _APART.match(first[-1:]) or _APART.match(second[:1])
+            stack.append((f"{first} {second}" if apart else f"{first} 与 {second}", 2))
+    return stack[0][0]
+
+
+def _within(part: tuple[str, int], binds: int) -> str:
+    return part[0] if part[1] >= binds else f"({part[0]})"
+
+
+def _filter(chosen: Filter) -> str:
+    name = FILTER_NAMES[chosen.field][0]
+    if chosen.values:
+        bare = len(chosen.values) == 1 and _BARE_VALUE.fullmatch(chosen.values[0])
+        values = chosen.values[0] if bare else "|".join(f"「{each}」" for each in chosen.values)
+    elif chosen.low == chosen.high:
+        values = str(chosen.low)
+    else:
+        values = f"{chosen.low or ''}..{chosen.high or ''}"
+    return f"{'-' if chosen.excluded else ''}{name}:{values}"
+
+
+def _phrase(phrase: Phrase) -> str:
+    shown = "".join(_positions(phrase))
+    scope = f" in {phrase.scope}" if phrase.scope else ""
+    return f"{phrase.rule} {shown}{' ~' if phrase.near else ''}{scope}"
+
+
+def _positions(phrase: Phrase) -> Iterator[str]:
+    if not phrase.sounds:
+        yield phrase.text
+        return
+    for character, sounds in zip(phrase.text, phrase.sounds, strict=True):
+        if character != SPOKEN:
+            yield character
+        else:
+            more = "…" if len(sounds) > _SHOWN_SOUNDS else ""
+            yield f"[{'|'.join(sounds[:_SHOWN_SOUNDS])}{more}]"

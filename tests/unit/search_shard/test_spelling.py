@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from search_shard.lattice import Filter, Phrase, Query, Word
+from search_shard.parse import Rules, parse_query
+from search_shard.spelling import CORRECTIONS_MAX, Correction, did_you_mean, explain, render
+from search_shard.tables import Tables
+
+
+@pytest.fixture(scope="module")
+def rules(tables: Tables) -> Rules:
+    return Rules(tables)
+
+
+@dataclass(frozen=True)
+class Reason:
+    word: int
+    rule: str
+    found: str
+
+
+RENDERED = {
+    "苏州": "苏州",
+    "苏州　 虎丘": "苏州 虎丘",
+    "苏州 AND 虎丘 OR 山 NOT 塔": "苏州 虎丘 或 山 -塔",
+    "苏州 (虎丘|山)": "苏州 (虎丘 或 山)",
+    "-山 苏州 -(塔 寺)": "苏州 -山 -(塔 寺)",
+    "(苏州 山 或 塔": "苏州 山 或 塔",
+    "苏州 -(塔 -寺)": "苏州 -(塔 -寺)",
+    "su zhou 与 shan x": "su zhou 与 shan 与 x",
+    "su zhou 虎丘 shan": "su zhou 虎丘 shan",
+    "标题：虎丘 “苏州 府": "标题:虎丘 “苏州 府”",
+    "kind：旧志，年鉴 志": "志 类型:「旧志」|「年鉴」",
+    "类型:旧志": "类型:旧志",
+    "-published:1990- 志 span:1911": "志 -出版:1990.. 断限:1911",
+    "题名:「蘇州 府志」 断限:..1949": "题名:苏州府志 断限:..1949",
+    "编号:320583-cqdxgwz81tkk2": "编号:320583-cqdxgwz81tkk2",
+    "与": "与",
+}
+
+
+@pytest.mark.parametrize("typed", RENDERED)
+def test_a_query_is_written_as_one_would_type_it(rules: Rules, typed: str) -> None:
+    assert render(parse_query(typed, rules)) == RENDERED[typed]
+
+
+def test_a_plan_of_another_node_keeps_its_meaning() -> None:
+    words = tuple(Word(each, (Phrase("typed", each),)) for each in "甲乙丙")
+    for plan, shown in {
+        "0 1 2 and or": "甲 或 乙 丙",
+        "0 1 2 or and": "甲 (乙 或 丙)",
+        "0 1 or 2 and": "(甲 或 乙) 丙",
+        "0 1 or 2 not": "(甲 或 乙) -丙",
+        "0 1 not 2 and": "甲 -乙 丙",
+        "0 1 2 or or": "甲 或 乙 或 丙",
+    }.items():
+        assert render(Query("", words, tuple(plan.split()))) == shown
+    assert render(Query("", (), (), (Filter("kind", ("a b",)),))) == "类型:「a b」"
+
+
+def test_all_of_the_lattice_is_explained(rules: Rules) -> None:
+    assert explain(parse_query("苏zhou 与 szfz “志” 题:山 类型:旧志 (", rules)) == (
+        "query 苏zhou 与 szfz “志” 题:山 类型:旧志",
+        "word 0 苏zhou (weight 100)",
+        "  typed 苏zhou",
+        "  pinyin 苏[zhou]",
+        "word 1 szfz (weight 100)",
+        "  typed szfz",
+        "  initials [sa|sai|san…][za|zai|zan…][fa|fan|fang…][za|zai|zan…] in title",
+        "word 2 “志” (weight 100)",
+        "  typed 志",
+        "word 3 题:山 (weight 100)",
+        "  typed 山 in title",
+        "  typed 山 in heading",
+        "plan 0 1 and 2 and 3 and",
+        "filter 类型:旧志",
+        "note closed ( → )",
+    )
+    assert explain(parse_query("虎丘", rules))[2:] == ("  typed 虎丘 ~",)
+
+
+def test_corrections_are_what_near_hits_have(rules: Rules) -> None:
+    query = parse_query("虎兵 苏州 -扬州 类型:旧志", rules)
+    hits = [
+        [Reason(0, "shape", "虎丘"), Reason(1, "typed", "蘇州")],
+        [Reason(0, "shape", "虎\n丘"), Reason(1, "typed", "苏州")],
+        [Reason(0, "sound", "湖兵")],
+        [Reason(0, "sound", "湖兵"), Reason(1, "sound", "蘇洲")],
+        [Reason(1, "typed", "苏州")],
+        [],
+    ]
+    assert did_you_mean(query, hits, rules.fold) == (
+        Correction("虎丘 苏州 -扬州 类型:旧志", 2),
+        Correction("湖兵 苏州 -扬州 类型:旧志", 1),
+        Correction("湖兵 蘇洲 -扬州 类型:旧志", 1),
+    )
+
+
+def test_variants_of_a_correction_count_together(rules: Rules) -> None:
+    query = parse_query("苏舟", rules)
+    found = ["蘇州", "苏州", "蘇州", "素舟"]
+    corrections = did_you_mean(query, [[Reason(0, "sound", each)] for each in found], rules.fold)
+    assert corrections == (Correction("蘇州", 3), Correction("素舟", 1))
+
+
+def test_corrections_are_few_and_never_of_nothing(rules: Rules) -> None:
+    query = parse_query("苏舟", rules)
+    many = [[Reason(0, "sound", "苏" + chr(0x5DDE + at))] for at in range(9)]
+    assert len(did_you_mean(query, many, rules.fold)) == CORRECTIONS_MAX
+    strange = [
+        [Reason(7, "sound", "苏州")],
+        [Reason(0, "shape", "")],
+        [Reason(0, "pinyin", "苏州")],
+    ]
+    assert did_you_mean(query, strange, rules.fold) == ()
