@@ -1,7 +1,6 @@
 """A node made of paper: the whole service of a face over a few items, for face and page tests.
 
-Offices are the real ones of the demonstration province; texts are our own.  One item has a hostile
-title, one is not public, one office is away.
+What it holds stands in ``fake_shelf``, what it finds in ``fake_search``.
 """
 
 from __future__ import annotations
@@ -10,22 +9,20 @@ import asyncio
 import hashlib
 import json
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Any
 
-from configs.offices import load
 from node.faces.service import Json, Progress, ReadRange
 from node.office.answers import (
     PUBLIC,
     Asker,
-    Coverage,
     EventLine,
     EvidenceAnswer,
+    ExportLine,
+    ExportReceipt,
     FileLine,
     Finding,
     ForkLine,
     ForkReportLine,
-    Hit,
     ItemAnswer,
     ItemLine,
     LostTailLine,
@@ -33,19 +30,34 @@ from node.office.answers import (
     PageAnswer,
     Question,
     SearchAnswer,
-    ShardSource,
     StatusAnswer,
 )
 from protocol.errors import AuthError, Forbidden, Missing, Rejected, Unavailable
-from protocol.ids import mint_item
+from tests.fake_search import answer, hits_for
+from tests.fake_shelf import (
+    AWAY,
+    BOOK,
+    CARVED,
+    EDITIONS,
+    HIDDEN,
+    HOSTILE,
+    OPEN_FILE,
+    OPEN_SHA,
+    PAGES,
+    PUNCTUATED,
+    STRANGE,
+    TITLES,
+    YEARBOOK,
+    item_id,
+    offices,
+)
+
+__all__ = ["YEARBOOK", "item_id"]  # the shelf is asked for through the node
 
 TOKENS = {
     "clerk-token": Asker("clerk", "320582"),
     "admin-token": Asker("administrator", "320582"),
 }
-HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&amp;"
-OPEN_FILE = bytes(range(256)) * 40
-OPEN_SHA = hashlib.sha256(OPEN_FILE).hexdigest()
 SECRET_SHA = hashlib.sha256(b"secret").hexdigest()
 BROKEN_SHA = hashlib.sha256(b"broken").hexdigest()
 AWAY_SHA = hashlib.sha256(b"away").hexdigest()  # nobody who has it can be reached
@@ -54,58 +66,13 @@ MANIFEST = hashlib.sha256(b"manifest").hexdigest()
 ORIGIN_HASH = hashlib.sha256(b"fzb.jiangsu.example/320500").hexdigest()
 GENESIS = b"fangzhi genesis\n"
 CHECKPOINT = b"fzb.jiangsu.example/320500\n3\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n\n"
-AWAY = "320583"
 
 
-def item_id(number: int, office: str = "320582") -> str:
-    return mint_item(office, number.to_bytes(8, "big"))  # type: ignore[arg-type]
-
-
-BOOK, HIDDEN, STRANGE, YEARBOOK = (item_id(number) for number in range(1, 5))
-TITLES = {
-    BOOK: ("张家港市志（1986—2005）", "新方志"),
-    YEARBOOK: ("张家港年鉴（2019）", "年鉴"),
-    STRANGE: (HOSTILE, "专志"),
-    HIDDEN: ("常阴沙志（征求意见稿）", "专志"),
-}
-PAGES = (
-    (
-        "　　张家港市位于长江下游南岸，东与常熟、太仓为邻，西接江阴，北滨长江，与南通、如皋、靖江"
-        "隔江相望。境内河道纵横，港汊交错，旧称沙洲，以江中沙洲并岸成陆而得名。\n"
-        "　　全境地势平坦，南部为古长江三角洲，成陆较早；北部为新三角洲，由数十个沙洲逐年涨接而成。"
-    ),
-    (
-        "　　境内运河有张家港河、十一圩港、三干河等。张家港河北起长江，南接东横河，为市境通江骨干"
-        "河道，亦为内河航运要道，沿河集镇多因运河而兴。\n"
-        "　　民国二十三年（1934）大旱，各乡开浚淤浅河道，得益农田数万亩。"
-    ),
-    "",
-)
 NOTICE = "演示数据：本页文字为演示而编，不可引用。"
 
 
-def offices() -> list[OfficeLine]:
-    rows = load("jiangsu")
-    return [
-        OfficeLine(
-            code=row.code,
-            name=row.name,
-            tier=row.tier,
-            parent=row.parent or "",
-            web_url="https://zjg.example/" if row.code == "320582" else "",
-            log_size=40 + number,
-            witnessed_size=40 + number - (number % 9 == 0),
-            witnessed_by=("320000", "320500") if row.tier == "county" else ("320100", "320500"),
-            items_public=3 if row.code == "320582" else number % 4,
-            hosted_here=row.code in ("320500", "320582"),
-            reachable=row.code != AWAY,
-        )
-        for number, row in enumerate(rows)
-    ]
-
-
 def line(item: str) -> ItemLine:
-    title, kind = TITLES[item]
+    title, kind = (TITLES | EDITIONS)[item]
     return ItemLine(
         item=item,
         office="320582",
@@ -155,85 +122,26 @@ class FakeService:
         return TOKENS[token]
 
     async def search(self, question: Question, asker: Asker) -> SearchAnswer:
-        query = question.text
-        if query == "过载":
+        self.calls.append(("search", question, asker))
+        if question.text == "过载":
             raise Unavailable("search", "room for one more query", "a full queue")
-        hits = [] if "无" in query else self._hits(asker)
-        named = [office.code for office in offices()]
         missing = (AWAY, "320682") if not self.offices_answering else ()
-        sources = tuple(
-            ShardSource(code, code if code[4:] == "00" else f"{code[:4]}00", 40)
-            for code in named
-            if code not in missing
-        )
-        coverage = Coverage(len(named), len(named) - len(missing), missing, (), sources)
-        total = 31 if hits else 0
-        return SearchAnswer(
-            query=query,
-            without=question.without,
-            total=total,
-            total_is_exact=query != "约",
-            near_total=0,
-            hits=tuple(hits[: question.limit]),
-            facets=(),
-            notes=(),
-            did_you_mean=(),
-            next="",
-            previous="",
-            gone=0,
-            coverage=coverage,
-            epoch="",
-            took_ms=12,
-            explanation=None,
-        )
+        return answer(question, hits_for(asker, self.hostile_shown), missing)
 
-    def _hits(self, asker: Asker) -> list[Hit]:
-        hit = Hit(
-            office="320582",
-            office_name="张家港市",
-            item=BOOK,
-            title=TITLES[BOOK][0],
-            page="37",
-            section="卷二 自然环境 · 第三章 水系",
-            snippet=PAGES[1].replace("\n", "")[2:82],
-            highlights=((2, 4),),
-            matched_by="exact",
-            score=1830,
-            file=OPEN_SHA,
-            log_index=17,
-            seq=2,
-            public=True,
-            witnessed_by=("320000", "320500"),
-            reasons=(),
-            lines=(),
+    async def export(
+        self, question: Question, asker: Asker
+    ) -> AsyncIterator[ExportLine | ExportReceipt]:
+        found = await self.search(question, asker)
+        for hit in found.hits:
+            yield ExportLine(hit, MANIFEST, "11" * 32, 3, "22" * 32, "33" * 32)
+        as_of = {source.office: source.as_of for source in found.coverage.sources}
+        count = len(found.hits)
+        yield ExportReceipt(
+            found.query, found.total, True, count, True, found.epoch, as_of, found.coverage
         )
-        second = replace(
-            hit,
-            item=STRANGE,
-            title=HOSTILE,
-            snippet=f"{HOSTILE}，沿运河而西。",
-            highlights=((0, 8), (len(HOSTILE) + 2, len(HOSTILE) + 4)),
-            matched_by="sound",
-            page="卷三-4a",
-            seq=1,
-        )
-        third = replace(
-            hit,
-            item=YEARBOOK,
-            title=TITLES[YEARBOOK][0],
-            matched_by="title:pinyin",
-            seq=0,
-            page="",
-            section="",
-            snippet="",
-            highlights=(),
-        )
-        hidden = replace(hit, item=HIDDEN, title=TITLES[HIDDEN][0], public=False)
-        shown = [hit, second, third] if self.hostile_shown else [hit, third]
-        return shown + ([] if asker.role == "public" else [hidden])
 
     def _seen(self, item: str, asker: Asker) -> ItemLine:
-        if item not in TITLES:
+        if item not in TITLES | EDITIONS:
             raise Missing("item", "an item that this node knows", item)
         if item == HIDDEN and asker.role == "public":
             raise Forbidden("item", "an item that is public", "one in review")
@@ -246,7 +154,8 @@ class FakeService:
             "kind": shown.kind,
             "compiler": "张家港市地方志编纂委员会",
             "publisher": "方志出版社",
-            "published": "2013",
+            "published": "1904" if item == CARVED else "2013",
+            "edition": {CARVED: "光绪三十年刻本", PUNCTUATED: "点校本"}.get(item, ""),
             "span": "1986—2005",
             "place": "江苏省苏州市张家港市",
             "summary": "记述撤县设市以来二十年间自然、政治、经济、文化与社会之变迁。",

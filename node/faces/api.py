@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Final
 
 from aiohttp import web
 
 from node.faces.asking import (
+    QUESTION_FIELDS,
     SEQ_MAX,
+    VIEWS,
+    asked_fields,
     asker_of,
     integer,
     item_in,
     json_body,
     known_item,
-    search_request,
+    question_of,
     service_of,
     sha256_in,
 )
+from node.faces.results import Work, by_work
+from node.faces.searching import records_of
 from node.faces.service import Json
-from node.office.answers import SearchAnswer
 from protocol.ids import parse_office
 
 ITEMS_SHOWN: Final = 50
@@ -27,19 +32,34 @@ ITEMS_MAX: Final = 100
 MANIFEST_CACHING: Final = "no-cache"  # a withdrawn item's manifest must go at once
 
 
-def search_document(answer: SearchAnswer) -> Json:
-    """The search answer as it travels; its first keys are stable for ever."""
-    return asdict(answer)
-
-
 async def search(request: web.Request) -> web.Response:
     """GET /api/v1/search?q= and POST /api/v1/search with the same members in JSON."""
-    fields: Json = dict(request.query)
+    fields = asked_fields(request)
     if request.method == "POST":
-        fields = await json_body(request, ("q", "mode", "limit"))
-    question, _ = search_request(fields)
-    answer = await service_of(request).search(question, asker_of(request))
-    return web.json_response(search_document(answer))
+        fields = await json_body(request, QUESTION_FIELDS)
+    question, view = question_of(fields)
+    asker = asker_of(request)
+    answer = await service_of(request).search(question, asker)
+    document = asdict(answer)
+    if view == VIEWS[2]:
+        works = by_work(answer.hits, records_of(service_of(request), answer, asker))
+        numbers = {(hit.item, hit.seq): number for number, hit in enumerate(answer.hits)}
+        document["works"] = [_work_document(work, numbers) for work in works]
+    return web.json_response(document)
+
+
+def _work_document(work: Work, numbers: Mapping[tuple[str, int], int]) -> Json:
+    """The editions of a work, with the places of their hits in the list of hits."""
+    editions = [
+        {
+            "item": edition.item,
+            "title": edition.title,
+            "marks": dict(edition.marks),
+            "hits": [numbers[hit.item, hit.seq] for hit in edition.hits],
+        }
+        for edition in work.editions
+    ]
+    return {"title": work.title, "editions": editions}
 
 
 async def items(request: web.Request) -> web.Response:

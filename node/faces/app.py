@@ -14,7 +14,19 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from node.faces import api, changes, downloads, forks, logs, metrics, openapi, portal, proofs
+from node.faces import (
+    api,
+    changes,
+    downloads,
+    exports,
+    forks,
+    logs,
+    metrics,
+    openapi,
+    portal,
+    proofs,
+    searching,
+)
 from node.faces.asking import FACE, Face
 from node.faces.metrics import METRICS, Metrics
 from node.faces.problem import MEDIA_TYPE, http_status, problem_document
@@ -68,7 +80,8 @@ def make_web_app(service: Service, *, trusted: bool, shown_url: str) -> web.Appl
     )
     app[METRICS] = Metrics(service)
     app[portal.TEMPLATES] = portal.make_templates()
-    for room in (api, changes, downloads, forks, logs, metrics, openapi, portal, proofs):
+    rooms = (api, changes, downloads, exports, forks, logs, metrics, openapi, portal, proofs)
+    for room in (*rooms, searching):
         app.add_routes(room.routes())
     app.on_response_prepare.append(_add_headers)
     return app

@@ -10,12 +10,15 @@ from typing import Final
 from aiohttp import web
 
 from node.faces.service import Json, Service
-from node.office.answers import VERBATIM, Asker, Question
+from node.office.answers import Asker, Question
 from protocol.errors import AuthError, DecodeError, Forbidden, Missing
 from protocol.ids import BlobId, parse_item, parse_office
-from protocol.limits import HITS_MAX, QUERY_CHARS_MAX
+from protocol.limits import HITS_MAX, PAGE_TOKEN_CHARS_MAX, QUERY_CHARS_MAX
+from search_shard.lattice import NEAR, RULES
 
-MODES: Final = ("auto", "exact", "pinyin")
+RULES_TO_SWITCH: Final = (*RULES[1:], *NEAR)  # the literal text always counts
+VIEWS: Final = ("snippet", "lines", "editions")
+QUESTION_FIELDS: Final = ("q", "without", "limit", "page", "facets", "view", "explain")
 HITS_SHOWN: Final = 20
 TOKEN_CHARS_MAX: Final = 200
 SEQ_MAX: Final = 10**9
@@ -120,8 +123,9 @@ def integer(text: str, where: str, low: int, high: int) -> int:
     return int(text)
 
 
-def search_request(fields: Json) -> tuple[Question, str]:
-    """The question, and the mode, of ``q``, ``mode`` and ``limit``.
+def question_of(fields: Json) -> tuple[Question, str]:
+    """The question in the members :data:`QUESTION_FIELDS`, and the view asked for: ``editions`` is
+    an arrangement of snippets.
 
     Raises:
         DecodeError: naming the one that does not fit.
@@ -129,12 +133,28 @@ def search_request(fields: Json) -> tuple[Question, str]:
     query = text_field(fields, "q", QUERY_CHARS_MAX).strip()
     if not query:
         raise DecodeError("q", f"1 to {QUERY_CHARS_MAX} characters", "none")
-    mode = choice_field({"mode": "auto"} | fields, "mode", MODES)
+    without = fields.get("without", [])
+    if not isinstance(without, list) or not all(rule in RULES_TO_SWITCH for rule in without):
+        raise DecodeError("without", f"rules of {', '.join(RULES_TO_SWITCH)}", repr(without)[:60])
     limit = fields.get("limit", HITS_SHOWN)
     if isinstance(limit, bool) or not isinstance(limit, int | str):
         raise DecodeError("limit", f"a number from 1 to {HITS_MAX}", type(limit).__name__)
-    without = VERBATIM if mode == "exact" else ()
-    return Question(query, without, integer(str(limit), "limit", 1, HITS_MAX)), mode
+    view = choice_field({"view": VIEWS[0]} | fields, "view", VIEWS)
+    question = Question(
+        query,
+        tuple(rule for rule in RULES_TO_SWITCH if rule in without),
+        integer(str(limit), "limit", 1, HITS_MAX),
+        text_field(fields, "page", PAGE_TOKEN_CHARS_MAX),
+        switch_field(fields, "facets"),
+        "lines" if view == "lines" else "snippet",
+        switch_field(fields, "explain"),
+    )
+    return question, view
+
+
+def asked_fields(request: web.Request) -> Json:
+    """The members of a question as an address has them; ``without`` may be repeated."""
+    return {**request.query, "without": request.query.getall("without", [])}
 
 
 async def json_body(request: web.Request, members: Iterable[str] | None = None) -> Json:
@@ -184,3 +204,11 @@ def choice_field(fields: Json, name: str, choices: tuple[str, ...]) -> str:
     if value not in choices:
         raise DecodeError(name, f"one of {', '.join(choices)}", repr(value)[:40])
     return str(value)
+
+
+def switch_field(fields: Json, name: str) -> bool:
+    """A truth of JSON, or 1 or 0 in an address; no when absent."""
+    value = fields.get(name, False)
+    if value not in (True, False, "1", "0", ""):
+        raise DecodeError(name, "true or false, in an address 1 or 0", repr(value)[:40])
+    return value in (True, "1")

@@ -18,23 +18,23 @@ from aiohttp import web
 
 from node.faces.asking import (
     FACE,
-    HITS_SHOWN,
-    MODES,
+    RULES_TO_SWITCH,
     SEQ_MAX,
+    VIEWS,
     asker_of,
     integer,
     item_in,
     known_item,
     office_in,
-    search_request,
     service_of,
 )
 from node.faces.wording import LANGUAGES, Wording, phrases, tools
-from node.office.answers import ItemLine, OfficeLine, SearchAnswer
+from node.office.answers import ItemLine, OfficeLine
 from protocol.errors import FangzhiError, Missing
-from protocol.limits import HITS_MAX, QUERY_CHARS_MAX
+from protocol.limits import QUERY_CHARS_MAX
 
 TEMPLATES: Final = web.AppKey("templates", jinja2.Environment)
+FACET_VALUES_SHOWN: Final = 8
 HOME_ITEMS: Final = 12
 WINDOW_ITEMS: Final = 100
 _STATIC_TYPES: Final = {
@@ -56,7 +56,9 @@ def make_templates() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.globals |= tools() | {
-        "modes": MODES,
+        "rules": RULES_TO_SWITCH,
+        "views": VIEWS,
+        "facet_shown": FACET_VALUES_SHOWN,
         "seal": static_path("seal.svg"),
         "style": static_path("portal.css"),
     }
@@ -74,15 +76,17 @@ def render(
     """The page ``template`` in the request's language."""
     wording = wording_of(request)
     other = next(language for language in LANGUAGES if language != wording.language)
-    asked = {name: value for name, value in request.query.items() if name != "lang"}
+    asked = {name: request.query.getall(name) for name in request.query if name != "lang"}
     page = request.app[TEMPLATES].get_template(template)
     body = page.render(
-        {"query": "", "mode": "auto", **values},
+        {"query": "", "without": (), "literal": False, **values},
         t=wording.say,
         w=wording,
         other_language=Wording(other).link(request.path, **asked),
     )
-    return web.Response(text=body, status=status, content_type="text/html")
+    # A lone surrogate, which has no form in UTF-8, is shown as its number.
+    data = body.encode("utf-8", "backslashreplace")
+    return web.Response(body=data, status=status, content_type="text/html", charset="utf-8")
 
 
 def office_names(request: web.Request) -> dict[str, str]:
@@ -118,40 +122,6 @@ def tree(
         (top, [(city, below.get(city.code, [])) for city in below.get(top.code, [])])
         for top in below.get("", [])
     ]
-
-
-async def search(request: web.Request) -> web.Response:
-    """GET /search?q=&mode=&limit=; without a query: the search box."""
-    if not request.query.get("q", "").strip():
-        raise web.HTTPFound(wording_of(request).link("/"))
-    question, mode = search_request(dict(request.query))
-    limit = question.limit
-    service = service_of(request)
-    answer = await service.search(question, asker_of(request))
-    names = office_names(request)
-    more = min(max(limit, HITS_SHOWN) * 2, HITS_MAX)
-    values = {
-        "query": question.text,
-        "mode": mode,
-        "names": names,
-        "answer": answer,
-        "missing": [names.get(code, code) for code in answer.coverage.missing],
-        "answerers": answerers(answer, names),
-        "more": more if answer.total > len(answer.hits) and more > limit else 0,
-    }
-    return render(request, "search.html", values)
-
-
-def answerers(
-    answer: SearchAnswer, names: Mapping[str, str]
-) -> list[tuple[str, list[tuple[str, int]]]]:
-    """Each node that answered, by name, with the (office name, log size) of its shards."""
-    by_node: dict[str, list[tuple[str, int]]] = {}
-    for source in answer.coverage.sources:
-        node = names.get(source.answered_by, source.answered_by)
-        shard = names.get(source.office, source.office)
-        by_node.setdefault(node, []).append((shard, source.as_of))
-    return sorted(by_node.items(), key=lambda pair: -len(pair[1]))
 
 
 async def office(request: web.Request) -> web.Response:
@@ -255,7 +225,6 @@ async def with_slash(request: web.Request) -> web.Response:
 def routes() -> list[web.RouteDef]:
     return [
         web.get("/", home),
-        web.get("/search", search),
         web.get("/o/{code}", with_slash),
         web.get("/o/{code}/", office),
         web.get("/items/{item}", item),

@@ -15,6 +15,7 @@ from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from configs.offices import OfficeRow, load
+from node.office.answers import Hit, Reason
 from protocol.limits import KiB
 
 LANGUAGES: Final = ("zh", "en")
@@ -57,26 +58,43 @@ class Wording:
         columns = phrases().get(f"{table}.{value}")
         return columns[LANGUAGES.index(self.language)] if columns else value
 
-    def why(self, matched_by: str) -> str:
-        """Why a hit matched; ``title:`` stands before a reason found in a title or heading."""
-        reason = matched_by.removeprefix("title:")
-        why = self.name_of("matched", reason)
-        return self.say("matched.in_title", why=why) if matched_by != reason else why
+    def why(self, hit: Hit, query: str = "") -> str:
+        """Why a hit matched: what stands there, and by which rule; what stands in ``query`` as it
+        is needs no rule."""
+        reasons = dict.fromkeys(self._reason(reason, query) for reason in hit.reasons)
+        return self.list_of(list(reasons))
+
+    def _reason(self, reason: Reason, query: str) -> str:
+        rule = "literal" if reason.rule == "typed" and reason.found in query else reason.rule
+        why = self.name_of("matched", rule)
+        if not reason.found:
+            return self.say("matched.in_title", why=why)
+        return self.say("matched.found", found=reason.found, why=why)
 
     def office(self, code: str, name: str) -> str:
         """The name of an office; in English where our table has one for that very name."""
         row = office_table().get(code)
         return row.english if self.language == "en" and row and row.name == name else name
 
+    def facet(self, field: str, value: str, names: Mapping[str, str]) -> str:
+        """The name of a value of a facet; ``names`` of offices by code."""
+        if field in ("place", "office"):
+            return names.get(value, value)
+        if field == "rights":
+            return self.name_of("item.rights", value)
+        if field in ("span", "published"):
+            return self.name_of("period", value).replace("-", "—")
+        return value
+
     def list_of(self, names: Sequence[str]) -> str:
         return ("、" if self.language == "zh" else ", ").join(names)
 
     def link(self, path: str, **query: object) -> str:
         """An address on this node that keeps the language."""
-        asked = {name: value for name, value in query.items() if value not in ("", None)}
+        asked = {name: value for name, value in query.items() if value not in ("", (), None)}
         if self.language != LANGUAGES[0]:
             asked["lang"] = self.language
-        return f"{path}?{urlencode(asked)}" if asked else path
+        return f"{path}?{urlencode(asked, doseq=True)}" if asked else path
 
 
 def item_path(item: str, seq: int = 0) -> str:

@@ -1,0 +1,129 @@
+"""How are the hits of an answer arranged for a reader?  By work, by edition, by facet; and the
+filters that a query has typed into it."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+import opencc
+
+from node.office.answers import FacetCount, Hit
+
+# What a title may carry beside the name of the work.
+_BRACKETED: Final = re.compile(r"[(〔\[【〈][^)〕\]】〉]*[)〕\]】〉]")
+_YEARS: Final = re.compile(r"\d{3,4}\s*([-~—–～至]+\s*\d{2,4})?\s*年?")
+_NUMERAL: Final = r"[一二三四五六七八九十百\d]"
+_VOLUME: Final = re.compile(rf"(第{_NUMERAL}+|[卷上中下])[卷册编辑部]?{_NUMERAL}*$")
+_EDITION: Final = re.compile(r"(点校|影印|校注|标点|刻|抄|稿|整理|增订|修订|第.{1,3})[本版]$")
+_ELEMENTS: Final = ("edition", "volume", "published", "responsible", "compiler")
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """The hits of one item, in their order."""
+
+    item: str
+    hits: tuple[Hit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Edition:
+    """One item of a work: what tells it from the others, by element of its record."""
+
+    item: str
+    title: str
+    marks: tuple[tuple[str, str], ...]
+    hits: tuple[Hit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """The editions of one title, side by side."""
+
+    title: str
+    editions: tuple[Edition, ...]
+
+
+def by_item(hits: Iterable[Hit]) -> tuple[Book, ...]:
+    """The hits of each item together, items in the order of their best hit."""
+    books: dict[str, list[Hit]] = {}
+    for hit in hits:
+        books.setdefault(hit.item, []).append(hit)
+    return tuple(Book(item, tuple(found)) for item, found in books.items())
+
+
+def by_work(hits: Iterable[Hit], records: Mapping[str, Mapping[str, str]]) -> tuple[Work, ...]:
+    """The items of one work side by side, works in the order of their best hit.
+
+    ``records``: of each item, as far as this node has it.
+    """
+    works: dict[str, list[Edition]] = {}
+    for book in by_item(hits):
+        record = records.get(book.item, {})
+        title = book.hits[0].title
+        marks = tuple((name, record[name]) for name in _ELEMENTS if record.get(name))
+        works.setdefault(work_title(title) or book.item, []).append(
+            Edition(book.item, title, marks, book.hits)
+        )
+    return tuple(Work(title, tuple(editions)) for title, editions in works.items())
+
+
+def work_title(title: str) -> str:
+    """A title without what tells editions apart: simplified, and less brackets, years, the number
+    of the volume, the manner of the print."""
+    name = _simplified().convert(unicodedata.normalize("NFKC", title))
+    name = _YEARS.sub("", _BRACKETED.sub("", name))
+    name = "".join(sign for sign in name if unicodedata.category(sign)[0] in "LN")
+    before = ""
+    while name != before:
+        before, name = name, _EDITION.sub("", _VOLUME.sub("", name)) or name
+    return name
+
+
+@cache
+def _simplified() -> opencc.OpenCC:
+    return opencc.OpenCC("t2s")
+
+
+@dataclass(frozen=True, slots=True)
+class FacetValue:
+    """One value of a facet, with those below it (regions: the counties of a city)."""
+
+    value: str
+    count: int
+    below: tuple[FacetValue, ...] = ()
+
+
+def facet_values(counts: Sequence[FacetCount]) -> dict[str, tuple[FacetValue, ...]]:
+    """The values of every facet, the most frequent first; regions as a tree."""
+    fields: dict[str, list[FacetCount]] = {}
+    for each in counts:
+        fields.setdefault(each.field, []).append(each)
+    return {
+        field: _regions(found)
+        if field == "place"
+        else tuple(FacetValue(one.value, one.count) for one in found)
+        for field, found in fields.items()
+    }
+
+
+def _regions(counts: Sequence[FacetCount]) -> tuple[FacetValue, ...]:
+    """Codes of GB/T 2260 as a tree: a code stands below its city's or province's when that counts
+    too."""
+    values = {each.value: each.count for each in counts}
+    below: dict[str, list[str]] = {}
+    for code in values:
+        above = (f"{code[:4]}00", f"{code[:2]}0000")
+        parent = next((one for one in above if one != code and one in values), "")
+        below.setdefault(parent, []).append(code)
+
+    def grown(parent: str) -> tuple[FacetValue, ...]:
+        codes = sorted(below.get(parent, ()), key=lambda code: (-values[code], code))
+        return tuple(FacetValue(code, values[code], grown(code)) for code in codes)
+
+    return grown("")
