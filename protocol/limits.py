@@ -80,7 +80,7 @@ AUDIT_FINDINGS_MAX: Final = 10_000
 QUERY_CHARS_MAX: Final = 300
 HITS_MAX: Final = 100
 SNIPPET_CHARS: Final = 80
-PAGE_TOKEN_CHARS_MAX: Final = 8 * KiB
+PAGE_TOKEN_CHARS_MAX: Final = 64 * KiB  # two bytes for each office of a large network
 SEARCH_SECONDS_MAX: Final = 2.0
 
 # web

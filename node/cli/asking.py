@@ -1,4 +1,4 @@
-"""``status``, ``search``, ``fetch``: questions to a node."""
+"""``status``, ``fetch``: questions to a node."""
 
 from __future__ import annotations
 
@@ -57,26 +57,6 @@ def figures(answer: Json) -> Iterator[tuple[str, str]]:
     yield "文件 files", f"{answer['blobs']}，{answer['blob_bytes'] / 2**20:.1f} MiB"
     yield "链接 links", "、".join(answer["links"]) or "无 none"
     yield "内存 memory", f"{answer['resident_bytes'] / 2**20:.0f} MiB"
-
-
-async def search(arguments: argparse.Namespace) -> tuple[int, Json]:
-    body = {"q": arguments.query, "mode": arguments.mode, "limit": arguments.limit}
-    async with reach(arguments.node, arguments.token) as client:
-        answer: Json = await client.post("/api/v1/search", body)
-    if not arguments.json:
-        for hit in answer["hits"]:
-            where = f"{hit['office_name']} {hit['section']} 第{hit['page']}页"
-            print(f"《{hit['title']}》 {where}  {hit['item']}")
-            print(f"    {hit['snippet']}  [{hit['matched_by']}]")
-        at_least = "" if answer["total_is_exact"] else "至少 "
-        coverage = answer["coverage"]
-        console.print(
-            f"{at_least}{answer['total']} 页；{coverage['answered']}/{coverage['asked']} 个分库作答"
-            + (f"，缺 {'、'.join(coverage['missing'])}" if coverage["missing"] else "")
-            + f"；{answer['took_ms']} ms",
-            highlight=False,
-        )
-    return 0, answer
 
 
 async def fetch(arguments: argparse.Namespace) -> tuple[int, Json]:

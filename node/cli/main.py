@@ -48,7 +48,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "add": ("node.cli.reporting", "add"),
     "review": ("node.cli.reporting", "review"),
     "withdraw": ("node.cli.reporting", "withdraw"),
-    "search": ("node.cli.asking", "search"),
+    "search": ("node.cli.searching", "search"),
     "fetch": ("node.cli.asking", "fetch"),
     "verify": ("node.cli.verifying", "verify"),
     "audit": ("node.cli.auditing", "audit"),
@@ -144,10 +144,9 @@ def make_parser() -> argparse.ArgumentParser:
     _speaker_option(one)
 
     one = command("search", "ask the whole network · 检索", token=True)
-    one.add_argument("query", metavar="QUERY")
+    one.add_argument("query", nargs="?", default="", metavar="QUERY")
     _node_option(one)
-    one.add_argument("--mode", choices=("auto", "exact", "pinyin"), default="auto")
-    one.add_argument("--limit", type=int, default=20, metavar="N")
+    _search_options(one)
 
     one = command("fetch", "get a file, or all files of an item · 调取", token=True)
     one.add_argument("what", metavar="HASH|ITEM")
@@ -234,6 +233,27 @@ def _member_commands(command: Callable[..., Any]) -> None:
     one = command("user retire", "the key may sign no more · 停用", home="HOME|URL", token=True)
     one.add_argument("key", metavar="KEYID")
     command("user list", "users and their keys · 用户", home="HOME|URL", token=True)
+
+
+def _search_options(one: argparse.ArgumentParser) -> None:
+    one.add_argument("--limit", type=int, default=20, metavar="N")
+    where = one.add_mutually_exclusive_group()
+    where.add_argument("--page", default="", metavar="TOKEN", help="'next' of an answer in JSON")
+    where.add_argument("--next", action="store_true", help="go on with the last search · 下一页")
+    rules = one.add_mutually_exclusive_group()
+    rules.add_argument(
+        "--without", action="append", metavar="RULE", help="switch a rule off; repeatable · 停用"
+    )
+    rules.add_argument("--literal", action="store_true", help="these very characters · 原样检索")
+    one.add_argument("--facets", action="store_true", help="counts by region, kind, … · 分面")
+    one.add_argument(
+        "--view",
+        choices=("snippet", "lines", "editions"),
+        default="snippet",
+        help="摘要，逐行索引，版本对照",
+    )
+    one.add_argument("--explain", action="store_true", help="how it was found · 检索过程")
+    one.add_argument("--export", metavar="FILE", help="every hit, .csv or .jsonl · 导出")
 
 
 def _speaker_option(one: argparse.ArgumentParser) -> None:

@@ -21,9 +21,10 @@ from node.faces.asking import (
     question_of,
     service_of,
     sha256_in,
+    switch_field,
 )
 from node.faces.results import Work, by_work
-from node.faces.searching import records_of
+from node.faces.searching import Alternative, records_of, would_hit
 from node.faces.service import Json
 from protocol.ids import parse_office
 
@@ -45,7 +46,20 @@ async def search(request: web.Request) -> web.Response:
         works = by_work(answer.hits, records_of(service_of(request), answer, asker))
         numbers = {(hit.item, hit.seq): number for number, hit in enumerate(answer.hits)}
         document["works"] = [_work_document(work, numbers) for work in works]
+    if switch_field(fields, "alternatives") and not answer.hits:
+        others = await would_hit(service_of(request), question, answer, asker)
+        document["alternatives"] = [_alternative_document(other) for other in others]
     return web.json_response(document)
+
+
+def _alternative_document(other: Alternative) -> Json:
+    return {
+        "why": other.why,
+        "q": other.question.text,
+        "without": other.question.without,
+        "total": other.total,
+        "total_is_exact": other.total_is_exact,
+    }
 
 
 def _work_document(work: Work, numbers: Mapping[tuple[str, int], int]) -> Json:

@@ -18,7 +18,10 @@ from search_shard.lattice import NEAR, RULES
 
 RULES_TO_SWITCH: Final = (*RULES[1:], *NEAR)  # the literal text always counts
 VIEWS: Final = ("snippet", "lines", "editions")
-QUESTION_FIELDS: Final = ("q", "without", "limit", "page", "facets", "view", "explain")
+QUESTION_FIELDS: Final = (
+    *("q", "without", "limit", "page", "facets", "view", "explain"),
+    "alternatives",  # asked besides, when nothing is found
+)
 HITS_SHOWN: Final = 20
 TOKEN_CHARS_MAX: Final = 200
 SEQ_MAX: Final = 10**9

@@ -28,6 +28,7 @@ from node.faces.asking import (
     office_in,
     service_of,
 )
+from node.faces.results import reasons_of
 from node.faces.wording import LANGUAGES, Wording, phrases, tools
 from node.office.answers import ItemLine, OfficeLine
 from protocol.errors import FangzhiError, Missing
@@ -56,6 +57,7 @@ def make_templates() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.globals |= tools() | {
+        "reasons_of": reasons_of,
         "rules": RULES_TO_SWITCH,
         "views": VIEWS,
         "facet_shown": FACET_VALUES_SHOWN,

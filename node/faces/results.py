@@ -23,6 +23,11 @@ _EDITION: Final = re.compile(r"(点校|影印|校注|标点|刻|抄|稿|整理|�
 _ELEMENTS: Final = ("edition", "volume", "published", "responsible", "compiler")
 
 
+def reasons_of(hit: Hit) -> list[tuple[str, str]]:
+    """(rule, what was found) of each word, for words on why a hit matched."""
+    return [(reason.rule, reason.found) for reason in hit.reasons]
+
+
 @dataclass(frozen=True, slots=True)
 class Book:
     """The hits of one item, in their order."""

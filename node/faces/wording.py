@@ -6,7 +6,7 @@ Phrases stand in ``texts.toml``, two columns; a phrase that is not there is a fa
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import cache
@@ -15,7 +15,6 @@ from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from configs.offices import OfficeRow, load
-from node.office.answers import Hit, Reason
 from protocol.limits import KiB
 
 LANGUAGES: Final = ("zh", "en")
@@ -58,18 +57,17 @@ class Wording:
         columns = phrases().get(f"{table}.{value}")
         return columns[LANGUAGES.index(self.language)] if columns else value
 
-    def why(self, hit: Hit, query: str = "") -> str:
-        """Why a hit matched: what stands there, and by which rule; what stands in ``query`` as it
-        is needs no rule."""
-        reasons = dict.fromkeys(self._reason(reason, query) for reason in hit.reasons)
-        return self.list_of(list(reasons))
+    def why(self, reasons: Iterable[tuple[str, str]], query: str = "") -> str:
+        """Why a hit matched, from (rule, what was found) of each word: what stands in ``query`` as
+        it is needs no rule."""
+        return self.list_of(list(dict.fromkeys(self._reason(*one, query) for one in reasons)))
 
-    def _reason(self, reason: Reason, query: str) -> str:
-        rule = "literal" if reason.rule == "typed" and reason.found in query else reason.rule
-        why = self.name_of("matched", rule)
-        if not reason.found:
+    def _reason(self, rule: str, found: str, query: str) -> str:
+        exactly = rule == "typed" and found in query
+        why = self.name_of("matched", "literal" if exactly else rule)
+        if not found:
             return self.say("matched.in_title", why=why)
-        return self.say("matched.found", found=reason.found, why=why)
+        return self.say("matched.found", found=found, why=why)
 
     def office(self, code: str, name: str) -> str:
         """The name of an office; in English where our table has one for that very name."""

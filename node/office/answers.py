@@ -55,37 +55,6 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """What is searched for, and how the answer shall look."""
-
-    text: str
-    without: tuple[str, ...] = ()  # rules switched off
-    limit: int = 20
-    page: str = ""  # a token of an answer; "" is the first page
-    facets: bool = False
-    view: str = "snippet"  # snippet | lines
-    explain: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """Why a word of the query was found: the rule, and the text there ("" in a title)."""
-
-    word: int
-    rule: str
-    found: str
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One match in its context (keyword in context)."""
-
-    left: str
-    match: str
-    right: str
-
-
-@dataclass(frozen=True, slots=True)
 class Hit:
     office: str
     office_name: str

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from aiohttp import ClientSession
 
+from node.office.answers import Question
 from tests.fake_service import (
     BOOK,
     HIDDEN,
@@ -60,9 +61,51 @@ async def test_the_search_answer_has_the_stable_keys(client: ClientSession) -> N
 
 
 async def test_a_long_query_may_be_posted(client: ClientSession) -> None:
-    body = {"q": "运" * 200, "mode": "pinyin", "limit": 1.0}
+    body = {"q": "运" * 200, "without": ["pinyin"], "limit": 1.0, "facets": True}
     answer = await (await client.post("/api/v1/search", json=body)).json()
     assert len(answer["hits"]) == 1
+    assert answer["without"] == ["pinyin"]
+    assert answer["facets"][0] == {"field": "place", "value": "320000", "count": 31}
+
+
+async def test_an_address_says_all_that_a_body_can(
+    client: ClientSession, service: FakeService
+) -> None:
+    address = "/api/v1/search?q=运&without=sound&without=year&page=second&facets=1&explain=1"
+    answer = await (await client.get(f"{address}&view=lines&limit=3&lang=en")).json()
+    body = {"q": "运", "without": ["year", "sound"], "page": "second", "facets": True}
+    body |= {"explain": True, "view": "lines", "limit": 3}
+    assert await (await client.post("/api/v1/search", json=body)).json() == answer
+    asked, again = (call[1] for call in service.calls)
+    assert asked == again == Question("运", ("year", "sound"), 3, "second", True, "lines", True)
+    assert answer["explanation"]["shards"][0]["office"] == "320582"
+
+
+async def test_editions_come_with_the_places_of_their_hits(client: ClientSession) -> None:
+    params = {"q": "运河", "view": "editions"}
+    answer = await (await client.get("/api/v1/search", params=params)).json()
+    work = next(work for work in answer["works"] if len(work["editions"]) > 1)
+    assert work["title"] == "常昭合志"
+    for edition in work["editions"]:
+        assert {answer["hits"][at]["item"] for at in edition["hits"]} == {edition["item"]}
+    assert [edition["marks"]["edition"] for edition in work["editions"]] == [
+        "光绪三十年刻本",
+        "点校本",
+    ]
+    assert "works" not in await (await client.get("/api/v1/search", params={"q": "运"})).json()
+
+
+async def test_what_would_be_found_is_told_to_those_who_ask(client: ClientSession) -> None:
+    params = {"q": "无此 运河", "alternatives": "1"}
+    answer = await (await client.get("/api/v1/search", params=params)).json()
+    assert answer["total"] == 0
+    assert [(other["why"], other["q"]) for other in answer["alternatives"]] == [
+        ("meant", "运河"),
+        ("word", "运河"),
+    ]
+    for params in ({"q": "无此"}, {"q": "运河", "alternatives": "1"}):
+        answer = await (await client.get("/api/v1/search", params=params)).json()
+        assert "alternatives" not in answer
 
 
 @pytest.mark.parametrize(
@@ -72,7 +115,10 @@ async def test_a_long_query_may_be_posted(client: ClientSession) -> None:
         {"q": "   "},
         {"q": "运" * 201},
         {"q": "运" * 10_000},
-        {"q": "运", "mode": "magic"},
+        {"q": "运", "view": "magic"},
+        {"q": "运", "without": "literal"},
+        {"q": "运", "facets": "2"},
+        {"q": "运", "page": "x" * 70_000},
         {"q": "运", "limit": "0"},
         {"q": "运", "limit": "101"},
         {"q": "运", "limit": "٣"},
@@ -82,7 +128,7 @@ async def test_what_is_not_a_query_is_refused_in_words(
     client: ClientSession, params: dict[str, str]
 ) -> None:
     document = await problem(await client.get("/api/v1/search", params=params), 400, "wire.decode")
-    assert document["where"] in ("q", "mode", "limit")
+    assert document["where"] in ("q", "view", "limit", "without", "facets", "page")
 
 
 @pytest.mark.parametrize("query", ["志", "😀", "𠮷𪚥", "'\"<>", "a\u0000b"])
@@ -93,7 +139,16 @@ async def test_strange_queries_are_queries(client: ClientSession, query: str) ->
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{", b"[]", b'{"q": "a", "x": 1}', b'{"q": NaN}', b'{"q": "\\ud800"}', b"[" * 9000],
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'{"q": "a", "x": 1}',
+        b'{"q": NaN}',
+        b'{"q": "a", "without": "year"}',
+        b'{"q": "\\ud800"}',
+        b"[" * 9000,
+    ],
 )
 async def test_bodies_that_are_no_request(client: ClientSession, body: bytes) -> None:
     headers = {"Content-Type": "application/json"}

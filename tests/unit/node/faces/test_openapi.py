@@ -12,7 +12,13 @@ from node.faces.openapi import document
 from node.office import answers
 from tests.fake_service import FakeService
 
-SPEC: dict[str, Any] = json.loads(document())
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    assert len(dict(pairs)) == len(pairs), f"a name stands twice in {[name for name, _ in pairs]}"
+    return dict(pairs)
+
+
+SPEC: dict[str, Any] = json.loads(document(), object_pairs_hook=_once)
 METHODS = {"get", "post", "put", "delete", "patch"}
 PORTAL = re.compile(r"/|/search|/o/.*|/items/.*|/network|/evidence|/static/.*")
 
@@ -62,6 +68,13 @@ def test_every_change_needs_a_token_and_no_reading_does() -> None:
         ("ShardSource", answers.ShardSource),
         ("Coverage", answers.Coverage),
         ("SearchAnswer", answers.SearchAnswer),
+        ("MatchReason", answers.Reason),
+        ("ContextLine", answers.Line),
+        ("FacetCount", answers.FacetCount),
+        ("Note", answers.Note),
+        ("Explanation", answers.Explanation),
+        ("ShardTrace", answers.ShardTrace),
+        ("StepTime", answers.StepTime),
         ("ItemLine", answers.ItemLine),
         ("FileLine", answers.FileLine),
         ("EventLine", answers.EventLine),

@@ -11,7 +11,8 @@ from ledger.events import KINDS
 from node.faces import wording
 from node.faces.wording import Wording, byte_size, item_path, marked, moment, phrases
 from protocol.records import FILE_ROLES, RECORD_ELEMENTS
-from search_shard.query import WHYS
+from search_shard.facets import PERIODS, range_value
+from search_shard.lattice import FIELDS, NEAR, RULES
 
 FACES = Path(wording.__file__).parent
 TEMPLATES = {path.name: path.read_text(encoding="utf-8") for path in FACES.glob("templates/*.html")}
@@ -33,9 +34,16 @@ def test_templates_say_only_phrases_that_exist_and_all_of_them() -> None:
         for call in re.findall(r"\b(?:t|both|say)\(([^)]*)\)", text):
             said |= set(re.findall(r'["\']([a-z_]+\.[\w.]+?)["\'](?! ~)', call))
     assert said <= set(phrases())
-    computed = ("search.mode.", "problem.", "item.status.", "item.rights.", "office.tier.")
+    computed = (
+        "search.view.",
+        "search.other.",
+        "problem.",
+        "item.status.",
+        "item.rights.",
+        "office.tier.",
+    )
     computed += ("matched.", "severity.", "event.", "role.", "record.", "network.gate.")
-    computed += ("evidence.shape.",)
+    computed += ("evidence.shape.", "field.", "period.", "explain.step.")
     computed += ("proof.verdict.", "proof.step.", "proof.what.")
     unsaid = {key for key in phrases() if key not in said and not key.startswith(computed)}
     assert unsaid == set()
@@ -46,8 +54,12 @@ def test_closed_sets_have_a_phrase_for_each_value() -> None:
         assert f"record.{element}" in phrases()
     for role in FILE_ROLES:
         assert f"role.{role}" in phrases()
-    for why in WHYS:
-        assert f"matched.{why}" in phrases()
+    for rule in (*RULES, *NEAR):
+        assert f"matched.{rule}" in phrases()
+    for field in FIELDS:
+        assert f"field.{field}" in phrases()
+    for low, high in PERIODS:
+        assert f"period.{range_value(low, high)}" in phrases()
     others = ("member", "anchor", "policy", "key", "fork")
     about_items = {kind for kind in KINDS if kind.split(".")[0] not in others}
     assert {key.removeprefix("event.") for key in phrases() if key.startswith("event.")} == (
@@ -59,9 +71,26 @@ def test_a_value_without_phrase_stands_for_itself() -> None:
     assert EN.name_of("event", "notice.publish") == "notice.publish"
 
 
+def test_reasons_say_the_rule_only_where_one_was_needed() -> None:
+    reasons = [("typed", "運河"), ("typed", "运河"), ("sound", "云河"), ("sound", "云河")]
+    assert ZH.why(reasons, "运河 大旱") == "運河（繁简异体）、运河（原文）、云河（同音字）"
+    assert EN.why([("pinyin", "")], "yunhe") == "title (pinyin)"
+
+
+def test_values_of_facets_have_names() -> None:
+    names = {"320500": "苏州市"}
+    assert ZH.facet("place", "320500", names) == "苏州市"
+    assert ZH.facet("place", "320400", names) == "320400"
+    assert ZH.facet("rights", "open", names) == "公开使用"
+    assert ZH.facet("span", "1644-1911", names) == "清"
+    assert EN.facet("published", "1990-1999", names) == "1990—1999"
+    assert ZH.facet("kind", "旧志-补", names) == "旧志-补"
+
+
 def test_links_keep_the_language() -> None:
     assert ZH.link("/search", q="运河") == "/search?q=%E8%BF%90%E6%B2%B3"
-    assert EN.link("/search", q="a&b", mode="") == "/search?q=a%26b&lang=en"
+    assert ZH.link("/search", q="a", without=("x", "y")) == "/search?q=a&without=x&without=y"
+    assert EN.link("/search", q="a&b", without=()) == "/search?q=a%26b&lang=en"
 
 
 def test_an_office_has_its_english_name_only_when_the_table_means_it() -> None:
