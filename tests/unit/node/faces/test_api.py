@@ -4,6 +4,7 @@ import pytest
 from aiohttp import ClientSession
 
 from node.office.answers import Question
+from protocol.limits import QUERY_CHARS_MAX
 from tests.fake_service import (
     BOOK,
     HIDDEN,
@@ -113,7 +114,7 @@ async def test_what_would_be_found_is_told_to_those_who_ask(client: ClientSessio
     [
         {},
         {"q": "   "},
-        {"q": "运" * 201},
+        {"q": "运" * (QUERY_CHARS_MAX + 1)},
         {"q": "运" * 10_000},
         {"q": "运", "view": "magic"},
         {"q": "运", "without": "literal"},

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from node.faces.app import make_web_app
+from node.faces.asking import RULES_TO_SWITCH, VIEWS
 from node.faces.openapi import document
 from node.office import answers
+from protocol.limits import HITS_MAX, PAGE_TOKEN_CHARS_MAX, QUERY_CHARS_MAX
 from tests.fake_service import FakeService
 
 
@@ -94,6 +96,15 @@ def test_schemas_have_the_members_that_answers_have(schema: str, cls: Any) -> No
     names = [field.name for field in fields(cls)]
     assert list(described_as["properties"]) == names
     assert described_as["required"] == names
+
+
+def test_bounds_are_those_of_the_system() -> None:
+    schemas = SPEC["components"]["schemas"]
+    assert schemas["Query"]["maxLength"] == QUERY_CHARS_MAX
+    assert schemas["PageToken"]["maxLength"] == PAGE_TOKEN_CHARS_MAX
+    assert schemas["Limit"]["maximum"] == HITS_MAX
+    assert schemas["Rule"]["enum"] == list(RULES_TO_SWITCH)
+    assert schemas["View"]["enum"] == list(VIEWS)
 
 
 def test_no_reference_dangles() -> None:

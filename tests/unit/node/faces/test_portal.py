@@ -7,6 +7,7 @@ import pytest
 from aiohttp import ClientSession
 
 from node.faces.portal import tree
+from protocol.limits import QUERY_CHARS_MAX
 from tests.fake_service import (
     AWAY,
     BOOK,
@@ -135,8 +136,18 @@ async def test_the_window_of_an_office_that_is_off_stays_open(client: ClientSess
         (f"/items/{BOOK}/pages/77", 404, "没有找到这一页", "There is no such page"),
         (f"/items/{HIDDEN}", 403, "没有权限查看", "You may not see this"),
         ("/search?q=过载", 503, "暂时无法作答", "No answer for the moment"),
-        ("/search?q=" + "志" * 300, 400, "检索词最多 200 个字", "at most 200 characters"),
-        ("/search?q=" + "志" * 10_000, 400, "检索词最多 200 个字", "at most 200 characters"),
+        (
+            "/search?q=" + "志" * (QUERY_CHARS_MAX + 1),
+            400,
+            f"检索词最多 {QUERY_CHARS_MAX} 个字",
+            f"at most {QUERY_CHARS_MAX} characters",
+        ),
+        (
+            "/search?q=" + "志" * 10_000,
+            400,
+            f"检索词最多 {QUERY_CHARS_MAX} 个字",
+            f"at most {QUERY_CHARS_MAX} characters",
+        ),
     ],
 )
 async def test_refusals_speak_to_people(
