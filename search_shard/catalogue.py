@@ -45,6 +45,12 @@ BREAK: Final = "␟"
 _CODE: Final = re.compile(r"[0-9]{2,6}", re.ASCII)
 _LIST: Final = re.compile(r"[;；,，、|/\n]")
 _RANGE: Final = re.compile(r"[至到~〜～—–－-]+")
+# What stands around a date in a record: 上限, 下限, how the book was made.
+_AROUND: Final = re.compile(
+    "^(?:上限|下限|上起|下迄|起自|止于|约|自|起|迄|止)+"
+    "|(?:[重续增补纂编刻刊抄钞影铅石排印修本起止]|活字|出版|发行)+$"
+)
+_SAYS_NOTHING: Final = re.compile(r"[0-9.]*", re.ASCII)  # a month, a day
 _YEAR: Final = re.compile(r"(?<![0-9])[0-9]{3,4}(?![0-9])", re.ASCII)
 # Elements whose text a filter of a field looks into.
 _LOOKED_INTO: Final[Mapping[str, tuple[str, ...]]] = {
@@ -240,8 +246,9 @@ def _years(
     found: list[tuple[int, int]] = []
     for part in (part for text in texts for part in _RANGE.split(text)):
         years = western_years(part)
-        if years is None and calendar is not None:
-            years = calendar.years(folded(part, tables))
+        date = _AROUND.sub("", folded(part, tables))
+        if years is None and calendar is not None and not _SAYS_NOTHING.fullmatch(date):
+            years = calendar.years(date)
         found += [years] if years else []
     if not found:
         return None
@@ -251,7 +258,7 @@ def _years(
 
 def _fold_all(texts: Iterable[str], names: Iterable[str], tables: Tables) -> dict[str, str]:
     """Every text → :func:`folded`, in one pass: a call a text would take most of a build."""
-    distinct = list(dict.fromkeys((*texts, *names)))
+    distinct = list(dict.fromkeys(("", *texts, *names)))
     lines = tables.fold("\n".join(text.replace("\n", " ") for text in distinct))
     return dict(zip(distinct, _without_skipped(lines, but="\n").split("\n"), strict=True))
 

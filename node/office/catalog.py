@@ -44,6 +44,11 @@ def find(reader: Reader, item: str) -> ItemView | None:
         return None
 
 
+def revision_key(view: ItemView) -> str:
+    """What the index calls an item: a new revision is another document."""
+    return f"{view.item}/{view.manifest.hex[:16]}"
+
+
 def every_item(reader: Reader, owner: str = "") -> Iterator[ItemView]:
     """All items of an office, or of all offices, in order of id."""
     last = ""

@@ -10,13 +10,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from ledger.merkle import leaf_hash, root_of
 from ledger.rights import indexes
 from ledger.roster import Roster
 from ledger.views import ItemView
 from node.hands.keys import OfficeKeys
-from node.office.catalog import SHARD, every_item, find, read_whole, record
+from node.office.catalog import SHARD, every_item, find, read_whole, record, revision_key
+from node.office.cataloguer import Cataloguer
 from protocol.errors import Corrupt, Missing
 from protocol.ids import ItemId, OfficeCode, item_birth_office
 from protocol.limits import PAGES_BLOB_BYTES_MAX
@@ -25,6 +27,7 @@ from protocol.ports import BlobStore, BlockingWork, KeyValueStore, SegmentStore,
 from protocol.records import parse_pages
 from protocol.shapes import pack, unpack
 from search_shard.layout import Page
+from search_shard.rules.eras import Eras
 from search_shard.segment import Segment, build_segment, merge_segments
 from search_shard.shard import Shard
 from search_shard.tables import Tables
@@ -49,11 +52,6 @@ class ShardRow:
 
 
 EMPTY_ROW = ShardRow((), 0)
-
-
-def revision_key(view: ItemView) -> str:
-    """What the index calls an item: a new revision is another document."""
-    return f"{view.item}/{view.manifest.hex[:16]}"
 
 
 def merge_from(pages: Sequence[int]) -> int:
@@ -90,8 +88,9 @@ class Indexer:
         self._wake = asyncio.Event()
         self._turn = asyncio.Lock()
         self._open: dict[str, Segment] = {}
-        self._snapshots: dict[tuple[OfficeCode, bool], Shard] = {}
+        self._snapshots: dict[tuple[OfficeCode, bool, bool], Shard] = {}
         self._rows: dict[OfficeCode, ShardRow] = {}
+        self.cataloguer = Cataloguer(state, work, tables, roster, Eras(tables.fold))
         with state.read() as reader:
             for key, row in reader.scan(SHARD):
                 shard_row = unpack(ShardRow, row, bytes_max=2**26, where="shard row")
@@ -114,37 +113,44 @@ class Indexer:
 
     async def run(self) -> None:
         self._drop_strays()
-        with self._state.read() as reader:
-            for view in every_item(reader):
-                self.look_at(view.item)
+        self._look_at_all()
         while True:
             await self._wake.wait()
             self._wake.clear()
+            if self.cataloguer.renamed():
+                self._look_at_all()
             while self._due:
                 due, self._due = list(self._due), {}
                 async with self._turn:
+                    for office in await self.cataloguer.look_at(due, self._is_holder):
+                        self._forget_snapshots(office)
                     await self._index(due)
 
-    def shard(self, office: OfficeCode, staff: bool) -> Shard | None:
-        """A snapshot of a shard as the public, or the office's staff, may see it.
+    def shard(self, office: OfficeCode, staff: bool, records: bool = False) -> Shard | None:
+        """A snapshot of a shard as the public, or the office's staff, may see it: its pages, or
+        the records of its items.
 
-        None when this node is no holder of it, or some text of it is not indexed here yet: an
-        answer from half a shard would pass for the whole.
+        None when this node is no holder of it, or some text or record of it is not indexed here
+        yet: an answer from half a shard would pass for the whole.
         """
-        snapshot = self._snapshots.get((office, staff))
+        snapshot = self._snapshots.get((office, staff, records))
         if snapshot is None and self._is_holder(office):
             with self._state.read() as reader:
-                shown = {
-                    revision_key(view)
+                seen = [
+                    view
                     for view in every_item(reader, office)
-                    if view.pages and (view.public or (staff and view.withdrawn is None))
-                }
+                    if view.public or (staff and view.withdrawn is None)
+                ]
+            shelved = self.cataloguer.of(office)
             row = self._rows.get(office, EMPTY_ROW)
-            revisions = {name for segment in row.segments for name in segment.revisions}
-            if shown <= revisions:
-                opened = tuple(self._opened(segment.name) for segment in row.segments)
-                snapshot = Shard(opened, frozenset(revisions - shown))
-                self._snapshots[office, staff] = snapshot
+            read = {name for segment in row.segments for name in segment.revisions}
+            known = shelved.catalogue.numbers.keys()
+            shown = {revision_key(view) for view in seen}
+            if shown <= known and read >= {revision_key(view) for view in seen if view.pages}:
+                texts = tuple(self._opened(segment.name) for segment in row.segments)
+                segments, hidden = (shelved.segments, known) if records else (texts, read)
+                snapshot = Shard(segments, frozenset(hidden - shown))
+                self._snapshots[office, staff, records] = snapshot
         return snapshot
 
     def _is_holder(self, office: OfficeCode) -> bool:
@@ -156,12 +162,13 @@ class Indexer:
         return any(code in self._keys for code in holders)
 
     def roster_changed(self) -> None:
-        """Who holds which shard may be another now."""
+        """Who holds which shard, and what regions are called, may be another now."""
         self._snapshots.clear()
+        self._wake.set()
 
     def _forget_snapshots(self, office: OfficeCode) -> None:
-        for staff in (False, True):
-            self._snapshots.pop((office, staff), None)
+        for key in product((office,), (False, True), (False, True)):
+            self._snapshots.pop(key, None)
 
     def _opened(self, name: str) -> Segment:
         segment = self._open.get(name)
@@ -182,6 +189,9 @@ class Indexer:
 
             await self._state.write(job)
             self._drop_strays()
+        self._look_at_all()
+
+    def _look_at_all(self) -> None:
         with self._state.read() as reader:
             for view in every_item(reader):
                 self.look_at(view.item)

@@ -21,6 +21,7 @@ from search_shard.catalogue import (
 from search_shard.facets import YEAR_MAX, YEAR_MIN
 from search_shard.fold import is_skipped
 from search_shard.lattice import FIELDS, Filter
+from search_shard.rules.eras import Eras
 from search_shard.tables import Tables
 
 NAMES = {
@@ -206,16 +207,20 @@ def test_years_of_a_span_count_in_each_period_they_touch(tables: Tables) -> None
 
 
 def test_a_calendar_reads_what_has_no_western_year(tables: Tables) -> None:
-    class Reigns:
-        def years(self, text: str) -> tuple[int, int] | None:
-            return {"同治三年": (1864, 1864), "清": (1644, 1911)}.get(text)
-
-    published = ["同治三年", "同治三年至1870", "清", "不详"]
-    records = [record(str(n), published=text) for n, text in enumerate(published)]
-    years = Catalogue.build(records, tables, NAMES, Reigns()).years["published"]
-    assert years.lows.tolist()[:3] == [1864, 1864, 1644]
-    assert years.highs.tolist()[:3] == [1864, 1870, 1911]
-    assert list(years.overlapping(0, 0)) == [0, 1, 2]
+    published = {
+        "同治三年": (1864, 1864),
+        "清同治三年至1870": (1864, 1870),
+        "民國二十三年鉛印本": (1934, 1934),
+        "上限清，下限1990-05": (1990, 1990),
+        "自清起": (1644, 1911),
+        "2012-03": (2012, 2012),
+        "不详": None,
+    }
+    for text, expected in published.items():
+        dated = [record("a", published=text)]
+        years = Catalogue.build(dated, tables, NAMES, Eras(tables.fold)).years["published"]
+        low, high = int(years.lows[0]), int(years.highs[0])
+        assert ((low, high) if low <= high else None) == expected, text
 
 
 def test_a_published_year_counts_in_its_period_decade_and_year(tables: Tables) -> None:

@@ -1,0 +1,120 @@
+"""Keeps the catalogues of the shards that stand here: from the manifests held and the fold.
+
+One catalogue an office, of all its items that are not withdrawn and whose manifest is here; who may
+find which of them is decided at the time of the query, as with pages.  It is derived and lives in
+memory: a node that starts makes it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from ledger.roster import Roster
+from ledger.views import ItemView
+from node.office.catalog import find, record, revision_key
+from protocol.ids import ItemId, OfficeCode, item_birth_office
+from protocol.ports import BlockingWork, KeyValueStore, Reader
+from protocol.records import RECORD_ELEMENTS
+from search_shard.build import SEGMENT_PAGES_MAX
+from search_shard.catalogue import Catalogue, Record, record_page
+from search_shard.regions import Regions
+from search_shard.segment import Segment, build_segment
+from search_shard.tables import Tables
+from search_shard.widening import Calendar
+
+
+@dataclass(frozen=True, slots=True)
+class Shelved:
+    """The records of an office, in columns for filters and facets, and as pages to search."""
+
+    catalogue: Catalogue
+    segments: tuple[Segment, ...]
+
+
+class Cataloguer:
+    """Catalogues by office."""
+
+    def __init__(
+        self,
+        state: KeyValueStore,
+        work: BlockingWork,
+        tables: Tables,
+        roster: Callable[[], Roster],
+        calendar: Calendar | None = None,
+    ) -> None:
+        self._state = state
+        self._work = work
+        self._tables = tables
+        self._roster = roster
+        self._calendar = calendar
+        self._names: dict[str, str] = {}
+        self._regions = Regions({})
+        self._records: dict[OfficeCode, dict[str, Record]] = {}  # by item
+        self._empty = Shelved(Catalogue.build([], tables, {}), ())
+        self._shelved: dict[OfficeCode, Shelved] = {}
+
+    def of(self, office: OfficeCode) -> Shelved:
+        return self._shelved.get(office, self._empty)
+
+    def renamed(self) -> bool:
+        """Whether the roster's names have changed; if so, every item must be looked at again."""
+        names = {str(member.code): member.name for member in self._roster().members.values()}
+        if names == self._names:
+            return False
+        self._names, self._regions = names, Regions(names)
+        self._records.clear()
+        return True
+
+    async def look_at(
+        self, items: Iterable[str], is_held: Callable[[OfficeCode], bool]
+    ) -> set[OfficeCode]:
+        """Bring the catalogues up to what is known of ``items``; the offices whose catalogue is
+        another now."""
+        changed = set[OfficeCode]()
+        with self._state.read() as reader:
+            for item in items:
+                office = item_birth_office(ItemId(item))
+                if is_held(office) and self._note(reader, office, item):
+                    changed.add(office)
+        for office in sorted(changed):
+            records = list(self._records[office].values())
+            self._shelved[office] = await self._work.run(self._shelve, records, self._names)
+        return changed
+
+    def _note(self, reader: Reader, office: OfficeCode, item: str) -> bool:
+        """Whether the record of an item is another than before."""
+        records = self._records.setdefault(office, {})
+        before = records.pop(item, None)
+        view = find(reader, item)
+        if view is not None and view.withdrawn is None:
+            now = self._record(reader, view, before)
+            if now is not None:
+                records[item] = now
+        return records.get(item) != before
+
+    def _record(self, reader: Reader, view: ItemView, before: Record | None) -> Record | None:
+        """None while the manifest is not here."""
+        key = revision_key(view)
+        if before is not None and before.item == key:
+            elements, places = before.elements, before.places
+        else:
+            manifest = record(reader, view.manifest)
+            if manifest is None:
+                return None
+            said = manifest.record
+            elements = tuple((name, said[name]) for name in RECORD_ELEMENTS if said.get(name))
+            places = self._regions.named_in(said.get("place", ""), view.owner)
+        return Record(
+            key, view.owner, elements, view.rights, places, view.holders, view.upload.index
+        )
+
+    def _shelve(self, records: list[Record], names: Mapping[str, str]) -> Shelved:
+        catalogue = Catalogue.build(records, self._tables, names, self._calendar)
+        pages = [record_page(one, names) for one in catalogue.records]
+        parts = (
+            pages[at : at + SEGMENT_PAGES_MAX] for at in range(0, len(pages), SEGMENT_PAGES_MAX)
+        )
+        tables = self._tables
+        segments = tuple(Segment.open(build_segment(part, tables), tables) for part in parts)
+        return Shelved(catalogue, segments)
