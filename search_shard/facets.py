@@ -194,8 +194,10 @@ class Chosen:
 
 
 def range_value(low: int, high: int) -> str:
-    """How a range of years is written: ``1644-1911``, ``1998``; 0 stands for an open end."""
-    return str(low) if low == high else f"{low}-{high}"
+    """How a range of years is written, in a filter too: ``1644-1911``, ``1998``, ``1949..``."""
+    if low == high:
+        return str(low)
+    return f"{low}-{high}" if low and high else f"{low or ''}..{high or ''}"
 
 
 def region_nodes(code: str) -> tuple[str, ...]:

@@ -34,6 +34,7 @@ class Question:
     facets: bool = False
     view: str = "snippet"  # snippet | lines
     explain: bool = False
+    records: bool = False  # 书目检索: items by their records instead of pages by their text
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +151,34 @@ class SearchAnswer:
     epoch: str
     took_ms: int
     explanation: Explanation | None
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """An element of a record (著录); ``highlights`` are offsets into its text, of what matched."""
+
+    name: str
+    text: str
+    highlights: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordShown:
+    """The record of an item that was found in the catalogue."""
+
+    elements: tuple[Element, ...]
+    matched: tuple[str, ...]  # names of elements that the query was found in
+    rights: str
+    pages: int
+    holders: tuple[str, ...]  # offices whose logs say that they hold it
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueAnswer:
+    """The answer to a question about records; ``records``: of each of its hits."""
+
+    search: SearchAnswer
+    records: tuple[RecordShown, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,8 @@ def test_counts_are_what_a_filter_would_leave(
 
 def test_ranges_are_told_apart_by_their_values() -> None:
     assert len({range_value(*each) for each in RANGES}) == len(RANGES)
-    assert (range_value(1998, 1998), range_value(0, 220)) == ("1998", "0-220")
+    assert (range_value(1998, 1998), range_value(0, 220)) == ("1998", "..220")
+    assert (range_value(1949, 0), range_value(1990, 1999)) == ("1949..", "1990-1999")
 
 
 def test_a_code_stands_in_its_city_and_province() -> None:
