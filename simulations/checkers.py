@@ -22,8 +22,7 @@ from ledger.views import ItemView
 from node.hands.storage.memory_kv import MemoryStore
 from node.hands.storage.spool import MemorySpool
 from node.office.answers import PUBLIC, VERBATIM, Question, SearchAnswer
-from node.office.catalog import every_item, find
-from node.office.catalog import revision_key
+from node.office.catalog import every_item, find, revision_key
 from node.office.node import Node
 from protocol.errors import FangzhiError, Missing
 from protocol.ids import BlobId, OfficeCode
