@@ -10,7 +10,7 @@ from typing import Final
 from protocol.errors import Rejected
 from search_shard.grammar import Condition
 from search_shard.lattice import FILTER_VALUES_MAX, Filter, Note
-from search_shard.widening import Calendar, Widener, widen
+from search_shard.widening import Calendar, Widener, notes_of, widen
 
 YEAR_MAX: Final = 2999
 _YEARS: Final = ("published", "span")  # fields whose values are years
@@ -69,10 +69,10 @@ class Filters:
         value = self._fold(typed)
         if field not in _WIDENED or quoted or not value:
             return [value]
-        others = [w for w in widen(value, self._wideners, self._off) if len(w.notes) == 1]
-        whole = [w for w in others if w.notes[0].typed == value]
-        self.notes += [note for each in whole for note in each.notes]
-        return [value, *(self._fold(each.text) for each in whole)]
+        forms = widen(value, self._wideners, self._off)
+        whole = [form for form in forms if form.parts[0].end - form.parts[0].start == len(value)]
+        self.notes += notes_of(value, whole)
+        return [value, *(self._fold(form.text) for form in whole)]
 
     def _years(self, condition: Condition) -> tuple[int, int]:
         typed = "".join(unicodedata.normalize("NFKC", condition.values[0][0]).split())
@@ -84,14 +84,23 @@ class Filters:
                 first = self._date(before) if before else (0, 0)
                 last = self._date(after) if after else (0, 0)
                 if first and last and (before or after):
-                    low, high = first[0], last[1]
-                    return (high, low) if 0 < high < low else (low, high)
+                    return self._between(before, after, first[0], last[1])
         raise Rejected(
             "query",
             f"{condition.field} as a year or years from 1 to {YEAR_MAX}: 1934, 1990-1999, 1990..,"
             " 民国二十三年",
             repr(",".join(value for value, _ in condition.values)[:40]),
         )
+
+    def _between(self, before: str, after: str, low: int, high: int) -> tuple[int, int]:
+        """In order; what ``after`` leaves out is as before: 1990-99, 民国二十年至二十三年."""
+        if not 0 < high < low:
+            return low, high
+        for size in range(1, len(before)):
+            whole = self._date(before[:size] + after)
+            if whole and whole[1] >= low:
+                return low, whole[1]
+        return high, low
 
     def _date(self, typed: str) -> tuple[int, int] | None:
         folded = self._fold(typed)
@@ -100,4 +109,5 @@ class Filters:
         if arabic := _YEAR.fullmatch(folded):
             year = int(arabic[1])
             return (year, year) if 1 <= year <= YEAR_MAX else None
-        return self._calendar.years(folded) if self._calendar else None
+        found = self._calendar.years(folded) if self._calendar else None
+        return (max(found[0], 1), found[1]) if found and found[1] > 0 else None  # not BC

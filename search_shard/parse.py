@@ -34,7 +34,7 @@ from search_shard.lattice import (
 )
 from search_shard.pinyin import Speller
 from search_shard.tables import Tables
-from search_shard.widening import Calendar, Widener, widen
+from search_shard.widening import Calendar, Widened, Widener, notes_of, widen
 
 NOTES_MAX: Final = 48
 
@@ -127,13 +127,16 @@ def _widened(
     notes: list[Note],
     scopes: Iterable[str] = ("",),
 ) -> list[Phrase]:
-    phrases = []
-    for each in widen(folded, rules.wideners, off):
-        other = rules.fold(each.text)
-        if other and other != folded and len(other) <= QUERY_CHARS_MAX:
-            phrases += [Phrase(each.rule, other, (), scope) for scope in scopes]
-            notes += each.notes
-    return phrases[: PHRASES_MAX - 1]
+    forms = widen(folded, rules.wideners, off)
+    if not forms:
+        return []
+    kept: dict[str, Widened] = {}
+    for form in forms[: PHRASES_MAX - 1]:
+        text = rules.fold(form.text)
+        if text and text != folded and len(text) <= QUERY_CHARS_MAX:
+            kept.setdefault(text, form)
+    notes += notes_of(folded, kept.values())
+    return [Phrase(form.rule, text, (), scope) for text, form in kept.items() for scope in scopes]
 
 
 def _plan_all(count: int) -> tuple[str, ...]:

@@ -80,6 +80,8 @@ class Speller:
 
 def letters(typed: str) -> str:
     """Lower case, tone marks away, ü and u: as v; other characters stay."""
+    if typed.isascii():
+        return re.sub("(?<=[ln])u:", "v", typed.lower())
     spelled = unicodedata.normalize("NFC", unicodedata.normalize("NFKC", typed).lower())
     spelled = re.sub("[üǖǘǚǜ]|(?<=[ln])u:", "v", spelled)
     marks = unicodedata.normalize("NFD", spelled)

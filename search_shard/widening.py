@@ -51,35 +51,47 @@ class Widened:
 
     rule: str
     text: str
-    notes: tuple[Note, ...]
+    parts: tuple[Alternative, ...]
 
 
 def widen(text: str, wideners: Iterable[Widener], off: Collection[str] = ()) -> Sequence[Widened]:
     """The forms of a folded word by all rules that are not ``off``; fewest replacements first.
 
-    At most :data:`PHRASES_MAX`, whatever the tables say.
+    Each form once, at most :data:`PHRASES_MAX` of them, whatever the tables say.
     """
-    found = [
-        alternative
-        for widener in wideners
-        for alternative in widener.alternatives(text)
-        if alternative.rule not in off and alternative.start < alternative.end
-    ]
+    found: list[Alternative] = []
+    for widener in wideners:
+        found += widener.alternatives(text)
     if not found:
         return ()
+    found = [each for each in found if each.rule not in off and each.start < each.end]
     chosen: list[tuple[Alternative, ...]] = [(each,) for each in found[:PHRASES_MAX]]
     for parts in chosen:  # grows while it is walked
         later = (each for each in found if each.start >= parts[-1].end)
         chosen += [(*parts, each) for each in later][: PHRASES_MAX - len(chosen)]
-    return [_replaced(text, parts) for parts in chosen]
+    forms: dict[str, Widened] = {}
+    for parts in chosen:
+        form = _replaced(text, parts)
+        if form.text != text:
+            forms.setdefault(form.text, form)
+    return tuple(forms.values())
 
 
-def _replaced(text: str, parts: Sequence[Alternative]) -> Widened:
-    pieces, notes, done = [], [], 0
+def notes_of(text: str, forms: Iterable[Widened]) -> list[Note]:
+    """What ``forms`` of ``text`` say to the reader: for each part, all that it is taken for."""
+    told: dict[tuple[str, str, str], dict[str, None]] = {}
+    for part in (part for form in forms for part in form.parts):
+        told.setdefault((part.rule, text[part.start : part.end], part.note), {})[part.text] = None
+    return [
+        Note(rule, typed, "、".join(others) + (f"（{note}）" if note else ""))
+        for (rule, typed, note), others in told.items()
+    ]
+
+
+def _replaced(text: str, parts: tuple[Alternative, ...]) -> Widened:
+    pieces, done = [], 0
     for part in parts:
         pieces += [text[done : part.start], part.text]
         done = part.end
-        told = f"{part.text}（{part.note}）" if part.note else part.text
-        notes.append(Note(part.rule, text[part.start : part.end], told))
     rule = max((part.rule for part in parts), key=RULES.index)
-    return Widened(rule, "".join(pieces) + text[done:], tuple(notes))
+    return Widened(rule, "".join(pieces) + text[done:], parts)

@@ -12,7 +12,15 @@ from search_shard.parse import Rules
 from search_shard.tables import Tables
 from search_shard.widening import Alternative
 
-ERAS = {"康熙": (1662, 1722), "民国二十三年": (1934, 1934), "至正三年": (1343, 1343)}
+ERAS = {
+    "康熙": (1662, 1722),
+    "民国二十年": (1931, 1931),
+    "二十三年": (23, 23),
+    "民国二十三年": (1934, 1934),
+    "至正三年": (1343, 1343),
+    "汉": (-206, 220),
+    "前一年": (-1, -1),
+}
 
 
 class Eras:
@@ -50,6 +58,8 @@ YEARS = {
     "1990至1999": (1990, 1999),
     "1990 .. 1999": (1990, 1999),
     "1999-1990": (1990, 1999),
+    "1990-99": (1990, 1999),
+    "民国二十年至二十三年": (1931, 1934),
     "1990..": (1990, 0),
     "1990-": (1990, 0),
     "..1949": (0, 1949),
@@ -59,6 +69,7 @@ YEARS = {
     "至正三年": (1343, 1343),
     "至正三年至康熙": (1343, 1722),
     "960": (960, 960),
+    "汉": (1, 220),
 }
 
 
@@ -70,7 +81,20 @@ def test_years_are_one_or_a_range(rules: Rules, typed: str, field: str) -> None:
 
 @pytest.mark.parametrize(
     "typed",
-    ["0", "3000", "19999", "abc", "..", "-", "", "1990-abc", "江苏人民出版社", "\0", "1-2-3"],
+    [
+        "0",
+        "3000",
+        "19999",
+        "abc",
+        "..",
+        "-",
+        "",
+        "1990-abc",
+        "江苏人民出版社",
+        "\0",
+        "1-2-3",
+        "前一年",
+    ],
 )
 def test_nonsense_is_no_year(rules: Rules, typed: str) -> None:
     with pytest.raises(Rejected, match="query: expected published as a year or years from 1 to"):

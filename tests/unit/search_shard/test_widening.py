@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from search_shard.lattice import PHRASES_MAX, Note
-from search_shard.widening import Alternative, Widened, widen
+from search_shard.widening import Alternative, Widened, notes_of, widen
 
 
 class Table:
@@ -28,14 +28,22 @@ def forms(text: str, *wideners: Table, off: tuple[str, ...] = ()) -> list[tuple[
 
 
 def test_a_part_of_a_word_is_replaced_and_told() -> None:
-    assert list(widen("平江府志", (PLACES,))) == [
-        Widened("place", "苏州府志", (Note("place", "平江", "苏州（古称）"),))
-    ]
+    (form,) = widen("平江府志", (PLACES,))
+    assert form == Widened("place", "苏州府志", (Alternative("place", "苏州", 0, 2, "古称"),))
+    assert notes_of("平江府志", [form]) == [Note("place", "平江", "苏州（古称）")]
     assert not widen("虎丘", (PLACES, YEARS))
 
 
 def test_every_form_of_a_part_is_tried() -> None:
     assert forms("姑苏志", PLACES) == [("place", "苏州志"), ("place", "吴郡志")]
+    told = notes_of("姑苏志", widen("姑苏志", (PLACES,)))
+    assert told == [Note("place", "姑苏", "苏州、吴郡（古称）")]
+
+
+def test_each_form_comes_once_by_its_first_rule() -> None:
+    numbers = Table("number", {"三十": ("30",), "年": ("年",)})
+    years = Table("year", {"康熙三十年": ("康熙30年", "1691")})
+    assert forms("康熙三十年", years, numbers) == [("year", "康熙30年"), ("year", "1691")]
 
 
 def test_several_parts_are_replaced_by_their_least_sure_rule() -> None:
@@ -56,7 +64,7 @@ def test_a_rule_that_is_off_says_nothing() -> None:
 
 
 def test_forms_are_bounded_whatever_a_table_says() -> None:
-    many = Table("synonym", {"甲": tuple("子丑寅卯辰巳午未申酉戌亥") * 9, "乙": ("一",) * 50})
+    many = Table("synonym", {"甲": tuple("子丑寅卯辰巳午未申酉戌亥"), "乙": tuple("一二三四五六")})
     assert len(widen("甲乙", (many,))) == PHRASES_MAX
     empty = Alternative("synonym", "无", 1, 1)
 
