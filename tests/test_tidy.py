@@ -28,6 +28,7 @@ WITHOUT_MIRROR = {
     "protocol/ports.py",
     "protocol/errors.py",
     "search_shard/rules/era_table.py",
+    "search_shard/rules/place_table.py",
 }
 LINES_MAX = 500
 EMPTY_NAMES = re.compile(r"(utils?|helpers?|common|misc|managers?)")

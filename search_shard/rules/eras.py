@@ -50,6 +50,12 @@ class Era:
     first: int
     last: int
 
+    def unfolded(self, text: str) -> str:
+        """``text`` with the name of the era as it is written (乾隆, where folding has 干隆)."""
+        for folded, name in zip(self.folded, self.names, strict=True):
+            text = text.replace(folded, name)
+        return text
+
     def year(self, number: int) -> int | None:
         """The Western year of year ``number``, if the era was then in use."""
         at = _plus(self.base, number - 1)
@@ -201,15 +207,15 @@ def _respelled(text: str, start: int, end: int, readings: list[EraYear]) -> Iter
         return [western + ending, first, *others]
 
     for form, reading in _in_turn(readings[:READINGS_MAX], forms):
-        if form != text[start:end]:
+        if form != reading.era.unfolded(text[start:end]):
             note = f"{reading.name}，{_western(reading.year)}年"
             yield Alternative("year", form, start, end, note)
 
 
 def _forms(reading: EraYear) -> list[str]:
-    """Folded spellings of a year of an era, the commonest first."""
+    """Spellings of a year of an era, the commonest first."""
     era, number = reading.era, reading.number
-    first, *others = era.folded
+    first, *others = era.names
     forms = [f"{first}{_ordinal(number)}年", f"{first}{cyclical(reading.year)}"]
     if number > 1:
         forms.insert(1, f"{first}{number}年")

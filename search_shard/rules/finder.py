@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable
 from hashlib import sha256
 
 Fold = Callable[[str], str]  # folds a text, character by character
@@ -17,22 +18,29 @@ class Finder:
         for name in self._names:
             lengths.setdefault(name[:2], set()).add(len(name))
         self._lengths = {start: sorted(sizes, reverse=True) for start, sizes in lengths.items()}
-        self._firsts = frozenset(start[0] for start in lengths)
+        first, second = ({re.escape(start[at]) for start in lengths} for at in (0, 1))
+        # Most places in most words are passed over by this, without a look at the tables.
+        self._may_start = re.compile(
+            f"[{''.join(first)}](?=[{''.join(second)}])" if self._names else "(?!)"
+        )
 
-    def find(self, word: str) -> Iterator[tuple[int, int]]:
+    def find(self, word: str) -> list[tuple[int, int]]:
         """(start, end) of the longest name at each place, from left to right, none overlapping."""
-        if self._firsts.isdisjoint(word):
-            return
+        found: list[tuple[int, int]] = []
+        if self._may_start.search(word) is None:
+            return found
         done = 0
-        for start in range(len(word) - 1):
-            if start < done or (sizes := self._lengths.get(word[start : start + 2])) is None:
+        for match in self._may_start.finditer(word):
+            start = match.start()
+            if start < done:
                 continue
-            for size in sizes:
+            for size in self._lengths.get(word[start : start + 2], ()):
                 name = word[start : start + size]  # shorter than that at the end of the word
                 if name in self._names:
                     done = start + len(name)
-                    yield start, done
+                    found.append((start, done))
                     break
+        return found
 
 
 def digest(text: str) -> str:

@@ -36,6 +36,8 @@ class Numerals:
 
     def alternatives(self, word: str) -> list[Alternative]:
         """Other spellings of every number in a folded word."""
+        if _RUN.search(word) is None:
+            return []
         return [found for run in _RUN.finditer(word) for found in _respelled(word, run)]
 
 
