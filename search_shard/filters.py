@@ -8,18 +8,14 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from protocol.errors import Rejected
-from search_shard.grammar import Condition
+from search_shard.grammar import RIGHTS_NAMES, Condition
 from search_shard.lattice import FILTER_VALUES_MAX, Filter, Note
 from search_shard.widening import Calendar, Widener, notes_of, widen
 
 YEAR_MAX: Final = 2999
 _YEARS: Final = ("published", "span")  # fields whose values are years
 _WIDENED: Final = ("office", "place")  # by the table of places
-_RIGHTS: Final = {
-    **dict.fromkeys(("open", "公开", "开放"), "open"),
-    **dict.fromkeys(("office", "本单位", "内部"), "office"),
-    **dict.fromkeys(("sealed", "封存", "加密", "保密"), "sealed"),
-}
+_RIGHTS: Final = {name: value for value, names in RIGHTS_NAMES.items() for name in names}
 _YEAR: Final = re.compile(r"公?元?([0-9]{1,4})年?")
 _BETWEEN: Final = re.compile(r"\.{2,}|…+|[-–—~～至到]+")
 

@@ -41,6 +41,11 @@ SCOPE_NAMES: Final[dict[tuple[str, ...], tuple[str, ...]]] = {
     ("title", "heading"): ("题", "head"),  # of works or of chapters
     ("heading",): ("标题", "篇目", "章节", "heading"),
 }
+RIGHTS_NAMES: Final[dict[str, tuple[str, ...]]] = {  # values of the filter of rights
+    "open": ("公开", "开放", "open"),
+    "office": ("内部", "本单位", "office"),
+    "sealed": ("封存", "加密", "保密", "sealed"),
+}
 _FIELDS: Final = {name: field for field, names in FILTER_NAMES.items() for name in names}
 _SCOPES: Final = {name: scopes for scopes, names in SCOPE_NAMES.items() for name in names}
 
@@ -109,6 +114,37 @@ class _Token:
 
 
 _END: Final = _Token("")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A piece of what is typed that can be taken out by itself, its ``-`` with it."""
+
+    start: int
+    end: int
+    text: str
+    field: str  # of the filter it is, else ""
+    is_word: bool  # something to look for
+
+
+def parts_of(text: str) -> tuple[Part, ...]:
+    """The pieces of a typed query, in order; nothing but spaces stands between them."""
+    parts = []
+    start = 0
+    for match in _TOKEN.finditer(text):
+        kind, typed = match.lastgroup, match[0]
+        if kind not in ("space", "sign"):
+            named = kind in ("name", "values")
+            field = _FIELDS.get(match["name"].casefold(), "") if named else ""
+            is_word = (
+                kind == "quote"
+                or (named and not field)
+                or (kind == "bare" and typed.casefold() not in JOINS)
+            )
+            parts.append(Part(start, match.end(), text[start : match.end()], field, is_word))
+        if kind != "sign":
+            start = match.end()
+    return tuple(parts)
 
 
 def read(text: str, is_syllable: Callable[[str], bool]) -> tuple[Node | None, list[Note]]:

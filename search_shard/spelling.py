@@ -12,14 +12,14 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from search_shard.fold import is_skipped
-from search_shard.grammar import FILTER_NAMES
+from search_shard.grammar import FILTER_NAMES, RIGHTS_NAMES
 from search_shard.lattice import AND, NEAR, NOT, OR, SPOKEN, Filter, Phrase, Query
 
 CORRECTIONS_MAX: Final = 3
 _SHOWN_SOUNDS: Final = 3  # of a position; initials have tens
 # Beside these a word is no syllable that would join the next one.
 _APART: Final = re.compile("[〇\u3400-\u9fff\uf900-\ufaff\U00020000-\U000323af「」『』“”\"'()]")
-_BARE_VALUE: Final = re.compile(r"[\w-]+")
+_BARE_VALUE: Final = re.compile(r"[\w.-]+")
 _BINDS: Final = {OR: 1, AND: 2, NOT: 2}
 
 
@@ -30,6 +30,17 @@ def render(query: Query) -> str:
     """
     parts = [_words(query)] if query.words else []
     return " ".join([*parts, *map(_filter, query.filters)])
+
+
+def filter_text(field: str, *values: str) -> str:
+    """A filter as one would type it: any of ``values`` of a field."""
+    if field == "rights":
+        values = tuple(
+            RIGHTS_NAMES[value][0] if value in RIGHTS_NAMES else value for value in values
+        )
+    bare = len(values) == 1 and _BARE_VALUE.fullmatch(values[0])
+    shown = values[0] if bare else "|".join(f"「{value}」" for value in values)
+    return f"{FILTER_NAMES[field][0]}:{shown}"
 
 
 def explain(query: Query) -> tuple[str, ...]:
@@ -123,15 +134,13 @@ def _within(part: tuple[str, int], binds: int) -> str:
 
 
 def _filter(chosen: Filter) -> str:
-    name = FILTER_NAMES[chosen.field][0]
     if chosen.values:
-        bare = len(chosen.values) == 1 and _BARE_VALUE.fullmatch(chosen.values[0])
-        values = chosen.values[0] if bare else "|".join(f"「{each}」" for each in chosen.values)
+        text = filter_text(chosen.field, *chosen.values)
     elif chosen.low == chosen.high:
-        values = str(chosen.low)
+        text = filter_text(chosen.field, str(chosen.low))
     else:
-        values = f"{chosen.low or ''}..{chosen.high or ''}"
-    return f"{'-' if chosen.excluded else ''}{name}:{values}"
+        text = filter_text(chosen.field, f"{chosen.low or ''}..{chosen.high or ''}")
+    return f"{'-' if chosen.excluded else ''}{text}"
 
 
 def _phrase(phrase: Phrase) -> str:

@@ -25,9 +25,10 @@ from node.faces.asking import (
 from node.faces.portal import office_names, render, wording_of
 from node.faces.results import Work, by_item, by_work, facet_values
 from node.faces.service import Service
-from node.faces.typed import Part, filter_text, parts_of
 from node.office.answers import Asker, Question, SearchAnswer
 from protocol.errors import FangzhiError
+from search_shard.grammar import Part, parts_of
+from search_shard.spelling import filter_text
 
 ALTERNATIVES_MAX: Final = 6
 _AT_MAX: Final = 10**9

@@ -16,6 +16,7 @@ from search_shard.grammar import (
     Joined,
     Negated,
     Node,
+    parts_of,
     read,
 )
 from search_shard.lattice import FIELDS, SCOPES
@@ -170,6 +171,44 @@ def test_every_field_and_scope_has_names_of_its_own() -> None:
         assert field in each
         assert all(tree(f"{name}:甲") == f"{field}=甲" for name in each)
     assert {scope for scopes in SCOPE_NAMES for scope in scopes} < set(SCOPES)
+
+
+PARTS = {
+    "运河 地区:苏州": [("运河", "", True), ("地区:苏州", "place", False)],
+    "「东 西」 kind：旧志": [("「东 西」", "", True), ("kind：旧志", "kind", False)],
+    '题名:"a b" x': [('题名:"a b"', "title", False), ("x", "", True)],
+    "-类型:年鉴 -山": [("-类型:年鉴", "kind", False), ("-山", "", True)],
+    "子曰:学而": [("子曰:学而", "", True)],
+    "地区: 苏州": [("地区: 苏州", "place", False)],
+    "标题:虎丘": [("标题:虎丘", "", True)],
+    '"没有 合上': [('"没有 合上', "", True)],
+    "甲 AND 乙 或 (丙)": [
+        ("甲", "", True),
+        ("AND", "", False),
+        ("乙", "", True),
+        ("或", "", False),
+        ("(", "", False),
+        ("丙", "", True),
+        (")", "", False),
+    ],
+    " ": [],
+}
+
+
+@pytest.mark.parametrize("text", PARTS)
+def test_a_query_has_parts_that_can_be_taken_out(text: str) -> None:
+    assert [(part.text, part.field, part.is_word) for part in parts_of(text)] == PARTS[text]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text('甲乙"「」 :：-()|地区与', max_size=20))
+def test_nothing_but_spaces_stands_between_parts(text: str) -> None:
+    at = 0
+    for part in parts_of(text):
+        assert text[at : part.start].strip() == ""
+        assert text[part.start : part.end] == part.text
+        at = part.end
+    assert text[at:].strip() == ""
 
 
 SIGNS = [*"苏a 　()（）|-+「」“”\"'‘’:：,&;*?\0\ud800", "与", " 或 ", " 非 ", "题:", "kind:", "su "]

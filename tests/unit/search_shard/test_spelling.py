@@ -3,10 +3,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from search_shard.lattice import Filter, Phrase, Query, Word
+from search_shard.grammar import parts_of
+from search_shard.lattice import FIELDS, Filter, Phrase, Query, Word
 from search_shard.parse import Rules, parse_query
-from search_shard.spelling import CORRECTIONS_MAX, Correction, did_you_mean, explain, render
+from search_shard.spelling import (
+    CORRECTIONS_MAX,
+    Correction,
+    did_you_mean,
+    explain,
+    filter_text,
+    render,
+)
 from search_shard.tables import Tables
 
 
@@ -38,6 +48,7 @@ RENDERED = {
     "-published:1990- 志 span:1911": "志 -出版:1990.. 断限:1911",
     "题名:「蘇州 府志」 断限:..1949": "题名:苏州府志 断限:..1949",
     "编号:320583-cqdxgwz81tkk2": "编号:320583-cqdxgwz81tkk2",
+    "rights:open": "权限:公开",
     "与": "与",
 }
 
@@ -45,6 +56,12 @@ RENDERED = {
 @pytest.mark.parametrize("typed", RENDERED)
 def test_a_query_is_written_as_one_would_type_it(rules: Rules, typed: str) -> None:
     assert render(parse_query(typed, rules)) == RENDERED[typed]
+
+
+@given(st.sampled_from(FIELDS), st.text("苏州（） 1-|,，、", min_size=1, max_size=9))
+def test_a_filter_written_out_is_one_part(field: str, value: str) -> None:
+    (part,) = parts_of(filter_text(field, value))
+    assert part.field == field
 
 
 def test_a_plan_of_another_node_keeps_its_meaning() -> None:

@@ -85,7 +85,7 @@ async def test_a_facet_adds_its_filter_and_starts_at_the_first_page(
     found = links(await read(client, "/search?q=运河&page=second&at=21&view=lines"))
     assert found["张家港市 20"] == {"q": ["运河 地区:张家港市"], "view": ["lines"]}
     assert found["清 9"]["q"] == ["运河 断限:1644-1911"]
-    assert found["公开使用 31"]["q"] == ["运河 权利:open"]
+    assert found["公开使用 31"]["q"] == ["运河 权限:公开"]
 
 
 async def test_rules_switch_off_and_on_again(client: ClientSession, service: FakeService) -> None:
