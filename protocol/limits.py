@@ -81,6 +81,11 @@ QUERY_CHARS_MAX: Final = 300
 HITS_MAX: Final = 100
 SNIPPET_CHARS: Final = 80
 PAGE_TOKEN_CHARS_MAX: Final = 64 * KiB  # two bytes for each office of a large network
+SYNONYMS_BYTES_MAX: Final = 512 * KiB  # of the province's table
+SYNONYM_GROUPS_MAX: Final = 5_000
+SYNONYM_WORDS_MAX: Final = 12  # of one group
+SYNONYM_CHARS_MAX: Final = 20  # of one word
+SYNONYM_NOTE_CHARS_MAX: Final = 100
 SEARCH_SECONDS_MAX: Final = 2.0
 
 # web
