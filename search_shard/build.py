@@ -2,28 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import astuple
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple, dataclass
 
 import numpy as np
 
 from protocol.errors import Rejected
 from search_shard.blocks import Array, pack_blocks
 from search_shard.fold import is_skipped
-from search_shard.layout import BOUNDARY, KINDS, MAGIC, Page, Source, records
-from search_shard.tables import Tables
+from search_shard.layout import (
+    CHAMPIONS,
+    CODES_MAX,
+    KINDS,
+    MAGIC,
+    MEMBERS,
+    Page,
+    Source,
+    records,
+)
+from search_shard.postings import COUNT_MAX, build_table, partitions, rows_of
+from search_shard.rank import HEADING_SCORE, TITLE_SCORE, damping, text_scores
+from search_shard.tables import SYLLABLE_SHIFT, Tables
 
 SEGMENT_PAGES_MAX = 65_536  # a document is a u16
-_CHARACTERS_MAX = 65_535  # and so is a code, one of which is the boundary
-_SORT_PAIRS = 8_000_000  # sorted at a time: 64 MB, so that memory does not follow the text
-_REPLACEMENT = 0xFFFD
-_HEAD_CHARS_MAX = 65_000  # of a title or heading that is searchable
+COMMON_PAGES = 512  # pairs on more pages than this are followed by a third character
+_COMMON_MAX = 60_000  # of such pairs
+_SCORE_MAX = 0xFFFF
+_CHUNK_CHARS = 2_000_000  # decoded at a time
+_POINTS = 0x110000
+_OTHER = 0xFFFD  # folded form of what finds no room among the codes
+_HEAD_CHARS_MAX = 60_000  # of a title or heading that is searchable
+
+
+@dataclass(frozen=True, slots=True)
+class _Characters:
+    """What to do with each character of a batch, by code point."""
+
+    code: Array  # u16: of its class; 0 where it is passed over
+    which: Array  # u8: its place among the members of the class; MEMBERS: an exception
+    skip: Array  # u16: its number among those passed over
+    points: Array  # folded characters by code, from code 1
+    members: Array
+    skipped: Array
 
 
 def build_segment(pages: Sequence[Page], tables: Tables) -> bytes:
     """The segment of ``pages``; equal pages in any order give equal bytes.
 
-    In a batch with more than 65,535 distinct characters the rarest are kept as U+FFFD.
+    In a batch with more than 55,295 distinct folded characters the rarest are kept but not found.
 
     Raises:
         Rejected: more than 65,536 pages.
@@ -31,23 +57,19 @@ def build_segment(pages: Sequence[Page], tables: Tables) -> bytes:
     if len(pages) > SEGMENT_PAGES_MAX:
         raise Rejected("segment", f"at most {SEGMENT_PAGES_MAX} pages", len(pages))
     ordered = sorted(pages, key=lambda page: (page.office, page.item, page.seq, page.page))
-    points, lengths = _code_points(ordered)
-    characters, skipped, code_of = _number_characters(points, tables)
-    codes = code_of[points]
-    arrays = {"chars": characters, **_lay_out(codes, lengths, skipped), **_records(ordered)}
-    arrays |= _postings(arrays["words"], arrays["word_at"], len(characters))
+    heads = _heads(ordered)
+    known = _characters([page.text for page in ordered], heads, tables)
+    arrays = _codes(known) | _text(ordered, known) | _head_words(heads, known)
+    arrays |= _records(ordered) | _postings(arrays, known, tables)
     blocks = {
         name: np.ascontiguousarray(arrays[name], dtype=kind).data for name, kind in KINDS.items()
     }
-    return pack_blocks(MAGIC, (tables.digest, skipped), blocks)
+    return pack_blocks(MAGIC, tables.digest, blocks)
 
 
-def _code_points(pages: Sequence[Page]) -> tuple[Array, Array]:
-    """All characters to index, and the lengths of title, heading and text of each page.
-
-    A title stands at the first page of its item, a heading at the first page of its section, so
-    that a title that matches is one hit and not one for every page.
-    """
+def _heads(pages: Sequence[Page]) -> list[str]:
+    """Title and heading of each page: a title stands at the first page of its item, a heading at
+    the first page of its section, so that a title that matches is one hit and not one a page."""
     fields: list[str] = []
     seen: set[tuple[str, ...]] = set()
     for page in pages:
@@ -55,102 +77,129 @@ def _code_points(pages: Sequence[Page]) -> tuple[Array, Array]:
             mark = (kind, page.office, page.item, name)
             fields.append("" if mark in seen else name[:_HEAD_CHARS_MAX])
             seen.add(mark)
-        fields.append(page.text)
-    lengths = np.fromiter(map(len, fields), dtype=np.int64, count=len(fields))
-    encoded = "".join(fields).encode("utf-32-le", "surrogatepass")
-    return np.frombuffer(encoded, dtype="<u4"), lengths
+    return fields
 
 
-def _number_characters(points: Array, tables: Tables) -> tuple[Array, int, Array]:
-    """Characters by code, how many codes are skipped ones, and code point → code."""
-    counts = np.bincount(points, minlength=_REPLACEMENT + 1)
+def _chunks(texts: Sequence[str]) -> Iterator[tuple[int, int, Array]]:
+    """Code points of texts first .. end (half-open), each text with a zero after it."""
+    start, size = 0, 0
+    for at, text in enumerate(texts):
+        size += len(text) + 1
+        if size >= _CHUNK_CHARS or at + 1 == len(texts):
+            joined = "\0".join(texts[start : at + 1]) + "\0"
+            encoded = joined.encode("utf-32-le", "surrogatepass")
+            yield start, at + 1, np.frombuffer(encoded, "<u4")
+            start, size = at + 1, 0
+
+
+def _characters(texts: Sequence[str], heads: Sequence[str], tables: Tables) -> _Characters:
+    counts = np.zeros(_POINTS, np.int64)
+    for part in (texts, heads):
+        for _, _, points in _chunks(part):
+            counts += np.bincount(points, minlength=_POINTS)
+    counts[0] = 1  # ends of texts are not characters; a zero in a text is one, and passed over
     distinct = np.flatnonzero(counts).astype(np.uint32)
-    replaced = distinct[:0]
-    if len(distinct) > _CHARACTERS_MAX:
-        by_count = np.argsort(-counts[distinct], kind="stable")
-        replaced = distinct[by_count[_CHARACTERS_MAX - 1 :]]
-        distinct = np.union1d(distinct[by_count[: _CHARACTERS_MAX - 1]], [_REPLACEMENT])
-        distinct = distinct.astype(np.uint32)
-    skipped = np.array([is_skipped(chr(point)) for point in distinct.tolist()], dtype=bool)
-    read = distinct[~skipped]
-    read = read[np.argsort(tables.keys(read), kind="stable")]
-    characters = np.concatenate([[0], distinct[skipped], read]).astype(np.uint32)
-    code_of = np.zeros(len(counts), dtype=np.uint16)
-    code_of[characters[1:]] = np.arange(1, len(characters), dtype=np.uint16)
-    code_of[replaced] = code_of[_REPLACEMENT]
-    return characters, int(skipped.sum()), code_of
+    passed = np.array([is_skipped(chr(point)) for point in distinct.tolist()], bool)
+    skipped, read = distinct[passed], distinct[~passed]
+    folded = tables.fold_points(read)
+    classes, number = np.unique(folded, return_inverse=True)
+    if len(classes) > CODES_MAX:
+        weights = np.bincount(number, weights=counts[read])
+        kept = np.argsort(-weights, kind="stable")[: CODES_MAX - 1]
+        classes = np.union1d(classes[kept], [_OTHER]).astype(np.uint32)
+        folded = np.where(np.isin(folded, classes), folded, np.uint32(_OTHER))
+        number = np.searchsorted(classes, folded)
+    order = np.argsort(tables.keys(classes), kind="stable")
+    code_of_class = np.empty(len(classes), np.uint16)
+    code_of_class[order] = np.arange(1, len(classes) + 1, dtype=np.uint16)
+    code, which = np.zeros(_POINTS, np.uint16), np.zeros(_POINTS, np.uint8)
+    code[read] = code_of_class[number]
+    by_count = read[np.lexsort((read, -counts[read], code[read]))]
+    starts = np.searchsorted(code[by_count], np.arange(1, len(classes) + 1))
+    place = np.arange(len(by_count)) - starts[code[by_count].astype(np.int64) - 1]
+    which[by_count] = np.minimum(place, MEMBERS)
+    members = np.zeros((len(classes) + 1, MEMBERS), np.uint32)
+    told = place < MEMBERS
+    members[code[by_count[told]], place[told]] = by_count[told]
+    skip = np.zeros(_POINTS, np.uint16)
+    skip[skipped] = np.arange(len(skipped), dtype=np.uint16)
+    return _Characters(code, which, skip, classes[order], members, skipped)
 
 
-def _lay_out(codes: Array, lengths: Array, skipped: int) -> dict[str, Array]:
-    """Words with their boundaries, skipped characters, and the bits that tell which is where."""
-    is_word = codes > skipped
-    before = np.concatenate([[0], np.cumsum(is_word)])
-    ends = np.cumsum(lengths)
-    counts = before[ends] - before[ends - lengths]  # words of each field
-    is_text = np.arange(len(lengths)) % 3 == 2
-    closed = is_text | (counts > 0)
-    boundaries = np.cumsum(closed) - closed
-    words = np.full(int(counts.sum() + closed.sum()), BOUNDARY, dtype=np.uint16)
-    words[np.arange(int(counts.sum())) + np.repeat(boundaries, counts)] = codes[is_word]
-    sizes = (counts + closed).reshape(-1, 3)
-    in_text = np.repeat(is_text, lengths)
-    text_sizes, text_words = lengths.reshape(-1, 3)[:, 2], counts.reshape(-1, 3)[:, 2]
+def _codes(known: _Characters) -> dict[str, Array]:
+    order = np.argsort(known.points)
     return {
-        "words": words,
-        "word_at": _starts(sizes.sum(axis=1)),
-        "title_words": sizes[:, 0],
-        "heading_words": sizes[:, 1],
-        "skips": codes[in_text & ~is_word],
-        "skip_at": _starts(text_sizes - text_words),
-        "shape": np.packbits(is_word[in_text]),
-        "shape_at": _starts(text_sizes),
+        "points": known.points[order],
+        "codes": order + 1,
+        "members": known.members,
+        "skipped": known.skipped,
     }
 
 
-def _postings(words: Array, word_at: Array, codes: int) -> dict[str, Array]:
-    """For every pair of neighbours the documents that have it, and how often where that is
-    more than once.  The last character of a field is paired with the boundary, so the pairs of
-    a first character are all of its occurrences."""
-    documents = np.repeat(np.arange(len(word_at) - 1, dtype=np.uint16), np.diff(word_at))
-    firsts, seconds = words[:-1], words[1:]
-    totals = np.cumsum(np.bincount(firsts, minlength=codes)[1:])
-    runs, counts = [], []
-    for low, high in _partitions(totals):
-        at = np.flatnonzero((firsts >= low) & (firsts < high))
-        key = firsts[at].astype(np.uint64) << np.uint64(32)
-        key |= seconds[at].astype(np.uint64) << np.uint64(16)
-        key |= documents[at]
-        key.sort()
-        turns = np.concatenate([[True], key[1:] != key[:-1]]) if len(key) else np.empty(0, bool)
-        starts = np.flatnonzero(turns)
-        runs.append(key[starts])
-        counts.append(np.diff(np.append(starts, len(key))))
-    run = np.concatenate(runs) if runs else np.empty(0, np.uint64)
-    count = np.concatenate(counts) if counts else np.empty(0, np.int64)
-    pair = run >> np.uint64(16)
-    new = np.flatnonzero(np.concatenate([[True], pair[1:] != pair[:-1]])) if len(pair) else run
-    pair = pair[new.astype(np.int64)]
-    often = np.flatnonzero(count > 1)
+def _text(pages: Sequence[Page], known: _Characters) -> dict[str, Array]:
+    """Words of the texts, each text ended by the boundary, and all that restores the original."""
+    texts = [page.text for page in pages]
+    size = sum(map(len, texts)) + len(texts)
+    shape = np.empty(size, bool)
+    words, which, odd, skips = [], [], [], []
+    word_count, skip_count, odd_count = (np.zeros(len(texts), np.int64) for _ in range(3))
+    at = 0
+    for first, end, points in _chunks(texts):
+        ends = np.cumsum([len(text) + 1 for text in texts[first:end]])
+        codes = known.code[points]
+        is_word = codes > 0
+        is_word[ends - 1] = True
+        shape[at : at + len(points)] = is_word
+        at += len(points)
+        forms = known.which[points[is_word]]
+        words.append(codes[is_word])
+        which.append(forms)
+        odd.append(points[is_word][forms == MEMBERS])
+        skips.append(known.skip[points[~is_word]])
+        starts = np.concatenate([[0], ends[:-1]])
+        word_count[first:end] = np.add.reduceat(is_word, starts, dtype=np.int64)
+        skip_count[first:end] = ends - starts - word_count[first:end]
+        edges = np.concatenate([[0], np.cumsum(word_count[first:end])[:-1]])
+        odd_count[first:end] = np.add.reduceat(forms == MEMBERS, edges, dtype=np.int64)
     return {
-        "first_at": np.searchsorted(pair >> np.uint64(16), np.arange(codes + 1, dtype=np.uint64)),
-        "seconds": pair & np.uint64(0xFFFF),
-        "list_at": np.append(new, len(run)),
-        "lists": run & np.uint64(0xFFFF),
-        "often_at": often,
-        "often": np.minimum(count[often], 0xFFFF),
+        "words": _joined(words, np.uint16),
+        "word_at": _starts(word_count),
+        "which": _packed(_joined(which, np.uint8)),
+        "odd": _joined(odd, np.uint32),
+        "odd_at": _starts(odd_count),
+        "skips": _joined(skips, np.uint16),
+        "skip_at": _starts(skip_count),
+        "shape": np.packbits(shape),
     }
 
 
-def _partitions(totals: Array) -> list[tuple[int, int]]:
-    """Ranges of first codes with about ``_SORT_PAIRS`` pairs each; ``totals`` is cumulative."""
-    ranges, low = [], 1
-    while low <= len(totals):
-        done = int(totals[low - 2]) if low > 1 else 0
-        high = int(np.searchsorted(totals, done + _SORT_PAIRS, side="right")) + 1
-        high = max(high, low + 1)
-        ranges.append((low, high))
-        low = high
-    return ranges
+def _packed(forms: Array) -> Array:
+    """Four two-bit numbers a byte, the first in the lowest bits."""
+    padded = np.zeros(-(-len(forms) // 4) * 4, np.uint8)
+    padded[: len(forms)] = forms
+    four = padded.reshape(-1, 4)
+    packed: Array = four[:, 0] | four[:, 1] << 2 | four[:, 2] << 4 | four[:, 3] << 6
+    return packed
+
+
+def _head_words(heads: Sequence[str], known: _Characters) -> dict[str, Array]:
+    """Words of titles and headings; each that has any is ended by the boundary."""
+    words: list[Array] = []
+    sizes = np.zeros(len(heads), np.int64)
+    for first, end, points in _chunks(heads):
+        codes = known.code[points]
+        ends = np.cumsum([len(head) + 1 for head in heads[first:end]])
+        is_word = codes > 0
+        counts = np.add.reduceat(is_word, np.concatenate([[0], ends[:-1]]), dtype=np.int64)
+        is_word[ends[counts > 0] - 1] = True
+        sizes[first:end] = counts + (counts > 0)
+        words.append(codes[is_word])
+    both = sizes.reshape(-1, 2)
+    return {
+        "head_words": _joined(words, np.uint16),
+        "head_at": _starts(both.sum(axis=1)),
+        "title_words": both[:, 0],
+    }
 
 
 def _records(pages: Sequence[Page]) -> dict[str, Array]:
@@ -163,14 +212,161 @@ def _records(pages: Sequence[Page]) -> dict[str, Array]:
         for page in pages
     ]
     source_at, sources = records(astuple(source) for source in numbers)
-    label_at, labels = records((page.seq, page.page) for page in pages)
+    label_at, labels = records(page.page for page in pages)
     return {
         "source_of": np.array(source_of, dtype=np.uint16),
         "source_at": source_at,
         "sources": sources,
+        "logged": np.array([source.log_index for source in numbers], dtype=np.uint64),
+        "seqs": np.array([page.seq for page in pages], dtype=np.uint32),
         "label_at": label_at,
         "labels": labels,
     }
+
+
+def _postings(arrays: dict[str, Array], known: _Characters, tables: Tables) -> dict[str, Array]:
+    """The tables of pairs in texts, of their syllables, of triples of common pairs, of pairs in
+    titles and headings, and the best documents of single characters."""
+    size = len(known.points) + 1
+    words, word_at = arrays["words"], arrays["word_at"]
+    documents = np.repeat(np.arange(len(word_at) - 1, dtype=np.uint16), np.diff(word_at))
+    firsts, seconds = words[:-1], words[1:]
+    head_words, head_at = arrays["head_words"], arrays["head_at"]
+    in_heads = np.repeat(np.arange(len(head_at) - 1, dtype=np.uint16), np.diff(head_at))
+    found = {"heads": build_table(head_words[:-1], head_words[1:], in_heads[:-1], size)}
+    pairs = found["pairs"] = build_table(firsts, seconds, documents[:-1], size)
+    common = _common(pairs)
+    found["triples"] = build_table(*_triples(words, documents, common, size))
+    found["syllables"] = build_table(*_syllables(words, documents, known.points, tables))
+    named = {
+        f"{table}.{name}": array for table, one in found.items() for name, array in one.items()
+    }
+    return {"common": common, **named, **_champions(arrays, documents, in_heads, size)}
+
+
+def _common(pairs: dict[str, Array]) -> Array:
+    """first << 16 | second of the pairs that stand in more than ``COMMON_PAGES`` documents."""
+    long = np.flatnonzero((pairs["sizes"] == 255) & (pairs["seconds"] > 0))
+    at = pairs["where"][long] & np.uint32(0x7FFFFFFF)
+    counts = pairs["lists"][at] | pairs["lists"][at + 1].astype(np.uint32) << 16
+    many = np.flatnonzero(counts > COMMON_PAGES)
+    if len(many) > _COMMON_MAX:
+        many = np.sort(
+            many[np.argsort(-counts[many].astype(np.int64), kind="stable")[:_COMMON_MAX]]
+        )
+    firsts = np.searchsorted(pairs["first_at"], long[many], side="right") - 1
+    common: Array = firsts.astype(np.uint32) << 16 | pairs["seconds"][long[many]]
+    return common
+
+
+def _triples(
+    words: Array, documents: Array, common: Array, size: int
+) -> tuple[Array, Array, Array, int]:
+    """Where two common pairs overlap: number of the first (from 1), the third code, document."""
+    rows, columns = np.zeros(size, np.int64), np.zeros(size, np.int64)
+    for ranks, codes in ((rows, common >> 16), (columns, common & 0xFFFF)):
+        distinct = np.unique(codes)
+        ranks[distinct] = np.arange(1, len(distinct) + 1)
+    width = int(columns.max(initial=0)) + 1
+    number = np.zeros((int(rows.max(initial=0)) + 1) * width, np.uint16)
+    numbers = np.arange(1, len(common) + 1)
+    number[rows[common >> 16] * width + columns[common & 0xFFFF]] = numbers
+    rows = (rows * width).astype(np.uint32)
+    columns = columns.astype(np.uint32)
+    pair = number[rows[words[:-1]] + columns[words[1:]]] if len(words) else words
+    at = np.flatnonzero((pair[:-1] > 0) & (pair[1:] > 0))
+    return pair[at], words[at + 2], documents[at], len(common) + 1
+
+
+def _syllables(
+    words: Array, documents: Array, points: Array, tables: Tables
+) -> tuple[Array, Array, Array, int]:
+    """Pairs of syllables (from 1; 0: not read), every reading of a character with every one of its
+    neighbour."""
+    home, guest_of, guests = _readings(points, tables)
+    counts = np.diff(guest_of).astype(np.uint8)
+    firsts, seconds = home[words[:-1]], home[words[1:]]
+    several = counts > 0
+    read = several[words]
+    at = np.flatnonzero(read[:-1] | read[1:])
+    left, right = words[at].astype(np.int64), words[at + 1].astype(np.int64)
+    ways = (counts[left] + np.uint8(1)).astype(np.int64) * (counts[right] + np.uint8(1))
+    row = np.repeat(np.arange(len(at)), ways - 1)
+    turn = rows_of(np.ones(len(at), np.int64), ways - 1)  # 1 .. ways - 1: one is both at home
+    left, right = left[row], right[row]
+    width = counts[right].astype(np.int64) + 1
+    first_turn, second_turn = turn // width, turn % width
+    more_firsts = _reading(home, guest_of, guests, left, first_turn)
+    more_seconds = _reading(home, guest_of, guests, right, second_turn)
+    return (
+        np.concatenate([firsts, more_firsts]),
+        np.concatenate([seconds, more_seconds]),
+        np.concatenate([documents[:-1], documents[at][row]]),
+        len(tables.syllables) + 1,
+    )
+
+
+def _reading(home: Array, guest_of: Array, guests: Array, codes: Array, turn: Array) -> Array:
+    at = np.minimum(guest_of[codes] + np.maximum(turn - 1, 0), max(len(guests) - 1, 0))
+    further = guests[at] if len(guests) else home[codes]
+    found: Array = np.where(turn == 0, home[codes], further)
+    return found
+
+
+def _readings(points: Array, tables: Tables) -> tuple[Array, Array, Array]:
+    """Of every code: syllable at home (from 1; 0: none), where further ones begin, and these."""
+    none = len(tables.syllables)
+    homes = (tables.keys(points) >> SYLLABLE_SHIFT).astype(np.int64)
+    home = np.concatenate([[0], np.where(homes == none, 0, homes + 1)]).astype(np.uint16)
+    codes, syllables = tables.guests_of(points)
+    counts = np.bincount(codes + 1, minlength=len(points) + 1)
+    return home, _starts(counts), (syllables + 1).astype(np.uint16)
+
+
+def _champions(
+    arrays: dict[str, Array], documents: Array, in_heads: Array, size: int
+) -> dict[str, Array]:
+    """Of every code: in how many documents it is, and the best of them with their scores."""
+    words, heads = arrays["words"], arrays["head_words"]
+    dampings = damping(np.diff(arrays["word_at"]))
+    at_title = np.arange(len(heads)) - arrays["head_at"][in_heads] < arrays["title_words"][in_heads]
+    totals = np.zeros(size, np.int64)
+    best, scored = [], []
+    for at in partitions(np.concatenate([words, heads]), size):
+        in_text, head = at[at < len(words)], at[at >= len(words)] - len(words)
+        key, counts = np.unique(_keys(words, documents, in_text), return_counts=True)
+        text = text_scores(np.minimum(counts, COUNT_MAX), dampings[key & np.uint32(0xFFFF)])
+        titled = np.unique(_keys(heads, in_heads, head[at_title[head]]))
+        headed = np.unique(_keys(heads, in_heads, head[~at_title[head]]))
+        every = np.union1d(key, np.union1d(titled, headed)) if len(head) else key
+        scores = np.zeros(len(every), np.int64)
+        for some, extra in ((key, text), (titled, TITLE_SCORE), (headed, HEADING_SCORE)):
+            scores[np.searchsorted(every, some)] += extra
+        held = np.bincount(every >> np.uint32(16), minlength=size)
+        totals += held
+        order = (every >> np.uint32(16)).astype(np.uint64) << np.uint64(32)
+        order |= (_SCORE_MAX - scores).astype(np.uint64) << np.uint64(16)
+        order |= (every & np.uint32(0xFFFF)).astype(np.uint64)
+        order.sort()
+        some = held[held > 0]
+        kept = order[rows_of(np.cumsum(some) - some, np.minimum(some, CHAMPIONS))]
+        best.append(kept & np.uint64(0xFFFF))
+        scored.append(_SCORE_MAX - (kept >> np.uint64(16) & np.uint64(0xFFFF)).astype(np.int64))
+    return {
+        "totals": np.maximum(totals, 1) - 1,
+        "champion_at": _starts(np.minimum(totals, CHAMPIONS)),
+        "champions": _joined(best, np.uint64),
+        "champion_scores": _joined(scored, np.int64),
+    }
+
+
+def _keys(codes: Array, documents: Array, at: Array) -> Array:
+    keys: Array = codes[at].astype(np.uint32) << np.uint32(16) | documents[at]
+    return keys
+
+
+def _joined(parts: Sequence[Array], kind: type[np.generic]) -> Array:
+    return np.concatenate([np.empty(0, kind), *parts])
 
 
 def _starts(sizes: Array) -> Array:

@@ -4,35 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from protocol.canonical import Value, encode
 from search_shard.blocks import Array
+from search_shard.postings import TABLE_KINDS
 
-MAGIC = b"fzsegm\x00\x01"
-BOUNDARY = 0  # the code that ends a title, a heading and a page; no character has it
-KINDS: Mapping[str, str] = {
-    "chars": "<u4",
+MAGIC: Final = b"fzsegm\x00\x02"
+BOUNDARY: Final = 0  # the code that ends a title, a heading and a page; no character has it
+CODES_MAX: Final = 0xD7FF  # so that codes are characters of a Python string, none a surrogate
+MEMBERS: Final = 3  # forms of a class that are told in two bits; the others are exceptions
+CHAMPIONS: Final = 64  # best documents of a single character
+TABLES: Final = ("pairs", "triples", "syllables", "heads")
+KINDS: Final[Mapping[str, str]] = {
+    "points": "<u4",  # folded characters, rising
+    "codes": "<u2",  # of points
+    "members": "<u4",  # code × MEMBERS: characters that fold to it, the most frequent first
     "words": "<u2",
     "word_at": "<u4",
-    "title_words": "<u2",
-    "heading_words": "<u2",
+    "which": "|u1",
+    "odd": "<u4",
+    "odd_at": "<u4",
+    "skipped": "<u4",  # characters passed over in matching, rising
     "skips": "<u2",
     "skip_at": "<u4",
     "shape": "|u1",
-    "shape_at": "<u4",
-    "first_at": "<u4",
-    "seconds": "<u2",
-    "list_at": "<u4",
-    "lists": "<u2",
-    "often_at": "<u4",
-    "often": "<u2",
+    "head_words": "<u2",
+    "head_at": "<u4",
+    "title_words": "<u2",
+    "totals": "<u2",  # code → documents that have it, less one
+    "champion_at": "<u4",
+    "champions": "<u2",
+    "champion_scores": "<u2",
     "source_of": "<u2",
     "source_at": "<u4",
     "sources": "|u1",
+    "logged": "<u8",  # log index of each source
+    "seqs": "<u4",
     "label_at": "<u4",
     "labels": "|u1",
+    "common": "<u4",  # first << 16 | second of the common pairs, rising
+    **{f"{table}.{name}": kind for table in TABLES for name, kind in TABLE_KINDS.items()},
 }
 
 
@@ -68,12 +82,3 @@ def records(values: Iterable[Value]) -> tuple[Array, Array]:
     coded = [encode(value) for value in values]
     ends = np.cumsum([0, *map(len, coded)], dtype=np.uint32)
     return ends, np.frombuffer(b"".join(coded), dtype=np.uint8)
-
-
-def ragged(starts: Array, sizes: Array) -> Array:
-    """The indices start .. start + size of every run, one after another."""
-    ends = np.cumsum(sizes)
-    total = int(ends[-1]) if len(ends) else 0
-    shift = starts.astype(np.int64) - (ends - sizes)
-    indices: Array = np.arange(total, dtype=np.int64) + np.repeat(shift, sizes)
-    return indices

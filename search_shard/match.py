@@ -1,31 +1,33 @@
-"""Finding a phrase in one segment: pairs of neighbours first, then the text itself.
+"""Finding a phrase in one segment: posting lists first, then the text itself.
 
-A cell becomes a set of codes.  One or two cells are answered by the posting lists alone; longer
-phrases intersect the lists of their pairs, rarest first, and verify what is left on the text.
+Two characters, and three where both pairs are common, are answered by a list alone; longer phrases
+intersect the lists of their pairs, rarest first, and what is left is verified on the text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Final, TypeAlias
 
 import numpy as np
 
-from protocol.limits import MiB
 from search_shard.blocks import Array
-from search_shard.layout import ragged
-from search_shard.query import NEAR, Cell, Choice, Phrase
-from search_shard.segment import Codes, Segment
-from search_shard.tables import FOLD_SHIFT
+from search_shard.build import COMMON_PAGES
+from search_shard.lattice import SPOKEN, Phrase
+from search_shard.layout import CHAMPIONS, MEMBERS
+from search_shard.postings import COUNT_MAX, NOTHING, Table, rows_of
+from search_shard.segment import Segment
+from search_shard.trace import Trace
 
 Deadline = Callable[[], bool]  # True when time is over
 
-_VERIFY_CODES = 1 << 20  # of text looked at between two looks at the clock
-_FEW = 64  # candidates that are verified faster than another list is read
-_KEPT_BYTES = 1 * MiB  # of masks of cells, in each segment
-_KEPT_LEAST = 32
-_ENOUGH = 4096  # candidates at which lists of whole classes of characters are no longer read
+_SCAN_WORDS: Final = 1 << 20  # of text looked at between two looks at the clock
+_SCAN_DOCUMENTS: Final = 512  # likewise, where documents are looked at one by one
+_WAYS_MAX: Final = 1024  # pairs of syllables looked up for two neighbours
+_FEW: Final = 64  # documents whose heads are looked at one by one
 
 
 class Late(Exception):
@@ -33,245 +35,394 @@ class Late(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Sounds:
+    """A set of codes: what a spoken position allows."""
+
+    ranges: tuple[tuple[int, int], ...]  # half-open
+    mask: Array  # bool for every code
+    syllables: tuple[int, ...]  # numbers from 1
+
+
+Cell: TypeAlias = "int | Sounds"
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
-    """Documents in rising order and how often each has the phrase."""
+    """Documents in rising order, and how often each has the phrase (up to ``COUNT_MAX``)."""
 
     documents: Array
     counts: Array
 
 
-NOTHING = Found(np.empty(0, np.int64), np.empty(0, np.int64))
+NONE: Final = Found(NOTHING, NOTHING)
 
 
-def resolve(segment: Segment, choices: Iterable[Choice]) -> Codes:
-    """The codes that any of ``choices`` allows here.
+def cells_of(segment: Segment, phrase: Phrase) -> list[Cell]:
+    """The phrase in codes of ``segment``; empty if some position has nothing here."""
+    text = segment.tables.fold(phrase.text) if phrase.rule == "literal" else phrase.text
+    cells: list[Cell] = []
+    for at, character in enumerate(text):
+        if character == SPOKEN and phrase.sounds:
+            sounds = sounds_of(segment, phrase.sounds[at])
+            if not sounds.ranges:
+                return []
+            cells.append(sounds)
+            continue
+        code = segment.code(character)
+        if not code:
+            return []
+        cells.append(code)
+    return cells
 
-    A query asks for each cell again and again (as asked, with a neighbour widened, for the
-    reasons of a hit), so the segment keeps the last ones.
-    """
-    key = tuple(choices)
-    codes = segment.resolved.get(key)
-    if codes is None:
-        codes = _resolve(segment, key)
-        if len(segment.resolved) >= max(_KEPT_LEAST, _KEPT_BYTES // len(codes.mask)):
-            segment.resolved.clear()
-        segment.resolved[key] = codes
-    return codes
 
-
-def _resolve(segment: Segment, choices: Sequence[Choice]) -> Codes:
+def sounds_of(segment: Segment, syllables: Iterable[str]) -> Sounds:
     ranges: list[tuple[int, int]] = []
-    shift = int(FOLD_SHIFT)
-    for choice in choices:
-        if choice.chars:
-            points = np.array([ord(character) for character in choice.chars], dtype=np.uint32)
-            keys = segment.tables.keys(points)
-            if choice.why == "exact":
-                ranges += segment.codes_of_keys(keys, 1)
-            else:
-                ranges += segment.codes_of_keys(keys >> FOLD_SHIFT << FOLD_SHIFT, 1 << shift)
-        for syllable in choice.syllables:
-            number = segment.tables.syllable_number(syllable)
-            if number is not None:
-                ranges += segment.codes_of_syllable(number)
-    return _codes(segment, ranges)
+    numbers = []
+    mask = np.zeros(len(segment.homes), bool)
+    for syllable in syllables:
+        number = segment.tables.syllable_number(syllable)
+        if number is not None:
+            numbers.append(number + 1)
+            ranges += segment.codes_of_syllable(syllable)
+    for low, high in ranges:
+        mask[low:high] = True
+    return Sounds(tuple(ranges), mask, tuple(numbers))
 
 
-def asked(segment: Segment, cell: Cell) -> Codes:
-    """The codes of a cell without wrong characters."""
-    return resolve(segment, (choice for choice in cell.choices if choice.why not in NEAR))
-
-
-def widened(
-    segment: Segment, phrase: Phrase, cells: Sequence[Codes], why: str
-) -> Iterator[list[Codes]]:
-    """The phrase with one wrong character: each cell in turn is what it may be mistaken for."""
-    for at, cell in enumerate(phrase.cells):
-        wide = resolve(segment, (choice for choice in cell.choices if choice.why == why))
-        if wide.ranges:
-            yield [*cells[:at], wide, *cells[at + 1 :]]
-
-
-def find_phrase(segment: Segment, cells: Sequence[Codes], deadline: Deadline) -> Found:
-    """Every document that has ``cells`` one after another, counted exactly.
+def find(
+    segment: Segment, phrase: Phrase, cells: Sequence[Cell], late: Deadline, trace: Trace
+) -> Found:
+    """Every document whose text has ``cells`` (not empty) one after another, counted exactly.
 
     Raises:
         Late: the deadline passed.
     """
-    if any(not cell.ranges for cell in cells):
-        return NOTHING
-    if len(cells) <= 2:
-        return pair_list(segment, cells[0], cells[1] if len(cells) == 2 else None, deadline)
-    documents = _candidates(segment, cells, deadline)
-    if not len(documents):
-        return NOTHING
-    positions = _verify(segment, documents, cells, deadline)
-    at = np.searchsorted(segment.arrays["word_at"], positions, side="right") - 1
-    if not len(at):
-        return NOTHING
-    return Found(*np.unique(at, return_counts=True))
+    if phrase.rule == "literal" and not _is_plain(segment, phrase.text, cells):
+        return _literal(segment, phrase.text, cells, late, trace)
+    return _find(segment, cells, late, trace)
 
 
-def find_in_heads(segment: Segment, cells: Sequence[Codes]) -> tuple[Array, Array]:
-    """Documents whose title has the phrase, and documents whose heading has it."""
-    at = scan(segment.head_words, cells)
-    place = np.searchsorted(segment.head_at, at, side="right") - 1
-    documents = segment.head_documents[place]
-    in_title = at - segment.head_at[place] < segment.arrays["title_words"][documents]
-    return np.unique(documents[in_title]), np.unique(documents[~in_title])
+def _find(segment: Segment, cells: Sequence[Cell], late: Deadline, trace: Trace) -> Found:
+    if len(cells) == 1:
+        return _single(segment, cells[0], late)
+    codes = [cell for cell in cells if isinstance(cell, int)]
+    written = len(codes) == len(cells)
+    lists = lists_of_codes(segment, codes) if written else _lists(segment, cells)
+    if lists is None or (written and not lists):
+        return NONE
+    trace.lists(lists)
+    if lists and lists[0][3] == len(cells):
+        return _counted(lists[0][1], lists[0][2])
+    documents = candidates(lists)
+    trace.step("candidates", "", segment.pages if documents is None else len(documents))
+    if written and documents is not None:
+        kept, counts = verified(segment, documents.tolist(), codes, late)
+        return Found(np.array(kept, np.int64), np.array(counts, np.int64))
+    return _count_places(segment, _places(segment, documents, cells, late))
 
 
-def pair_list(segment: Segment, first: Codes, second: Codes | None, deadline: Deadline) -> Found:
-    """Documents with a ``first`` directly before a ``second`` (or before anything)."""
-    arrays = segment.arrays
-    first_at, list_at, seconds = arrays["first_at"], arrays["list_at"], arrays["seconds"]
-    if len(first.ranges) == 1:
-        low, high = first.ranges[0]
-        start, end = int(first_at[low]), int(first_at[high])
-        if second is None:
-            return _count_slice(segment, int(list_at[start]), int(list_at[end]))
-        if high - low == 1 and len(second.ranges) == 1:  # rising seconds: a slice of lists
-            after, past = second.ranges[0]
-            listed = seconds[start:end]
-            left = start + int(listed.searchsorted(np.uint16(after)))
-            right = start + int(listed.searchsorted(np.uint16(past - 1), side="right"))
-            return _count_slice(segment, int(list_at[left]), int(list_at[right]))
-    if deadline():
-        raise Late
-    edges = np.array(first.ranges, dtype=np.int64)
-    starts = first_at[edges[:, 0]].astype(np.int64)
-    pairs = ragged(starts, first_at[edges[:, 1]] - starts)
-    if second is not None:
-        pairs = pairs[second.mask[seconds[pairs]]]
-    starts = list_at[pairs].astype(np.int64)
-    return _count(segment, ragged(starts, list_at[pairs + 1] - starts))
+def best_single(segment: Segment, code: int) -> tuple[int, Array, Array]:
+    """How many documents have a character, in text, title or heading, and the best ``CHAMPIONS`` of
+    them (all, if they are not more) with what they score beside the class, the best first."""
+    low, high = segment.champion_at[code], segment.champion_at[code + 1]
+    total = int(segment.arrays["totals"][code]) + 1 if high > low else 0
+    return (
+        total,
+        segment.arrays["champions"][low:high],
+        segment.arrays["champion_scores"][low:high],
+    )
 
 
-def scan(words: Array, cells: Sequence[Codes]) -> Array:
-    """Where ``cells`` stand one after another in ``words``; boundaries match nothing."""
-    if len(words) < len(cells) or any(not cell.ranges for cell in cells):
-        return np.empty(0, np.int64)
-    order = sorted(range(len(cells)), key=lambda at: cells[at].weight)
-    last = len(words) - len(cells)
-    positions = np.flatnonzero(_test(words, cells[order[0]])) - order[0]
-    positions = positions[(positions >= 0) & (positions <= last)]
-    for at in order[1:]:
-        positions = positions[cells[at].mask[words[positions + at]]]
-    return positions
+def _single(segment: Segment, cell: Cell, late: Deadline) -> Found:
+    if isinstance(cell, int):
+        total, best, _ = best_single(segment, cell)
+        if total <= CHAMPIONS:
+            kept, counts = verified(segment, sorted(best.tolist()), [cell], late)
+            return Found(np.array(kept, np.int64), np.array(counts, np.int64))
+    return _count_places(segment, _places(segment, None, [cell], late))
+
+
+# (documents, table, numbers in the table whose documents together are meant, how many positions)
+_List: TypeAlias = tuple[int, Table, tuple[int, ...], int]
+
+
+def lists_of_codes(segment: Segment, codes: Sequence[int]) -> list[_List]:
+    """The posting lists of two or more codes, the shortest first, but before them the one that is
+    the whole answer; empty if one of them is."""
+    table, common = segment.pairs, segment.common
+    lists: list[_List] = []
+    left = 0  # number of the pair before, if it is common
+    first = codes[0]
+    for second in codes[1:]:
+        pair = table.find(first, second)
+        if pair < 0:
+            return []
+        count = table.count(pair)
+        lists.append((count, table, (pair,), 2))
+        rank = 0
+        if count > COMMON_PAGES:
+            key = first << 16 | second
+            at = bisect_left(common, key)
+            rank = at + 1 if at < len(common) and common[at] == key else 0
+            if left and rank:
+                triple = segment.triples.find(left, second)
+                if triple < 0:
+                    return []
+                lists.append((segment.triples.count(triple), segment.triples, (triple,), 3))
+        left, first = rank, second
+    lists.sort(key=_width_of_three if len(codes) == 3 else _size)
+    return lists
+
+
+def _lists(segment: Segment, cells: Sequence[Cell]) -> list[_List] | None:
+    """The posting lists of neighbours, the shortest first; None if one of them is empty."""
+    lists: list[_List] = []
+    for first, second in pairwise(cells):
+        if isinstance(first, int) and isinstance(second, int):
+            pair = segment.pairs.find(first, second)
+            if pair < 0:
+                return None
+            lists.append((segment.pairs.count(pair), segment.pairs, (pair,), 0))
+            continue
+        spoken = _spoken_pairs(segment, first, second)
+        if spoken is not None:
+            if not spoken:
+                return None
+            total = sum(map(segment.syllables.count, spoken))
+            whole = not isinstance(first, int) and not isinstance(second, int)
+            lists.append((total, segment.syllables, spoken, 2 if whole else 0))
+    lists.sort(key=_size)
+    return lists
+
+
+def _size(one: _List) -> int:
+    return one[0]
+
+
+def _width_of_three(one: _List) -> int:
+    return one[0] - (one[3] == 3) * (1 << 17)
+
+
+def _spoken_pairs(segment: Segment, first: Cell, second: Cell) -> tuple[int, ...] | None:
+    """Pairs of syllables of two neighbours; None when one of them has no reading."""
+    ways: list[tuple[int, ...]] = []
+    for cell in (first, second):
+        if isinstance(cell, int):
+            home = int(segment.homes[cell])
+            if not home:
+                return None
+            ways.append((home,))
+        else:
+            ways.append(cell.syllables)
+    if len(ways[0]) * len(ways[1]) > _WAYS_MAX:
+        return None
+    table = segment.syllables
+    found = (table.find(left, right) for left in ways[0] for right in ways[1])
+    return tuple(pair for pair in found if pair >= 0)
+
+
+def _counted(table: Table, pairs: Sequence[int]) -> Found:
+    if len(pairs) == 1:
+        return Found(*table.counted(pairs[0]))
+    documents, counts = zip(*map(table.counted, pairs), strict=True)
+    sums = np.bincount(np.concatenate(documents), np.concatenate(counts))
+    present = np.flatnonzero(sums)
+    return Found(present, np.minimum(sums[present], COUNT_MAX).astype(np.int64))
+
+
+def candidates(lists: Sequence[_List]) -> Array | None:
+    """Documents that have every pair somewhere (or most of them: verification follows); None for
+    all documents."""
+    documents: Array | None = None
+    for count, table, pairs, _ in lists:
+        if documents is not None and len(documents) <= 4 + count // 1000:
+            break
+        listed = _documents(table, pairs)
+        documents = listed if documents is None else keep_common(documents, listed)
+    return documents
+
+
+def _documents(table: Table, pairs: Sequence[int]) -> Array:
+    if len(pairs) == 1:
+        return table.documents(pairs[0])
+    return np.unique(np.concatenate([table.documents(pair) for pair in pairs]))
 
 
 def keep_common(few: Array, many: Array) -> Array:
     """Members of both rising arrays."""
-    if not len(many):
-        return few[:0]
-    at = np.minimum(np.searchsorted(many, few), len(many) - 1)
+    if len(few) > len(many):
+        few, many = many, few
+    if not len(few):
+        return few
+    at = many.searchsorted(few)
+    at[at == len(many)] = 0
     common: Array = few[many[at] == few]
     return common
 
 
-def _codes(segment: Segment, ranges: Iterable[tuple[int, int]]) -> Codes:
-    merged: list[tuple[int, int]] = []
-    for low, high in sorted(pair for pair in ranges if pair[0] < pair[1]):
-        if merged and low <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(high, merged[-1][1]))
-        else:
-            merged.append((low, high))
-    mask = np.zeros(len(segment.arrays["chars"]), dtype=bool)
-    first_at, weight = segment.arrays["first_at"], 0
-    for low, high in merged:
-        mask[low:high] = True
-        weight += int(first_at[high]) - int(first_at[low])
-    return Codes(tuple(merged), mask, weight)
+def verified(
+    segment: Segment, documents: Sequence[int], codes: Sequence[int], late: Deadline
+) -> tuple[list[int], list[int]]:
+    """Which of ``documents`` have the codes one after another, and how often.
 
-
-def _test(words: Array, codes: Codes) -> Array:
-    low, high = codes.ranges[0]
-    inside: Array
-    if len(codes.ranges) > 1:
-        inside = codes.mask[words]
-    elif high - low == 1:
-        inside = words == np.uint16(low)
-    else:
-        inside = words - np.uint16(low) < np.uint16(high - low)
-    return inside
-
-
-def _count_slice(segment: Segment, start: int, end: int) -> Found:
-    """Documents of the postings ``start`` .. ``end``, with how often the pairs occur in each."""
-    often_at = segment.arrays["often_at"]
-    low, high = np.searchsorted(often_at, np.array([start, end], dtype=np.uint32))
-    counts = np.ones(end - start, dtype=np.int64)
-    counts[often_at[low:high].astype(np.int64) - start] = segment.arrays["often"][low:high]
-    return _sum(segment.arrays["lists"][start:end], counts)
-
-
-def _count(segment: Segment, at: Array) -> Found:
-    """The same of the postings ``at``."""
-    often_at = segment.arrays["often_at"]
-    place = np.searchsorted(often_at, at.astype(np.uint32))
-    inside = np.flatnonzero(place < len(often_at))
-    hit = inside[often_at[place[inside]] == at[inside]]
-    counts = np.ones(len(at), dtype=np.int64)
-    counts[hit] = segment.arrays["often"][place[hit]]
-    return _sum(segment.arrays["lists"][at], counts)
-
-
-def _sum(documents: Array, counts: Array) -> Found:
-    """Each document once; documents of a single list are rising and distinct already."""
-    if len(documents) < 2 or bool((documents[1:] > documents[:-1]).all()):
-        return Found(documents.astype(np.int64), counts)
-    sums = np.bincount(documents, weights=counts)
-    present = np.flatnonzero(sums)
-    return Found(present, sums[present].astype(np.int64))
-
-
-def _candidates(segment: Segment, cells: Sequence[Codes], deadline: Deadline) -> Array:
-    """Documents that have every pair of the phrase somewhere (or most: verification follows)."""
-    pairs = sorted(
-        pairwise(cells),
-        key=lambda pair: (_spread(pair), pair[0].weight + pair[1].weight),
-    )
-    documents: Array | None = None
-    for first, second in pairs:
-        if deadline():
+    Raises:
+        Late: the deadline passed.
+    """
+    pattern = "".join(map(chr, codes))
+    overlaps = pattern[0] in pattern[1:]
+    kept, counts = [], []
+    for number, document in enumerate(documents):
+        if number % _SCAN_DOCUMENTS == 0 and late():
             raise Late
-        if documents is not None:
-            enough = _ENOUGH if _spread((first, second)) > 1 else _FEW
-            if len(documents) <= enough:
-                break
-        listed = pair_list(segment, first, second, deadline).documents
-        few, many = (listed, documents) if documents is not None else (listed, listed)
-        documents = keep_common(*sorted((few, many), key=len))
-    return NOTHING.documents if documents is None else documents
+        text = segment.spoken(document)
+        count = _overlapping(text, pattern) if overlaps else text.count(pattern)
+        if count:
+            kept.append(document)
+            counts.append(min(count, COUNT_MAX))
+    return kept, counts
 
 
-def _spread(pair: tuple[Codes, Codes]) -> int:
-    return len(pair[0].ranges) * len(pair[1].ranges)
+def _overlapping(text: str, pattern: str) -> int:
+    count, at = 0, text.find(pattern)
+    while at >= 0:
+        count, at = count + 1, text.find(pattern, at + 1)
+    return count
 
 
-def _verify(
-    segment: Segment, documents: Array, cells: Sequence[Codes], deadline: Deadline
+def _places(
+    segment: Segment, documents: Array | None, cells: Sequence[Cell], late: Deadline
 ) -> Array:
-    """Positions of the phrase in the words of ``documents``."""
+    """Where ``cells`` begin among the words of ``documents`` (None: of all), rising."""
     words, word_at = segment.arrays["words"], segment.arrays["word_at"]
+    if documents is None:
+        documents = np.arange(len(word_at) - 1)
     starts = word_at[documents].astype(np.int64)
-    sizes = word_at[documents + 1] - starts
+    sizes = word_at[documents.astype(np.int64) + 1] - starts
     ends = np.cumsum(sizes)
-    found = []
+    found = [np.empty(0, np.int64)]
     first = 0
     while first < len(documents):
-        if deadline():
+        if late():
             raise Late
         done = int(ends[first - 1]) if first else 0
-        stop = max(first + 1, int(np.searchsorted(ends, done + _VERIFY_CODES, side="right")))
-        span = slice(int(starts[first]), int(starts[stop - 1] + sizes[stop - 1]))
-        wanted = int(ends[stop - 1]) - done
-        if wanted * 4 > span.stop - span.start:  # dense: read through, then keep
-            at = scan(words[span], cells) + span.start
-            document = np.searchsorted(word_at, at, side="right") - 1
-            found.append(at[np.isin(document, documents[first:stop])])
+        stop = max(first + 1, int(np.searchsorted(ends, done + _SCAN_WORDS, side="right")))
+        begin, end = int(starts[first]), int(starts[stop - 1] + sizes[stop - 1])
+        if end - begin == int(ends[stop - 1]) - done:  # neighbours: no copy
+            found.append(scan(words[begin:end], cells) + begin)
         else:
-            index = ragged(starts[first:stop], sizes[first:stop])
+            index = rows_of(starts[first:stop], sizes[first:stop])
             found.append(index[scan(words[index], cells)])
         first = stop
     return np.concatenate(found)
+
+
+def scan(words: Array, cells: Sequence[Cell]) -> Array:
+    """Where ``cells`` stand one after another in ``words``; boundaries match nothing."""
+    last = len(words) - len(cells)
+    if last < 0:
+        return np.empty(0, np.int64)
+    order = sorted(range(len(cells)), key=lambda at: not isinstance(cells[at], int))
+    first = order[0]
+    places: Array = np.flatnonzero(_test(words[first : first + last + 1], cells[first]))
+    for at in order[1:]:
+        places = places[_test(words[places + at], cells[at])]
+    return places
+
+
+def _test(words: Array, cell: Cell) -> Array:
+    inside: Array
+    if isinstance(cell, int):
+        inside = words == np.uint16(cell)
+    elif len(cell.ranges) == 1:
+        low, high = cell.ranges[0]
+        inside = words - np.uint16(low) < np.uint16(high - low)
+    else:
+        inside = cell.mask[words]
+    return inside
+
+
+def _count_places(segment: Segment, places: Array) -> Found:
+    if not len(places):
+        return NONE
+    at = np.searchsorted(segment.arrays["word_at"], places, side="right") - 1
+    documents, counts = np.unique(at, return_counts=True)
+    return Found(documents, np.minimum(counts, COUNT_MAX))
+
+
+def _is_plain(segment: Segment, text: str, cells: Sequence[Cell]) -> bool:
+    """Whether every character is the only one of its class here, so that nothing is to verify."""
+    members = segment.arrays["members"]
+    return all(
+        int(members[code * MEMBERS]) == ord(character) and not members[code * MEMBERS + 1]
+        for character, code in zip(text, cells, strict=True)
+        if isinstance(code, int)
+    )
+
+
+def _literal(
+    segment: Segment, text: str, cells: Sequence[Cell], late: Deadline, trace: Trace
+) -> Found:
+    """Documents with these very characters."""
+    folded = _find(segment, cells, late, trace)
+    places = _places(segment, folded.documents, cells, late)
+    return _count_places(segment, keep_literal(segment, places, text))
+
+
+def keep_literal(segment: Segment, places: Array, text: str) -> Array:
+    """Those of ``places`` in the words where the very characters of ``text`` stand."""
+    members, words = segment.arrays["members"], segment.arrays["words"]
+    for at, character in enumerate(text):
+        index = places + at
+        forms = segment.forms(index)
+        points = members[words[index].astype(np.int64) * MEMBERS + np.minimum(forms, MEMBERS - 1)]
+        same = points == np.uint32(ord(character))
+        strange = np.flatnonzero(forms == MEMBERS)
+        if len(strange):
+            same[strange] = [
+                _strange(segment, int(place)) == ord(character) for place in index[strange]
+            ]
+        places = places[same]
+    return places
+
+
+def _strange(segment: Segment, place: int) -> int:
+    """The original of a word that is an exception."""
+    document = int(np.searchsorted(segment.arrays["word_at"], place, side="right")) - 1
+    return int(segment.written(document)[place - segment.word_at[document]])
+
+
+def find_heads(segment: Segment, phrase: Phrase, cells: Sequence[Cell]) -> tuple[Array, Array]:
+    """Documents at which a title stands that has ``cells`` (not empty), and those of headings."""
+    codes = [cell for cell in cells if isinstance(cell, int)]
+    if len(codes) == len(cells) > 1:
+        documents = _rarest(segment.heads, codes)
+        if len(documents) <= _FEW:
+            return _in_heads(segment, documents, "".join(map(chr, codes)))
+    words = segment.arrays["head_words"]
+    at = scan(words, cells)
+    if not len(at):
+        return NOTHING, NOTHING
+    head_at = segment.arrays["head_at"]
+    documents = np.searchsorted(head_at, at, side="right") - 1
+    in_title = at - head_at[documents] < segment.arrays["title_words"][documents]
+    return np.unique(documents[in_title]), np.unique(documents[~in_title])
+
+
+def _rarest(table: Table, codes: Sequence[int]) -> Array:
+    """Documents of the rarest pair of neighbours; empty if one pair is nowhere."""
+    pairs = []
+    for first, second in pairwise(codes):
+        pair = table.find(first, second)
+        if pair < 0:
+            return NOTHING
+        pairs.append(pair)
+    return table.documents(min(pairs, key=table.count))
+
+
+def _in_heads(segment: Segment, documents: Array, pattern: str) -> tuple[Array, Array]:
+    if not len(documents):
+        return NOTHING, NOTHING
+    heads = [(document, segment.title_and_heading(document)) for document in documents.tolist()]
+    titled = [document for document, (title, _) in heads if pattern in title]
+    headed = [document for document, (_, heading) in heads if pattern in heading]
+    return np.array(titled, np.int64), np.array(headed, np.int64)

@@ -1,41 +1,81 @@
 """Hits and their scores.  Scores are whole numbers that depend on the page and the query alone.
 
-No statistics of a shard or of a segment enter, so a page has the same score whichever replica
-answers and however its pages were batched.  The cheapest lattice comes first: the step between
-classes is wider than everything below it.
+No statistics of a shard or of a segment enter (a query carries the weights of its words), so a page
+has the same score whichever replica answers and however its pages were batched.  The surest rule
+comes first: the step between classes is wider than everything below it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import numpy as np
 
 from search_shard.blocks import Array
 
-# The same class for exact and variant: whoever types simplified gets what traditional gets.
-CLASS_SCORES: Mapping[str, int] = {
-    "exact": 50_000,
-    "variant": 50_000,
+CLASS_STEP: Final = 10_000
+# By lattice.RULES and lattice.NEAR.  Whoever types simplified gets what traditional gets, and a
+# page that says the year or the place in another way is as good as one that says it as asked.
+CLASSES: Final[Mapping[str, int]] = {
+    "literal": 60_000,
+    "typed": 60_000,
+    "year": 50_000,
+    "number": 50_000,
+    "place": 50_000,
+    "synonym": 50_000,
     "pinyin": 40_000,
     "initials": 30_000,
     "sound": 20_000,
     "shape": 10_000,
 }
-NEAR_BELOW = 10  # matches as asked; with fewer, pages with one wrong character are shown too
-TITLE_SCORE = 4_000
-HEADING_SCORE = 2_000
-TEXT_SCORE = 1_000  # never quite reached
-_PIVOT_WORDS = 500  # a page as long as this is neither favoured nor held back
+NEAR_BELOW: Final = 10  # matches as asked; with fewer, pages with one wrong character are shown too
+TITLE_SCORE: Final = 4_000
+HEADING_SCORE: Final = 2_000
+TEXT_SCORE: Final = 1_000  # never quite reached
+_PIVOT_WORDS: Final = 500  # a page as long as this is neither favoured nor held back
+
+HitKey: TypeAlias = tuple[int, str, str, int]  # score, office, item, seq
 
 
-def text_scores(counts: Array, sizes: Array) -> Array:
-    """Saturating share of ``TEXT_SCORE`` for ``counts`` occurrences in pages of ``sizes`` words.
+def damping(sizes: Array) -> Array:
+    """What the length of pages of ``sizes`` words takes from a score."""
+    held: Array = 600 + 600 * sizes.astype(np.int64) // _PIVOT_WORDS
+    return held
 
-    BM25's form with k1 = 1.2 and b = 0.5 in whole numbers.
-    """
-    damping = 600 + 600 * sizes.astype("i8") // _PIVOT_WORDS
-    scores: Array = TEXT_SCORE * 1000 * counts // (1000 * counts + damping)
+
+def text_scores(counts: Array, dampings: Array) -> Array:
+    """Saturating share of ``TEXT_SCORE`` for ``counts`` occurrences: BM25's form with k1 = 1.2 and
+    b = 0.5, as the whole part (which no rounding of the division can change)."""
+    often = 1000.0 * counts
+    scores: Array = (TEXT_SCORE * often / (often + dampings)).astype(np.int64)
     return scores
+
+
+def text_score(count: int, damped: int) -> int:
+    """One of :func:`text_scores`."""
+    return TEXT_SCORE * 1000 * count // (1000 * count + damped)
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a page matches a word of the query: the rule, of lattice.RULES or lattice.NEAR, the
+    field, and the text that stands there ("" in a title or heading)."""
+
+    word: int
+    rule: str
+    field: str  # text | title | heading
+    found: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An occurrence in its context (逐行索引): original text before, of and after it."""
+
+    left: str
+    match: str
+    right: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,30 +90,23 @@ class Hit:
     section: str
     snippet: str  # a piece of the original text
     highlights: tuple[tuple[int, int], ...]  # code points of the snippet, half-open
-    matched_by: str  # one of query.WHYS; "title:" before it when only a title or heading matches
+    reasons: tuple[Reason, ...]  # one for each word that is here
+    lines: tuple[Line, ...]  # where asked for
     score: int
     file: str
     log_index: int
 
-
-@dataclass(frozen=True, slots=True)
-class ShardAnswer:
-    """``total`` pages match; hits are the best of them in :func:`hit_order`.
-
-    Hits with a wrong character stand after all others and only where fewer than ``NEAR_BELOW``
-    pages match as asked; an answer that has any lists all that match as asked.
-    """
-
-    total: int
-    total_is_exact: bool
-    hits: tuple[Hit, ...]
+    @property
+    def key(self) -> HitKey:
+        return self.score, self.office, self.item, self.seq
 
 
-def hit_order(hit: Hit) -> tuple[int, str, str, int]:
+def hit_order(key: HitKey) -> tuple[int, str, str, int]:
     """Best score first; ties by office, item and page, so every node lists them alike."""
-    return -hit.score, hit.office, hit.item, hit.seq
+    score, office, item, seq = key
+    return -score, office, item, seq
 
 
-def is_near(hit: Hit) -> bool:
-    """Whether the page matches only with a wrong character."""
-    return hit.matched_by.removeprefix("title:") in ("sound", "shape")
+def is_near(score: int) -> bool:
+    """Whether a page with this score matches only with a wrong character."""
+    return score < CLASSES["initials"]

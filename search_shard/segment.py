@@ -6,9 +6,10 @@ in place, from bytes or a memory map.
 
 from __future__ import annotations
 
+from array import array as numbers
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Self
 
 import numpy as np
@@ -18,19 +19,14 @@ from protocol.errors import Corrupt
 from protocol.limits import MiB
 from search_shard.blocks import Array, Buffer, array, open_blocks
 from search_shard.build import build_segment
-from search_shard.layout import KINDS, MAGIC, Page, Source, ragged
+from search_shard.layout import KINDS, MAGIC, MEMBERS, Page, Source
+from search_shard.postings import Table
+from search_shard.rank import damping
 from search_shard.tables import SYLLABLE_SHIFT, Tables
 
-__all__ = ["Codes", "Page", "Segment", "build_segment", "merge_segments"]
+__all__ = ["Page", "Segment", "build_segment", "merge_segments"]
 
-
-@dataclass(frozen=True, slots=True)
-class Codes:
-    """A set of codes of one segment."""
-
-    ranges: tuple[tuple[int, int], ...]  # half-open, sorted, disjoint
-    mask: Array  # bool for every code
-    weight: int  # lists that begin with one of these: how frequent they are, roughly
+_KEPT_CODES = 4096  # of characters asked for, remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +35,23 @@ class Segment:
 
     arrays: Mapping[str, Array]
     tables: Tables
-    skipped: int  # codes 1..skipped are passed over in matching; the rest are in global order
-    keys: Array  # u64: global order of the codes above ``skipped``
-    guests: Array  # u64, sorted: syllable << 16 | code, for readings beyond the home one
-    items: Mapping[str, tuple[int, int]]  # item → its documents, half-open
-    head_documents: Array  # documents that carry a title or a heading
-    head_words: Array  # their titles and headings, one after another
-    head_at: Array  # where each one's part begins, and the end
-    resolved: dict[object, Codes] = field(  # cells that were asked for, see match.resolve
-        default_factory=dict, repr=False, compare=False
-    )
+    pairs: Table
+    triples: Table
+    syllables: Table
+    heads: Table
+    words: memoryview  # the bytes of all texts: u16 codes, a boundary after each text
+    word_at: memoryview
+    champion_at: memoryview  # first of the best documents of each code, and the end
+    dampings: Array  # of each document, see rank.damping
+    damping_at: memoryview  # the same, where one is needed
+    common: memoryview  # first << 16 | second of the common pairs, rising
+    home_at: Array  # syllable → first code at home in it; the end, too
+    guests: Mapping[int, Sequence[int]]  # syllable → codes that are read so beside
+    homes: Array  # code → number of its syllable from 1; 0: not read
+    items: tuple[tuple[str, str], ...]  # (office, item), rising
+    item_at: numbers[int]  # first document of each item, and the end
+    numbers: Mapping[str, int]  # item → its place in items
+    known: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def open(cls, buffer: Buffer, tables: Tables) -> Self:
@@ -57,22 +60,36 @@ class Segment:
         Raises:
             Corrupt: damaged, or made with other reading tables; build it again.
         """
-        header, blocks = open_blocks(buffer, MAGIC, "segment")
-        if blocks.keys() != KINDS.keys() or type(header) is not tuple or len(header) != 2:
-            raise Corrupt("segment", "the blocks of this format", sorted(blocks))
-        digest, skipped = header
-        if digest != tables.digest or type(skipped) is not int:
+        digest, blocks = open_blocks(buffer, MAGIC, "segment")
+        if blocks.keys() != KINDS.keys():
+            raise Corrupt("segment", "the blocks of this format", sorted(blocks)[:8])
+        if digest != tables.digest:
             raise Corrupt("segment", "the reading tables in use", "others; build it again")
         arrays = {name: array(blocks[name], kind) for name, kind in KINDS.items()}
-        characters = arrays["chars"][skipped + 1 :]
+        classes = np.empty(len(arrays["points"]), np.uint32)
+        classes[arrays["codes"].astype(np.int64) - 1] = arrays["points"]
+        homes, home_at, guests = _readings(classes, tables)
+        items, item_at = _items(arrays)
+        dampings = damping(np.diff(arrays["word_at"]))
         return cls(
-            arrays,
-            tables,
-            skipped,
-            tables.keys(characters),
-            _guest_codes(characters, skipped, tables),
-            _item_ranges(arrays),
-            *_heads(arrays),
+            arrays=arrays,
+            tables=tables,
+            pairs=Table.over(blocks, "pairs"),
+            triples=Table.over(blocks, "triples"),
+            syllables=Table.over(blocks, "syllables"),
+            heads=Table.over(blocks, "heads"),
+            words=blocks["words"],
+            word_at=blocks["word_at"].cast("I"),
+            champion_at=blocks["champion_at"].cast("I"),
+            dampings=dampings,
+            damping_at=dampings.data,
+            common=blocks["common"].cast("I"),
+            home_at=home_at,
+            guests=guests,
+            homes=homes,
+            items=items,
+            item_at=item_at,
+            numbers={item: number for number, (_, item) in enumerate(items)},
         )
 
     @property
@@ -83,64 +100,124 @@ class Segment:
     def nbytes(self) -> int:
         return sum(block.nbytes for block in self.arrays.values())
 
-    def codes_of_keys(self, keys: Array, span: int) -> list[tuple[int, int]]:
-        """Half-open ranges of codes whose order is in key .. key + span; empty ones left out."""
-        lows = (self.keys.searchsorted(keys) + (self.skipped + 1)).tolist()
-        highs = (self.keys.searchsorted(keys + np.uint64(span)) + (self.skipped + 1)).tolist()
-        return [pair for pair in zip(lows, highs, strict=True) if pair[0] < pair[1]]
+    def code(self, character: str) -> int:
+        """Code of a folded character; 0 if no page has it."""
+        code = self.known.get(character)
+        if code is None:
+            points = self.arrays["points"]
+            at = int(points.searchsorted(np.uint32(ord(character))))
+            here = at < len(points) and int(points[at]) == ord(character)
+            code = int(self.arrays["codes"][at]) if here else 0
+            if len(self.known) >= _KEPT_CODES:
+                self.known.clear()
+            self.known[character] = code
+        return code
 
-    def codes_of_syllable(self, syllable: int) -> list[tuple[int, int]]:
-        """Ranges of codes read so: the home range, then one for each guest."""
-        bounds = np.array([syllable << 16, (syllable + 1) << 16], dtype=np.uint64)
-        low, high = np.searchsorted(self.guests, bounds)
-        guests = (self.guests[low:high] & np.uint64(0xFFFF)).tolist()
-        key = np.array([syllable], dtype=np.uint64) << SYLLABLE_SHIFT
-        home = self.codes_of_keys(key, 1 << int(SYLLABLE_SHIFT))
-        return [*home, *((code, code + 1) for code in guests)]
+    def codes(self, text: str) -> list[int]:
+        """Codes of folded characters, 0 for what no page has."""
+        known = self.known
+        try:
+            return [known[character] for character in text]
+        except KeyError:
+            return [self.code(character) for character in text]
+
+    def codes_of(self, characters: str) -> Array:
+        """Codes of those of many folded characters that are here, rising."""
+        points = np.frombuffer(characters.encode("utf-32-le"), np.uint32)
+        at = self.arrays["points"].searchsorted(points)
+        at[at == len(self.arrays["points"])] = 0
+        here = at[self.arrays["points"][at] == points]
+        codes: Array = self.arrays["codes"][here].astype(np.int64)
+        codes.sort()
+        return codes
+
+    def codes_of_syllable(self, syllable: str) -> list[tuple[int, int]]:
+        """Half-open ranges of codes read so: the home range, then the guests."""
+        number = self.tables.syllable_number(syllable)
+        if number is None:
+            return []
+        home = (int(self.home_at[number]), int(self.home_at[number + 1]))
+        away = [(code, code + 1) for code in self.guests.get(number, ())]
+        return [home, *away] if home[0] < home[1] else away
+
+    def spoken(self, document: int) -> str:
+        """The words of a text as a string of codes, the boundary left out."""
+        return str(
+            self.words[2 * self.word_at[document] : 2 * self.word_at[document + 1] - 2], "utf-16-le"
+        )
+
+    def owner_of(self, document: int) -> tuple[str, str]:
+        """Office and item of a page."""
+        return self.items[bisect_right(self.item_at, document) - 1]
+
+    def documents_of(self, item: str) -> tuple[int, int]:
+        """Half-open range of the documents of an item; empty if it is not here."""
+        number = self.numbers.get(item)
+        return (0, 0) if number is None else (self.item_at[number], self.item_at[number + 1])
 
     def source(self, document: int) -> Source:
         number = int(self.arrays["source_of"][document])
-        return Source(*self._record("source", number))  # type: ignore[arg-type]
+        return Source(*self._record("source", number))  # type: ignore[misc]
 
-    def label(self, document: int) -> tuple[int, str]:
-        """Place in the item and label of a page."""
-        seq, page = self._record("label", document)
-        return seq, page  # type: ignore[return-value]
+    def seq(self, document: int) -> int:
+        """Place of a page in its item."""
+        return int(self.arrays["seqs"][document])
 
-    def words(self, document: int) -> Array:
-        """Codes of a page without what is skipped: title, heading, text, each ended by 0."""
-        start, end = self.arrays["word_at"][document : document + 2]
-        return self.arrays["words"][start:end]
+    def label(self, document: int) -> str:
+        return str(self._record("label", document))
 
-    def fields(self, document: int) -> tuple[int, int]:
-        """Where heading and text begin in :meth:`words`."""
-        title = int(self.arrays["title_words"][document])
-        return title, title + int(self.arrays["heading_words"][document])
+    def title_and_heading(self, document: int) -> tuple[str, str]:
+        """Words of the title and of the heading that stand at a page, as strings of codes."""
+        at, end = (int(place) for place in self.arrays["head_at"][document : document + 2])
+        half = at + int(self.arrays["title_words"][document])
+        words = self.arrays["head_words"]
+        title, heading = words[at:half].tobytes(), words[half:end].tobytes()
+        return title[:-2].decode("utf-16-le"), heading[:-2].decode("utf-16-le")
 
     def shape(self, document: int) -> Array:
         """For each character of the original text whether it is a word's (True) or skipped."""
-        start, end = (int(at) for at in self.arrays["shape_at"][document : document + 2])
+        words, skips = self.arrays["word_at"], self.arrays["skip_at"]
+        start = int(words[document]) + int(skips[document])
+        end = int(words[document + 1]) + int(skips[document + 1]) - 1  # less the boundary
         bits = np.unpackbits(self.arrays["shape"][start // 8 : (end + 7) // 8])
         return bits[start % 8 : start % 8 + end - start].astype(bool)
+
+    def written(self, document: int) -> Array:
+        """The original characters (code points) of the words of a text."""
+        start, end = int(self.word_at[document]), int(self.word_at[document + 1]) - 1
+        at = np.arange(start, end)
+        forms = self.forms(at)
+        place = self.arrays["words"][start:end].astype(np.int64) * MEMBERS
+        points: Array = self.arrays["members"][place + np.minimum(forms, MEMBERS - 1)]
+        first = int(self.arrays["odd_at"][document])
+        strange = forms == MEMBERS
+        points[strange] = self.arrays["odd"][first : first + int(strange.sum())]
+        return points
+
+    def forms(self, at: Array) -> Array:
+        """Which member of its class each of the words ``at`` is; ``MEMBERS``: an exception."""
+        packed = self.arrays["which"][at >> 2]
+        forms: Array = packed >> ((at & 3) << 1).astype(np.uint8) & np.uint8(3)
+        return forms
 
     def text(self, document: int) -> str:
         """The original text of a page."""
         shape = self.shape(document)
-        codes = np.empty(len(shape), dtype=np.uint16)
+        points = np.empty(len(shape), np.uint32)
         start, end = self.arrays["skip_at"][document : document + 2]
-        codes[shape] = self.words(document)[self.fields(document)[1] : -1]
-        codes[~shape] = self.arrays["skips"][start:end]
-        return self.arrays["chars"][codes].tobytes().decode("utf-32-le", "surrogatepass")
+        points[shape] = self.written(document)
+        points[~shape] = self.arrays["skipped"][self.arrays["skips"][start:end]]
+        return points.tobytes().decode("utf-32-le", "surrogatepass")
 
     def read_pages(self) -> Iterator[Page]:
         """The pages as they were handed in, in order."""
         for document in range(self.pages):
-            source, (seq, label) = self.source(document), self.label(document)
+            source = self.source(document)
             yield Page(
                 source.item,
                 source.office,
-                seq,
-                label,
+                self.seq(document),
+                self.label(document),
                 source.title,
                 source.section,
                 self.text(document),
@@ -148,7 +225,7 @@ class Segment:
                 source.log_index,
             )
 
-    def _record(self, table: str, number: int) -> tuple[Value, ...]:
+    def _record(self, table: str, number: int) -> Value:
         return _read_record(self.arrays, table, number)
 
 
@@ -170,41 +247,36 @@ def merge_segments(
     return build_segment(kept, tables)
 
 
-def _read_record(arrays: Mapping[str, Array], table: str, number: int) -> tuple[Value, ...]:
+def _read_record(arrays: Mapping[str, Array], table: str, number: int) -> Value:
     start, end = arrays[f"{table}_at"][number : number + 2]
     data = arrays[f"{table}s"][start:end].tobytes()
-    value = decode(data, bytes_max=MiB, where="segment record")
-    assert type(value) is tuple, "the checksum held, so we wrote it, and we write tuples"
-    return value
+    return decode(data, bytes_max=MiB, where="segment record")
 
 
-def _guest_codes(characters: Array, skipped: int, tables: Tables) -> Array:
-    """Further readings of the characters that this segment has."""
-    order = np.argsort(characters)
-    at = np.searchsorted(characters, tables.guest_codepoints, sorter=order)
-    at = order[np.minimum(at, len(order) - 1)] if len(order) else at[:0]
-    here = characters[at] == tables.guest_codepoints if len(order) else at == 1
-    codes = at[here].astype(np.uint64) + np.uint64(skipped + 1)
-    syllables = tables.guest_syllables[here] if len(order) else tables.guest_syllables[:0]
-    found: Array = syllables.astype(np.uint64) << np.uint64(16) | codes
-    found.sort()
-    return found
+def _readings(classes: Array, tables: Tables) -> tuple[Array, Array, dict[int, list[int]]]:
+    """Syllable of every code, first code of every syllable, and the codes read so beside."""
+    none = len(tables.syllables)
+    home = (tables.keys(classes) >> SYLLABLE_SHIFT).astype(np.int64)
+    homes = np.concatenate([[0], np.where(home == none, 0, home + 1)]).astype(np.uint16)
+    guests: dict[int, list[int]] = {}
+    for place, syllable in zip(
+        *(found.tolist() for found in tables.guests_of(classes)), strict=True
+    ):
+        guests.setdefault(syllable, []).append(place + 1)
+    return homes, np.searchsorted(home, np.arange(none + 1)) + 1, guests
 
 
-def _item_ranges(arrays: Mapping[str, Array]) -> dict[str, tuple[int, int]]:
-    numbers = arrays["source_of"]
-    turns = np.flatnonzero(numbers[1:] != numbers[:-1]) + 1
-    edges = [0, *turns.tolist(), len(numbers)] if len(numbers) else [0]
-    ranges: dict[str, tuple[int, int]] = {}
-    for start, end in pairwise(edges):
-        item = str(_read_record(arrays, "source", int(numbers[start]))[1])
-        ranges[item] = (ranges.get(item, (start, end))[0], end)
-    return ranges
-
-
-def _heads(arrays: Mapping[str, Array]) -> tuple[Array, Array, Array]:
-    sizes = arrays["title_words"].astype(np.int64) + arrays["heading_words"]
-    documents = np.flatnonzero(sizes)
-    at = np.concatenate([[0], np.cumsum(sizes[documents])]).astype(np.int64)
-    words: Array = arrays["words"][ragged(arrays["word_at"][documents], sizes[documents])]
-    return documents, words, at
+def _items(arrays: Mapping[str, Array]) -> tuple[tuple[tuple[str, str], ...], numbers[int]]:
+    of_page = arrays["source_of"]
+    turns = np.flatnonzero(np.diff(of_page, prepend=~of_page[:1]) != 0)
+    items: list[tuple[str, str]] = []
+    starts = numbers("q")
+    for start in turns.tolist():
+        record = _read_record(arrays, "source", int(of_page[start]))
+        assert type(record) is tuple, "the checksum held, so we wrote it, and we write tuples"
+        owner = str(record[0]), str(record[1])
+        if not items or items[-1] != owner:
+            items.append(owner)
+            starts.append(start)
+    starts.append(len(of_page))
+    return tuple(items), starts

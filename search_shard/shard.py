@@ -1,16 +1,25 @@
-"""A shard: a snapshot of segments with some items hidden."""
+"""A shard: a snapshot of segments with some items hidden, and the records of those that are not."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
+from pyroaring import BitMap
 
 from search_shard.blocks import Array
+from search_shard.lattice import Filter
 from search_shard.segment import Segment
 
-_FANOUT = 4
+
+class Selects(Protocol):
+    """What a shard asks of :class:`search_shard.catalogue.Catalogue`."""
+
+    def select(self, filters: Sequence[Filter]) -> BitMap | None: ...
+
+    def items(self, numbers: Iterable[int]) -> list[str]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,42 +27,55 @@ class Shard:
     """Immutable: a reader keeps the snapshot it has while newer ones are made."""
 
     segments: tuple[Segment, ...]
-    deleted: frozenset[str]  # items that are hidden
-    hidden: tuple[Array | None, ...] = field(init=False, repr=False, compare=False)
+    deleted: frozenset[str] = frozenset()  # items that are hidden
+    catalogue: Selects | None = None  # without one, filters let nothing through
+    shown: tuple[Array | None, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        masks = tuple(_hidden(segment, self.deleted) for segment in self.segments)
-        object.__setattr__(self, "hidden", masks)
+        masks = tuple(_shown(segment, self.deleted) for segment in self.segments)
+        object.__setattr__(self, "shown", masks)
 
     @property
     def pages(self) -> int:
         """Pages that can be found."""
         return sum(
-            segment.pages - (0 if mask is None else int(mask.sum()))
-            for segment, mask in zip(self.segments, self.hidden, strict=True)
+            segment.pages if mask is None else int(mask.sum())
+            for segment, mask in zip(self.segments, self.shown, strict=True)
         )
 
+    def allowed(self, filters: Sequence[Filter], as_of: int) -> tuple[Array | None, ...]:
+        """Of each segment the documents (bool) that may be found: not hidden, let through by every
+        filter, in the log below ``as_of`` (0: whenever); None for all of them."""
+        masks = self.shown
+        if filters:
+            chosen = self.catalogue.select(filters) if self.catalogue else BitMap()
+            items = self.catalogue.items(chosen or ()) if self.catalogue else []
+            masks = tuple(_both(mask, _of_items(s, items)) for s, mask in self._each(masks))
+        if as_of:
+            masks = tuple(_both(mask, _before(s, as_of)) for s, mask in self._each(masks))
+        return masks
 
-def plan_merge(pages: Sequence[int], pages_max: int) -> range | None:
-    """Which neighbouring segments to merge next so that their number stays logarithmic.
-
-    ``pages``: pages of each segment, oldest first.  The newest run of ``4`` or more segments of
-    like size is merged, if the result has at most ``pages_max`` pages.
-    """
-    for start in range(len(pages)):
-        tail = pages[start:]
-        if len(tail) < _FANOUT or sum(tail) > pages_max:
-            continue
-        if tail[0] <= sum(tail[1:]):
-            return range(start, len(pages))
-    return None
+    def _each(self, masks: Sequence[Array | None]) -> Iterable[tuple[Segment, Array | None]]:
+        return zip(self.segments, masks, strict=True)
 
 
-def _hidden(segment: Segment, deleted: frozenset[str]) -> Array | None:
-    gone = [segment.items[item] for item in segment.items.keys() & deleted]
-    if not gone:
-        return None
+def _shown(segment: Segment, deleted: frozenset[str]) -> Array | None:
+    gone = deleted & segment.numbers.keys()
+    return ~_of_items(segment, gone) if gone else None
+
+
+def _of_items(segment: Segment, items: Iterable[str]) -> Array:
     mask = np.zeros(segment.pages, dtype=bool)
-    for start, end in gone:
+    for item in items:
+        start, end = segment.documents_of(item)
         mask[start:end] = True
     return mask
+
+
+def _before(segment: Segment, as_of: int) -> Array:
+    early: Array = (segment.arrays["logged"] < np.uint64(as_of))[segment.arrays["source_of"]]
+    return early
+
+
+def _both(left: Array | None, right: Array) -> Array:
+    return right if left is None else left & right

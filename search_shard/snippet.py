@@ -4,128 +4,119 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from protocol.limits import SNIPPET_CHARS
 from search_shard.blocks import Array
-from search_shard.match import asked, resolve, scan, widened
-from search_shard.query import NEAR, WHYS, Phrase, Query
-from search_shard.rank import Hit
-from search_shard.segment import Codes, Segment
+from search_shard.lattice import NEAR, RULES
+from search_shard.match import keep_literal, scan
+from search_shard.rank import Hit, Line, Reason
+from search_shard.search import Matched, Matches, Ranked, Ranking
+from search_shard.segment import Segment
+from search_shard.shard import Shard
 
-_LEAD = SNIPPET_CHARS // 4  # characters shown before the first match
-_MARKS_MAX = 20
+_LEAD: Final = SNIPPET_CHARS // 4  # characters shown before the first match
+_MARKS_MAX: Final = 20
+LINES_MAX: Final = 20  # of one page
+_CONTEXT_CHARS: Final = 20  # on either side of the match of a line
+_SURENESS: Final = {rule: at for at, rule in enumerate((*RULES, *NEAR))}
 
 
 @dataclass(frozen=True, slots=True)
-class Lattice:
-    """A phrase in the codes of one segment."""
+class _Original:
+    """The text of a page as it was handed in, and where its words are."""
 
-    phrase: Phrase
-    cells: tuple[Codes, ...]  # as asked
-    whys: tuple[
-        tuple[tuple[int, Array], ...], ...
-    ]  # for each cell: reason, its codes; cheapest first
-    near: list[tuple[int, list[Codes]]]  # with one cell widened; filled when first needed
+    text: str
+    place: Array  # word → character of the text
 
-
-def prepare(segment: Segment, query: Query) -> list[list[Lattice]]:
-    """For each word its alternatives in the codes of ``segment``."""
-    return [[_lattice(segment, phrase) for phrase in word.phrases] for word in query.words]
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """Characters of the words ``start`` .. ``end``, half-open."""
+        return int(self.place[start]), int(self.place[end - 1]) + 1
 
 
-def make_hit(segment: Segment, document: int, words: list[list[Lattice]], score: int) -> Hit:
-    """Snippet, highlights and reasons for a page that has ``words``."""
-    text_at = segment.fields(document)[1]
-    spans: list[tuple[int, int]] = []  # in words of the text
-    reasons: list[tuple[int, str]] = []
-    for alternatives in words:
-        reason, places = _explain(segment, document, alternatives)
-        in_text = [(start - text_at, end - text_at) for start, end in places if start >= text_at]
-        spans += in_text
-        reasons.append((reason, WHYS[reason] if in_text else f"title:{WHYS[reason]}"))
-    source, (seq, page) = segment.source(document), segment.label(document)
-    snippet, highlights = _cut(segment, document, sorted(set(spans)))
+def show(shard: Shard, ranking: Ranking, best: Sequence[Ranked], lines: bool = False) -> list[Hit]:
+    """Hits of some of the ranked pages; with ``lines`` every occurrence in its context."""
+    return [
+        _hit(shard.segments[one.segment], one, ranking.matches[one.segment], lines) for one in best
+    ]
+
+
+def _hit(segment: Segment, ranked: Ranked, matches: Matches, lines: bool) -> Hit:
+    document = ranked.document
+    original = _Original(segment.text(document), np.flatnonzero(segment.shape(document)))
+    words = np.frombuffer(segment.spoken(document).encode("utf-16-le"), np.uint16)
+    reasons: list[Reason] = []
+    spans: list[tuple[int, int]] = []
+    for number, word in enumerate(matches):
+        for matched in sorted(word, key=_sureness):
+            here = [
+                original.span(place, place + len(matched.cells))
+                for place in _places(segment, document, matched, words)
+            ]
+            field = "text" if here else _head(document, matched)
+            if field:
+                found = original.text[slice(*here[0])] if here else ""
+                reasons.append(Reason(number, matched.rule, field, found))
+                spans += here
+                break
+    spans = sorted(set(spans))
+    snippet, highlights = _cut(original.text, spans)
+    source = segment.source(document)
     return Hit(
         office=source.office,
         item=source.item,
-        seq=seq,
+        seq=segment.seq(document),
         title=source.title,
-        page=page,
+        page=segment.label(document),
         section=source.section,
         snippet=snippet,
         highlights=highlights,
-        matched_by=max(reasons)[1],
-        score=score,
+        reasons=tuple(reasons),
+        lines=tuple(_line(original.text, span) for span in spans[:LINES_MAX]) if lines else (),
+        score=ranked.score,
         file=source.file,
         log_index=source.log_index,
     )
 
 
-def _lattice(segment: Segment, phrase: Phrase) -> Lattice:
-    whys = tuple(
-        tuple(
-            (WHYS.index(choice.why), resolve(segment, (choice,)).mask)
-            for choice in cell.choices
-            if choice.why not in NEAR
-        )
-        for cell in phrase.cells
-    )
-    return Lattice(phrase, tuple(asked(segment, cell) for cell in phrase.cells), whys, [])
+def _sureness(matched: Matched) -> int:
+    return _SURENESS[matched.rule]
 
 
-def _explain(
-    segment: Segment, document: int, alternatives: list[Lattice]
-) -> tuple[int, list[tuple[int, int]]]:
-    """The cheapest reason why a word is here, and where it stands for that reason."""
-    found: list[tuple[int, int, int]] = []
-    for lattice in alternatives:
-        found += [
-            (_reason(lattice, codes), start, end)
-            for start, end, codes in _places(segment, document, lattice, lattice.cells)
-        ]
-    if not found:  # wrong characters only where nothing stands as asked
-        for lattice in alternatives:
-            if not lattice.near:
-                lattice.near.extend(
-                    (WHYS.index(why), wide)
-                    for why in NEAR
-                    for wide in widened(segment, lattice.phrase, lattice.cells, why)
-                )
-            for reason, wide in lattice.near:
-                places = _places(segment, document, lattice, wide)
-                found += [(reason, start, end) for start, end, _ in places]
-    best = min(reason for reason, _, _ in found)
-    return best, [(start, end) for reason, start, end in found if reason == best]
+def _places(segment: Segment, document: int, matched: Matched, words: Array) -> list[int]:
+    """Where a phrase stands among the words of a page."""
+    if matched.phrase.scope:
+        return []
+    places = scan(words, matched.cells)
+    if matched.rule == "literal" and len(places):
+        start = segment.word_at[document]
+        places = keep_literal(segment, places + start, matched.phrase.text) - start
+    return list(places.tolist())
 
 
-def _places(
-    segment: Segment, document: int, lattice: Lattice, cells: Sequence[Codes]
-) -> list[tuple[int, int, list[int]]]:
-    """Start, end and codes of every place of ``cells`` in a page."""
-    words = segment.words(document)
-    searched = words[: segment.fields(document)[0]] if lattice.phrase.titles_only else words
-    ends = ((start, start + len(cells)) for start in scan(searched, cells).tolist())
-    return [(start, end, words[start:end].tolist()) for start, end in ends]
+def _head(document: int, matched: Matched) -> str:
+    """The head of a page that has a phrase; "" for none."""
+    for field, listed in (("title", matched.titled), ("heading", matched.headed)):
+        at = int(np.searchsorted(listed, document))
+        if at < len(listed) and int(listed[at]) == document:
+            return field
+    return ""
 
 
-def _reason(lattice: Lattice, codes: Sequence[int]) -> int:
-    """The costliest of the cheapest reasons of the characters that stand there."""
-    return max(
-        next(reason for reason, mask in whys if mask[code])
-        for whys, code in zip(lattice.whys, codes, strict=True)
-    )
-
-
-def _cut(
-    segment: Segment, document: int, spans: Sequence[tuple[int, int]]
-) -> tuple[str, tuple[tuple[int, int], ...]]:
-    """A piece of the original text around the first span, and the spans within it."""
-    text = segment.text(document)
-    place = np.flatnonzero(segment.shape(document))  # word → character of the text
-    marks = [(int(place[start]), int(place[end - 1]) + 1) for start, end in spans]
+def _cut(text: str, marks: Sequence[tuple[int, int]]) -> tuple[str, tuple[tuple[int, int], ...]]:
+    """A piece of the original text around the first mark, and the marks within it."""
     begin = max(0, min(marks[0][0] - _LEAD, len(text) - SNIPPET_CHARS)) if marks else 0
     end = max(begin + SNIPPET_CHARS, min(marks[0][1], begin + 2 * SNIPPET_CHARS) if marks else 0)
-    inside = [(a - begin, min(b, end) - begin) for a, b in marks if a < end]
+    inside = [(start - begin, min(stop, end) - begin) for start, stop in marks if start < end]
     return text[begin:end], tuple(inside[:_MARKS_MAX])
+
+
+def _line(text: str, span: tuple[int, int]) -> Line:
+    start, end = span
+    return Line(
+        text[max(0, start - _CONTEXT_CHARS) : start],
+        text[start:end],
+        text[end : end + _CONTEXT_CHARS],
+    )

@@ -83,6 +83,23 @@ class Tables:
         home = self._home(points).astype(np.uint64)
         return home << SYLLABLE_SHIFT | self._fold(points).astype(np.uint64) << FOLD_SHIFT | wide
 
+    def fold_points(self, points: Array) -> Array:
+        """Folded forms of code points (u32)."""
+        return self._fold(points)
+
+    def guests_of(self, points: Array) -> tuple[Array, Array]:
+        """Further readings of the classes of distinct folded ``points``: (place in ``points``,
+        number of the syllable), by place, each once, none of them the home reading."""
+        order = np.argsort(points)
+        owners = self._fold(self.guest_codepoints)
+        at = np.minimum(np.searchsorted(points, owners, sorter=order), max(len(points) - 1, 0))
+        place = order[at] if len(order) else at
+        here = points[place] == owners if len(order) else at < 0
+        place, syllables = place[here], self.guest_syllables[here].astype(np.int64)
+        away = syllables != self._home(points)[place]
+        both = np.unique(place[away].astype(np.int64) << 16 | syllables[away])
+        return both >> 16, both & 0xFFFF
+
     def syllable_number(self, syllable: str) -> int | None:
         at = bisect_left(self.syllables, syllable)
         known = at < len(self.syllables) and self.syllables[at] == syllable

@@ -1,0 +1,264 @@
+"""Which documents have a pair of codes, and how often: one table, built by sorting.
+
+A table is keyed by (first, second), both u16.  Lists of documents stand as u16, or as gaps of one
+byte where they are long; the shortest stand in the directory itself.  Specification:
+docs/spec/segment.md.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from search_shard.blocks import Array
+
+SORT_PAIRS: Final = 4_000_000  # sorted at a time: 32 MB, so that memory does not follow the text
+LONG: Final = 128  # lists with more documents than this stand as gaps
+SHORT: Final = 24  # documents that are looked at one by one faster than as an array
+COUNT_MAX: Final = 255  # how often a pair is in a document, as far as it is counted
+_ONE, _TWO, _MANY = 1, 0, 255  # sizes: one document, two (each once), a long list
+_OFTEN: Final = 1 << 31  # flag of a list that says how often
+_GAP: Final = 255  # a gap byte that adds 255 and names no document
+TABLE_KINDS: Final[Mapping[str, str]] = {
+    "first_at": "<u4",  # first code → its first pair; one more for the end
+    "seconds": "<u2",  # second code of each pair, rising within a first code
+    "sizes": "|u1",
+    "where": "<u4",
+    "lists": "<u2",
+}
+NOTHING: Final = np.empty(0, np.uint16)
+
+
+def build_table(firsts: Array, seconds: Array, documents: Array, size: int) -> dict[str, Array]:
+    """The table of the pairs ``firsts[i], seconds[i]`` in ``documents[i]`` (u16 arrays of one
+    length) whose first code is not 0; ``size`` is one more than the largest first code."""
+    parts: dict[str, list[Array]] = {name: [] for name in ("pair", "sizes", "where", "lists")}
+    base = 0
+    for at in partitions(firsts, size):
+        key = firsts[at].astype(np.uint64) << np.uint64(32)
+        key |= seconds[at].astype(np.uint64) << np.uint64(16)
+        key |= documents[at]
+        key.sort()
+        coded = _encode(key, base)
+        base += len(coded["lists"])
+        for name, piece in coded.items():
+            parts[name].append(piece)
+    pair = np.concatenate([np.empty(0, np.uint32), *parts["pair"]])
+    begins = np.arange(size + 1, dtype=np.uint32) << np.uint32(16)
+    return {
+        "first_at": np.searchsorted(pair, begins),
+        "seconds": pair & np.uint32(0xFFFF),
+        **{
+            name: np.concatenate([np.empty(0, TABLE_KINDS[name]), *parts[name]])
+            for name in ("sizes", "where", "lists")
+        },
+    }
+
+
+def partitions(firsts: Array, size: int) -> Iterator[Array]:
+    """Where the codes other than 0 stand, by rising ranges of codes with about ``SORT_PAIRS``
+    places each (or one code)."""
+    totals = np.bincount(firsts, minlength=size)
+    totals[0] = 0
+    part = (np.maximum(np.cumsum(totals) - 1, 0) // SORT_PAIRS).astype(np.uint16)
+    part = np.cumsum(_turns(part), dtype=np.uint16)  # 1, 2, … without holes
+    part[0] = 0
+    of_place = part[firsts]
+    for number in range(1, int(part.max(initial=0)) + 1):
+        yield np.flatnonzero(of_place == number)
+
+
+def _encode(key: Array, base: int) -> dict[str, Array]:
+    """Directory and lists of sorted ``first << 32 | second << 16 | document``; lists begin at
+    ``base``, in units of two bytes."""
+    run_at = np.flatnonzero(_turns(key))
+    counts = np.diff(run_at, append=len(key))
+    run = key[run_at]
+    documents = run.astype(np.uint16)
+    pair = (run >> np.uint64(16)).astype(np.uint32)
+    pair_at = np.flatnonzero(_turns(pair))
+    df = np.diff(pair_at, append=len(run))
+    often = np.minimum(counts, COUNT_MAX).astype(np.uint8)
+    repeats = np.add.reduceat(counts > 1, pair_at, dtype=np.int64) if len(pair_at) else df
+    sizes = df.astype(np.uint8)
+    where = np.zeros(len(df), np.uint32)
+
+    one = df == 1
+    at = pair_at[one]
+    where[one] = documents[at] | often[at].astype(np.uint32) << 16
+    two = (df == 2) & (repeats == 0)
+    at = pair_at[two]
+    where[two] = documents[at] | documents[at + 1].astype(np.uint32) << 16
+    sizes[two] = _TWO
+
+    listed = np.flatnonzero(~(one | two))
+    long = df[listed] > LONG
+    sizes[listed[long]] = _MANY
+    rows = rows_of(pair_at[listed], df[listed])  # of the postings that are listed
+    size_of = df[listed]
+    shown = documents[rows]
+    gaps, gap_bytes = _gaps(shown, size_of, long)
+    tail = np.where(repeats[listed] > 0, (size_of + 7) // 8 + repeats[listed], 0)
+    units = np.where(long, 4 + (gap_bytes + 1) // 2, size_of) + (tail + 1) // 2
+    starts = np.cumsum(units) - units
+    lists = np.zeros(int(units.sum()), np.uint16)
+    raw = lists.view(np.uint8)
+    in_short = np.repeat(~long, size_of)
+    lists[rows_of(starts[~long], size_of[~long])] = shown[in_short]
+    for unit, value in ((0, size_of), (2, gap_bytes)):
+        lists[starts[long] + unit] = value[long] & 0xFFFF
+        lists[starts[long] + unit + 1] = value[long] >> 16
+    raw[rows_of(2 * starts[long] + 8, gap_bytes[long])] = gaps
+    tail_at = 2 * (starts + np.where(long, 4 + (gap_bytes + 1) // 2, size_of))
+    _write_often(raw, often[rows], size_of, tail_at)
+    where[listed] = (starts + base).astype(np.uint32)
+    where[listed] |= np.where(repeats[listed] > 0, np.uint32(_OFTEN), np.uint32(0))
+    return {"pair": pair[pair_at], "sizes": sizes, "where": where, "lists": lists}
+
+
+def _gaps(documents: Array, sizes: Array, long: Array) -> tuple[Array, Array]:
+    """Gap bytes of the long lists among ``documents``, and how many each list has (0: short)."""
+    inside = np.repeat(long, sizes)
+    shown = documents[inside].astype(np.int32)
+    starts = (np.cumsum(sizes[long]) - sizes[long]).astype(np.int64)
+    gap = np.diff(shown, prepend=0)
+    gap[starts] = shown[starts]
+    width = 1 + gap // _GAP
+    ends = np.cumsum(width)
+    data = np.full(int(ends[-1]) if len(ends) else 0, _GAP, np.uint8)
+    data[ends - 1] = gap % _GAP
+    lengths = np.zeros(len(sizes), np.int64)
+    if len(starts):
+        lengths[long] = np.add.reduceat(width, starts)
+    return data, lengths
+
+
+def _write_often(raw: Array, often: Array, sizes: Array, tail_at: Array) -> None:
+    """For every list with a repeat a bit a document (it repeats), then how often those do."""
+    at = np.flatnonzero(often > 1)
+    if not len(at):
+        return
+    ends = np.cumsum(sizes)
+    of_list = np.searchsorted(ends, at, side="right")
+    place = at - (ends - sizes)[of_list]
+    byte = tail_at[of_list] + place // 8
+    new = np.flatnonzero(_turns(byte))
+    raw[byte[new]] = np.add.reduceat(np.uint8(128) >> (place % 8).astype(np.uint8), new)
+    first = np.flatnonzero(_turns(of_list))
+    rank = np.arange(len(at)) - np.repeat(first, np.diff(first, append=len(at)))
+    raw[tail_at[of_list] + (sizes[of_list] + 7) // 8 + rank] = often[at]
+
+
+def _turns(values: Array) -> Array:
+    """True where a value differs from the one before, and at the first."""
+    turns = np.ones(len(values), bool)
+    np.not_equal(values[1:], values[:-1], out=turns[1:])
+    return turns
+
+
+def rows_of(starts: Array, sizes: Array) -> Array:
+    """The indices start .. start + size of every run, one after another."""
+    ends = np.cumsum(sizes)
+    total = int(ends[-1]) if len(ends) else 0
+    shift = starts.astype(np.int64) - (ends - sizes)
+    indices: Array = np.arange(total, dtype=np.int64) + np.repeat(shift, sizes)
+    return indices
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A reader over the blocks that :func:`build_table` made.  Memory views are read where one
+    value is needed: they cost a tenth of an array's element."""
+
+    first_at: memoryview
+    seconds: memoryview
+    sizes: memoryview
+    where: memoryview
+    lists: memoryview
+    raw: memoryview  # the bytes of lists
+
+    @classmethod
+    def over(cls, blocks: Mapping[str, memoryview], prefix: str) -> Table:
+        one = {name: blocks[f"{prefix}.{name}"] for name in TABLE_KINDS}
+        return cls(
+            one["first_at"].cast("I"),
+            one["seconds"].cast("H"),
+            one["sizes"],
+            one["where"].cast("I"),
+            one["lists"].cast("H"),
+            one["lists"],
+        )
+
+    def find(self, first: int, second: int) -> int:
+        """Number of a pair; -1 if it occurs nowhere."""
+        low, high = self.first_at[first], self.first_at[first + 1]
+        at = bisect_left(self.seconds, second, low, high)
+        return at if at < high and self.seconds[at] == second else -1
+
+    def count(self, pair: int) -> int:
+        """How many documents have it."""
+        size = self.sizes[pair]
+        if size == _MANY:
+            at = self.where[pair] & ~_OFTEN
+            return self.lists[at] | self.lists[at + 1] << 16
+        return size or 2
+
+    def documents(self, pair: int) -> Array:
+        """Documents that have it, rising; u16."""
+        size, at = self.sizes[pair], self.where[pair]
+        if size == _ONE:
+            return np.array((at & 0xFFFF,), np.uint16)
+        if size == _TWO:
+            return np.array((at & 0xFFFF, at >> 16), np.uint16)
+        at &= ~_OFTEN
+        if size != _MANY:
+            return np.frombuffer(self.raw, "<u2", size, 2 * at)
+        length = self.lists[at + 2] | self.lists[at + 3] << 16
+        gaps = np.frombuffer(self.raw, np.uint8, length, 2 * at + 8)
+        ends = gaps.cumsum(dtype=np.uint16)
+        documents: Array = ends[gaps != _GAP]
+        return documents
+
+    def short(self, pair: int) -> tuple[list[int], list[int]] | None:
+        """What :meth:`counted` tells, as lists; None if there are more than ``SHORT`` documents."""
+        size, at = self.sizes[pair], self.where[pair]
+        if size == _ONE:
+            return [at & 0xFFFF], [at >> 16]
+        if size == _TWO:
+            return [at & 0xFFFF, at >> 16], [1, 1]
+        if size > SHORT:
+            return None
+        often, at = at & _OFTEN, at & ~_OFTEN
+        counts = [1] * size
+        if often:
+            tail = 2 * (at + size)
+            bits = int.from_bytes(self.raw[tail : tail + (size + 7) // 8]) >> (-size % 8)
+            tail += (size + 7) // 8
+            for place in range(size):
+                if bits >> (size - 1 - place) & 1:
+                    counts[place] = self.raw[tail]
+                    tail += 1
+        return self.lists[at : at + size].tolist(), counts
+
+    def counted(self, pair: int) -> tuple[Array, Array]:
+        """Documents that have it, rising, and how often (up to ``COUNT_MAX``)."""
+        size, at = self.sizes[pair], self.where[pair]
+        if size == _ONE:
+            return np.array((at & 0xFFFF,), np.uint16), np.array((at >> 16,), np.uint16)
+        documents = self.documents(pair)
+        count = len(documents)
+        counts = np.ones(count, np.uint16)
+        if size != _TWO and at & _OFTEN:
+            at &= ~_OFTEN
+            units = count
+            if size == _MANY:
+                units = 4 + ((self.lists[at + 2] | self.lists[at + 3] << 16) + 1) // 2
+            tail = 2 * (at + units)
+            bits = np.frombuffer(self.raw, np.uint8, (count + 7) // 8, tail)
+            repeated = np.unpackbits(bits, count=count).nonzero()[0]
+            counts[repeated] = np.frombuffer(self.raw, np.uint8, len(repeated), tail + len(bits))
+        return documents, counts
