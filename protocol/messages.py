@@ -320,6 +320,7 @@ class ShardReply:
     office: OfficeCode
     as_of_size: int
     total: int
+    near_total: int
     total_is_exact: bool
     hits: tuple[Value, ...]
 

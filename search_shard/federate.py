@@ -4,8 +4,19 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
-from search_shard.rank import NEAR_BELOW, ShardAnswer, hit_order, is_near
+from search_shard.rank import NEAR_BELOW, Hit, hit_order, is_near
+
+
+@dataclass(frozen=True, slots=True)
+class ShardAnswer:
+    """``total`` pages match as asked, ``near_total`` more with a wrong character."""
+
+    total: int
+    near_total: int
+    total_is_exact: bool
+    hits: tuple[Hit, ...]
 
 
 def merge(answers: Sequence[ShardAnswer], limit: int) -> ShardAnswer:
@@ -13,19 +24,14 @@ def merge(answers: Sequence[ShardAnswer], limit: int) -> ShardAnswer:
 
     Pages with a wrong character stay only while fewer than ``NEAR_BELOW`` pages match as asked.
     """
-    asked = sum(_asked(answer) for answer in answers)
     total = sum(answer.total for answer in answers)
+    near_total = sum(answer.near_total for answer in answers)
     hits = [hit for answer in answers for hit in answer.hits]
-    if asked >= NEAR_BELOW:
-        total, hits = asked, [hit for hit in hits if not is_near(hit)]
+    if total >= NEAR_BELOW:
+        near_total, hits = 0, [hit for hit in hits if not is_near(hit.score)]
     whole = all(answer.total_is_exact for answer in answers)
-    return ShardAnswer(total, whole, tuple(heapq.nsmallest(limit, hits, key=hit_order)))
-
-
-def _asked(answer: ShardAnswer) -> int:
-    """How many pages of a shard match without a wrong character."""
-    as_asked = sum(not is_near(hit) for hit in answer.hits)
-    return as_asked if as_asked < len(answer.hits) else answer.total
+    best = heapq.nsmallest(limit, hits, key=lambda hit: hit_order(hit.key))
+    return ShardAnswer(total, near_total, whole, tuple(best))
 
 
 def plan_routes(

@@ -227,7 +227,7 @@ async def placed(cluster: Cluster, history: History) -> tuple[str, Findings]:
             shard = _node(cluster, code).indexer.shard(view.owner, staff=False)
             key = revision_key(view)
             segments = shard.segments if shard and key not in shard.deleted else ()
-            if not any(key in segment.items for segment in segments):
+            if not any(key in segment.numbers for segment in segments):
                 wrong.append(f"{code} does not find {view.item}")
     return f"{len(items)} items", wrong
 

@@ -14,7 +14,16 @@ from collections.abc import Callable, Sequence
 from ledger import views
 from ledger.roster import Roster
 from ledger.views import ItemView
-from node.office.answers import Asker, Coverage, Hit, Question, SearchAnswer, ShardSource
+from node.office.answers import (
+    Asker,
+    Coverage,
+    Hit,
+    Note,
+    Question,
+    Reason,
+    SearchAnswer,
+    ShardSource,
+)
 from node.office.catalog import find
 from node.office.fanout import fan_out
 from node.office.indexer import Indexer
@@ -29,12 +38,13 @@ from protocol.messages import SearchAsk, SearchReply, ShardReply
 from protocol.placement import index_holders
 from protocol.ports import BlockingWork, KeyValueStore
 from protocol.shapes import from_value, to_value
-from search_shard.federate import merge
-from search_shard.query import WHYS, Query, parse_query
+from search_shard.federate import ShardAnswer, merge
+from search_shard.lattice import NEAR, RULES, Query, check_query
+from search_shard.parse import Rules, parse_query
 from search_shard.rank import Hit as ShardHit
-from search_shard.rank import ShardAnswer
-from search_shard.search import search
+from search_shard.search import Ask, rank
 from search_shard.shard import Shard
+from search_shard.snippet import show
 from search_shard.tables import Tables
 
 
@@ -60,7 +70,7 @@ class Searcher:
         self._ledger = ledger
         self._work = work
         self._indexer = indexer
-        self._tables = tables
+        self._rules = Rules(tables)
         self._keys = keys
         self._links = links
         self._roster = roster
@@ -72,6 +82,7 @@ class Searcher:
     async def on_search(self, _peer: Peer, ask: SearchAsk) -> SearchReply:
         """Another coordinator asks for public hits of shards that stand here."""
         query = from_value(Query, ask.query, "query")
+        check_query(query)
         seconds = min(ask.deadline_ms / 1000, self._deadline_s)
         members, limit = self._roster().members, min(ask.limit, HITS_MAX)
         offices = tuple(code for code in dict.fromkeys(ask.offices) if code in members)
@@ -84,8 +95,7 @@ class Searcher:
         """
         loop = asyncio.get_running_loop()
         started = loop.time()
-        mode = "exact" if "typed" in question.without else "auto"
-        query = parse_query(question.text, mode, self._tables)
+        query = parse_query(question.text, self._rules, frozenset(question.without))
         limit = max(1, min(question.limit, HITS_MAX))
         staff = tuple(self._keys) if asker.office else ()
         replies, sources, missing = await self._ask_all(query, limit, staff, started)
@@ -97,10 +107,10 @@ class Searcher:
             without=question.without,
             total=merged.total,
             total_is_exact=merged.total_is_exact and not missing,
-            near_total=0,
+            near_total=merged.near_total,
             hits=tuple(self._shown(hit) for hit in merged.hits),
             facets=(),
-            notes=(),
+            notes=tuple(Note(note.rule, note.typed, note.taken_for) for note in query.notes),
             did_you_mean=(),
             next="",
             previous="",
@@ -184,9 +194,11 @@ class Searcher:
         def run() -> tuple[ShardReply, ...]:
             replies = []
             for office, size, shard in jobs:
-                answer = search(shard, query, limit, lambda: loop.time() > end)
-                hits = tuple(to_value(hit) for hit in answer.hits)
-                replies.append(ShardReply(office, size, answer.total, answer.total_is_exact, hits))
+                found = rank(shard, query, Ask(limit, late=lambda: loop.time() > end))
+                hits = tuple(to_value(hit) for hit in show(shard, found, found.best))
+                replies.append(
+                    ShardReply(office, size, found.total, found.near_total, found.exact, hits)
+                )
             return tuple(replies)
 
         return await self._work.run(run)
@@ -204,7 +216,7 @@ class Searcher:
                     hits.append(hit)
                 else:
                     total -= 1
-        return ShardAnswer(max(total, 0), reply.total_is_exact, tuple(hits))
+        return ShardAnswer(max(total, 0), reply.near_total, reply.total_is_exact, tuple(hits))
 
     def _may_show(self, view: ItemView) -> bool:
         return view.public or (
@@ -234,16 +246,25 @@ class Searcher:
             section=hit.section,
             snippet=hit.snippet,
             highlights=hit.highlights,
-            matched_by=hit.matched_by,
+            matched_by=_weakest(hit),
             score=hit.score,
             file=hit.file,
             log_index=hit.log_index,
             seq=hit.seq,
             public=view.public,
             witnessed_by=witnesses,
-            reasons=(),
+            reasons=tuple(Reason(each.word, each.rule, each.found) for each in hit.reasons),
             lines=(),
         )
+
+
+def _weakest(hit: ShardHit) -> str:
+    """The least sure of the reasons; the field before it where that is not the text."""
+    if not hit.reasons:
+        return ""
+    order = (*RULES, *NEAR)
+    reason = max(hit.reasons, key=lambda each: order.index(each.rule))
+    return reason.rule if reason.field == "text" else f"{reason.field}:{reason.rule}"
 
 
 def _check_hit(hit: ShardHit) -> None:
@@ -252,8 +273,9 @@ def _check_hit(hit: ShardHit) -> None:
     Raises:
         DecodeError: a reason there is not, or marks outside its snippet.
     """
-    if hit.matched_by.removeprefix("title:") not in WHYS:
-        raise DecodeError("hit.matched_by", " or ".join(WHYS), repr(hit.matched_by[:20]))
+    for reason in hit.reasons:
+        if reason.rule not in (*RULES, *NEAR):
+            raise DecodeError("hit.reasons", " or ".join((*RULES, *NEAR)), repr(reason.rule[:20]))
     for mark in hit.highlights:
         if len(mark) != 2 or not mark[0] < mark[1] <= len(hit.snippet):
             raise DecodeError("hit.highlights", "marks inside the snippet", repr(mark)[:40])
