@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
 # How Jiangsu reads its own names, where dictionaries of single characters may not say so.
 LOCAL_READINGS = {
@@ -56,22 +56,14 @@ def split_syllables(letters: str, syllables: Collection[str]) -> tuple[tuple[str
     """
     if not letters:
         return ()
-    reachable = [False] * len(letters) + [True]  # from here the end can be reached
+    ways: list[list[tuple[str, ...]]] = [[] for _ in letters] + [[()]]  # from here to the end
     for start in range(len(letters) - 1, -1, -1):
-        reachable[start] = any(
-            reachable[start + size] and letters[start : start + size] in syllables
-            for size in range(1, min(_SYLLABLE_LETTERS_MAX, len(letters) - start) + 1)
-        )
-
-    def walk(start: int) -> Iterator[tuple[str, ...]]:
-        if start == len(letters):
-            yield ()
-            return
-        for size in range(min(_SYLLABLE_LETTERS_MAX, len(letters) - start), 0, -1):
-            syllable = letters[start : start + size]
-            if reachable[start + size] and syllable in syllables:
-                for rest in walk(start + size):
-                    yield (syllable, *rest)
-
-    found = [way for _, way in zip(range(4 * _SEGMENTATIONS_MAX), walk(0), strict=False)]
-    return tuple(sorted(found, key=lambda way: (len(way), way))[:_SEGMENTATIONS_MAX])
+        ends = range(start + 1, min(start + _SYLLABLE_LETTERS_MAX, len(letters)) + 1)
+        found = [
+            (letters[start:end], *way)
+            for end in ends
+            if letters[start:end] in syllables
+            for way in ways[end]
+        ]
+        ways[start] = sorted(found, key=lambda way: (len(way), way))[:_SEGMENTATIONS_MAX]
+    return tuple(ways[0])
