@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Sequence
-from typing import Final
+from typing import Final, Self
 
 from protocol.errors import Rejected
 from protocol.limits import QUERY_CHARS_MAX
@@ -33,6 +33,9 @@ from search_shard.lattice import (
     Word,
 )
 from search_shard.pinyin import Speller
+from search_shard.rules.eras import Eras
+from search_shard.rules.numerals import Numerals
+from search_shard.rules.places import Places
 from search_shard.tables import Tables
 from search_shard.widening import Calendar, Widened, Widener, notes_of, widen
 
@@ -59,6 +62,17 @@ class Rules:
         self.calendar = calendar
         self.speller = Speller(tables.syllables)
         self.folds = _Folds(tables)
+
+    @classmethod
+    def standard(cls, tables: Tables) -> Self:
+        """With every table of the project: years, numbers, places."""
+        fold = cls(tables).fold
+        eras = Eras(fold)
+        return cls(tables, (eras, Numerals(), Places(fold)), eras)
+
+    def beside(self, *wideners: Widener) -> Rules:
+        """These rules and further tables: the synonyms that the province signs."""
+        return Rules(self.tables, (*self.wideners, *wideners), self.calendar)
 
     def fold(self, text: str) -> str:
         """``text`` folded, what is skipped in matching left out."""

@@ -70,7 +70,7 @@ class Searcher:
         self._ledger = ledger
         self._work = work
         self._indexer = indexer
-        self._rules = Rules(tables)
+        self._rules = Rules.standard(tables)
         self._keys = keys
         self._links = links
         self._roster = roster

@@ -383,3 +383,19 @@ def test_a_word_is_folded_by_the_tables(rules: Rules, tables: Tables) -> None:
     text = "蘇㑹Ａé，𠮷\u0301x"
     assert rules.fold(text) == tables.fold("蘇㑹Ａé𠮷x") == rules.fold(text)
     assert Word("x", ()).weight == 100
+
+
+def test_the_tables_of_the_project_and_those_of_the_province(tables: Tables) -> None:
+    rules = Rules.standard(tables).beside(Table("synonym", {"虎丘": ("海涌山",)}))
+    found = {
+        (phrase.rule, phrase.text)
+        for typed in ("平江府志", "康熙三十年", "一百二十", "虎丘")
+        for phrase in parse_query(typed, rules).words[0].phrases
+    }
+    assert found > {
+        ("place", "苏州府志"),
+        ("year", "1691"),
+        ("number", "120"),
+        ("synonym", "海涌山"),
+    }
+    assert parse_query("断限:康熙", rules).filters == (Filter("span", (), 1662, 1722),)
