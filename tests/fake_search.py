@@ -46,7 +46,7 @@ FACETS = (
     FacetCount("kind", "新方志", 18),
     FacetCount("kind", "旧志", 9),
     FacetCount("kind", "年鉴", 4),
-    FacetCount("span", "1949-0", 22),
+    FacetCount("span", "1949..", 22),
     FacetCount("span", "1644-1911", 9),
     *(
         FacetCount("published", f"{year}-{year + 9}", 30 - at)
@@ -205,3 +205,10 @@ def answer(question: Question, hits: Sequence[Hit], missing: tuple[str, ...]) ->
         took_ms=12,
         explanation=EXPLANATION if question.explain else None,
     )
+
+
+def catalogue_answer(question: Question, hits: Sequence[Hit]) -> SearchAnswer:
+    """The items of the hits, each once, as hits of the catalogue."""
+    books = {hit.item: replace(hit, seq=1, page="", section="", snippet="") for hit in hits}
+    found = answer(question, list(books.values()), ())
+    return replace(found, total=len(found.hits), near_total=0)

@@ -15,6 +15,8 @@ from node.faces.service import Json, Progress, ReadRange
 from node.office.answers import (
     PUBLIC,
     Asker,
+    CatalogueAnswer,
+    Element,
     EventLine,
     EvidenceAnswer,
     ExportLine,
@@ -29,11 +31,12 @@ from node.office.answers import (
     OfficeLine,
     PageAnswer,
     Question,
+    RecordShown,
     SearchAnswer,
     StatusAnswer,
 )
 from protocol.errors import AuthError, Forbidden, Missing, Rejected, Unavailable
-from tests.fake_search import answer, hits_for
+from tests.fake_search import answer, catalogue_answer, hits_for
 from tests.fake_shelf import (
     AWAY,
     BOOK,
@@ -127,6 +130,22 @@ class FakeService:
             raise Unavailable("search", "room for one more query", "a full queue")
         missing = (AWAY, "320682") if not self.offices_answering else ()
         return answer(question, hits_for(asker, self.hostile_shown), missing)
+
+    async def catalogue(self, question: Question, asker: Asker) -> CatalogueAnswer:
+        self.calls.append(("catalogue", question, asker))
+        found = catalogue_answer(question, hits_for(asker, self.hostile_shown))
+        shown = []
+        for hit in found.hits:
+            record = self.item(hit.item, asker).record
+            at = record["title"].find("志")
+            marks = {"title": ((at, at + 1),) if at >= 0 else ()}
+            elements = tuple(
+                Element(name, text, marks.get(name, ())) for name, text in record.items() if text
+            )
+            shown.append(
+                RecordShown(elements, ("title",), "open", len(PAGES), ("320000", "320500"))
+            )
+        return CatalogueAnswer(found, tuple(shown))
 
     async def export(
         self, question: Question, asker: Asker

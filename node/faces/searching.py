@@ -7,7 +7,8 @@ needs no script.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -25,13 +26,13 @@ from node.faces.asking import (
 from node.faces.portal import office_names, render, wording_of
 from node.faces.results import Work, by_item, by_work, facet_values
 from node.faces.service import Service
-from node.office.answers import Asker, Question, SearchAnswer
+from node.office.answers import Asker, OfficeLine, Question, SearchAnswer
 from protocol.errors import FangzhiError
 from search_shard.grammar import Part, parts_of
 from search_shard.spelling import filter_text
 
 ALTERNATIVES_MAX: Final = 6
-_AT_MAX: Final = 10**9
+AT_MAX: Final = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class Asked:
     question: Question
     view: str
     at: int  # number of the first hit shown, from 1
+    path: str = "/search"  # of the page that was asked
 
     @property
     def literal(self) -> bool:
@@ -80,7 +82,7 @@ class Asked:
         return self.but(q=" ".join(f"{text[: part.start]} {text[part.end :]}".split()))
 
     def with_filter(self, field: str, value: str) -> dict[str, object]:
-        return self.but(q=f"{self.question.text} {filter_text(field, value)}")
+        return self.but(q=f"{self.question.text} {filter_text(field, value)}".strip())
 
     def switched(self, rule: str) -> dict[str, object]:
         off = set(self.question.without) ^ {rule}
@@ -105,7 +107,7 @@ async def search(request: web.Request) -> web.Response:
     if fields.get("literal") == "1":
         fields["without"] = list(RULES_TO_SWITCH)
     question, view = question_of(fields | {"facets": True})
-    at = integer(request.query.get("at", "1"), "at", 1, _AT_MAX)
+    at = integer(request.query.get("at", "1"), "at", 1, AT_MAX)
     asked, asker, service = Asked(question, view, at), asker_of(request), service_of(request)
     answer = await service.search(question, asker)
     names = office_names(request)
@@ -119,7 +121,7 @@ async def search(request: web.Request) -> web.Response:
         "without": question.without,
         "literal": asked.literal,
         "names": names,
-        "chinese": {line.code: line.name for line in service.offices()},
+        "chinese": told_apart(service.offices()),
         "answer": answer,
         "books_found": by_item(answer.hits),
         "works": works,
@@ -174,6 +176,12 @@ def _changed(question: Question, answer: SearchAnswer) -> Iterator[tuple[str, Qu
     if len(words) > 1:
         for word in words:
             yield "word", replace(question, text=word)
+
+
+def told_apart(offices: Sequence[OfficeLine]) -> dict[str, str]:
+    """The names of regions that a filter may be typed with, by code: not those that two share."""
+    count = Counter(line.name for line in offices)
+    return {line.code: line.name for line in offices if count[line.name] == 1}
 
 
 def answerers(

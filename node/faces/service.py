@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from node.office.answers import (
     Asker,
+    CatalogueAnswer,
     EvidenceAnswer,
     ItemAnswer,
     ItemLine,
@@ -36,6 +37,9 @@ class Service(Protocol):
         """Who holds ``token``; the public for None."""
 
     async def search(self, question: Question, asker: Asker) -> SearchAnswer: ...
+
+    async def catalogue(self, question: Question, asker: Asker) -> CatalogueAnswer:
+        """The same of records; hits are items."""
 
     def item(self, item: str, asker: Asker) -> ItemAnswer: ...
 

@@ -76,7 +76,7 @@ class Wording:
 
     def facet(self, field: str, value: str, names: Mapping[str, str]) -> str:
         """The name of a value of a facet; ``names`` of offices by code."""
-        if field in ("place", "office"):
+        if field in ("place", "office", "holding"):
             return names.get(value, value)
         if field == "rights":
             return self.name_of("item.rights", value)

@@ -79,6 +79,7 @@ class Node:
         the invite, if one did."""
         self.config = config
         self.world = world
+        self.tables = tables
         self.genesis_note = genesis_note
         self.genesis: Genesis = read_genesis(genesis_note)
         self._newcomer = newcomer or Roster(self.genesis)

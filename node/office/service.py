@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 from ledger import logbook, views
 from node.office.answers import (
     PUBLIC,
     Asker,
+    CatalogueAnswer,
     EvidenceAnswer,
     ItemAnswer,
     ItemLine,
@@ -23,6 +25,7 @@ from node.office.answers import (
     SearchAnswer,
     StatusAnswer,
 )
+from node.office.cards import cards
 from node.office.catalog import tally
 from node.office.node import Node
 from protocol.errors import AuthError, Forbidden, Missing
@@ -68,6 +71,12 @@ class OfficeService:
 
     async def search(self, question: Question, asker: Asker) -> SearchAnswer:
         return await self._node.searcher.search(question, asker)
+
+    async def catalogue(self, question: Question, asker: Asker) -> CatalogueAnswer:
+        found = await self._node.searcher.search(replace(question, records=True), asker)
+        with self._node.world.state.read() as reader:
+            shown = cards(reader, found.hits, question.text, self._node.tables.fold)
+        return CatalogueAnswer(found, shown)
 
     def item(self, item: str, asker: Asker) -> ItemAnswer:
         return self._node.reading.item(item, asker)

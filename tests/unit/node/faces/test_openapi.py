@@ -10,6 +10,7 @@ import pytest
 from node.faces.app import make_web_app
 from node.faces.asking import RULES_TO_SWITCH, VIEWS
 from node.faces.openapi import document
+from node.faces.results import FacetValue
 from node.office import answers
 from protocol.limits import HITS_MAX, PAGE_TOKEN_CHARS_MAX, QUERY_CHARS_MAX
 from tests.fake_service import FakeService
@@ -22,7 +23,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 SPEC: dict[str, Any] = json.loads(document(), object_pairs_hook=_once)
 METHODS = {"get", "post", "put", "delete", "patch"}
-PORTAL = re.compile(r"/|/search|/o/.*|/items/.*|/network|/evidence|/static/.*")
+PORTAL = re.compile(r"/|/search|/catalogue|/o/.*|/items/.*|/network|/evidence|/static/.*")
 
 
 def described() -> set[tuple[str, str]]:
@@ -57,7 +58,8 @@ def test_every_parameter_of_a_path_is_described() -> None:
 
 
 def test_every_change_needs_a_token_and_no_reading_does() -> None:
-    questions = {("post", "/api/v1/search"), ("post", "/witness/add-checkpoint")}
+    questions = {("post", "/api/v1/search"), ("post", "/api/v1/catalogue")}
+    questions |= {("post", "/witness/add-checkpoint")}
     for method, path in described():
         needs = "security" in SPEC["paths"][path][method]
         assert needs == (method != "get" and (method, path) not in questions), (method, path)
@@ -77,6 +79,9 @@ def test_every_change_needs_a_token_and_no_reading_does() -> None:
         ("Explanation", answers.Explanation),
         ("ShardTrace", answers.ShardTrace),
         ("StepTime", answers.StepTime),
+        ("RecordShown", answers.RecordShown),
+        ("Element", answers.Element),
+        ("FacetValue", FacetValue),
         ("ItemLine", answers.ItemLine),
         ("FileLine", answers.FileLine),
         ("EventLine", answers.EventLine),
