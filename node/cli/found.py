@@ -60,6 +60,20 @@ class Printer:
         if answer["explanation"]:
             self._explanation(answer["explanation"])
 
+    def show_records(self, answer: Json) -> None:
+        """An answer of the catalogue."""
+        self._understood(answer)
+        for hit, record in zip(answer["hits"], answer["records"], strict=True):
+            self._heading(hit)
+            for element in record["elements"]:
+                if element["name"] not in ("title", "summary", "notice"):
+                    name = Text(f"  {_WORDS.name_of('record', element['name'])}：", "dim")
+                    self.say(name + marks(element["text"], element["highlights"]))
+            if why := self._why(hit, answer["query"]):
+                self.say(f"  匹配：{why}", "dim")
+        self._facets(answer)
+        self._coverage(answer, "种", "fangzhi catalogue QUERY --page TOKEN")
+
     def say(self, text: str | Text = "", style: str = "") -> None:
         self._console.print(text, style=style, markup=False)
 
@@ -130,10 +144,12 @@ class Printer:
             why = _WORDS.say(f"search.other.{other['why']}")
             self.say(f"{why}：{safe(other['q'])}（{at_least}{other['total']} 页）")
 
-    def _coverage(self, answer: Json) -> None:
+    def _coverage(
+        self, answer: Json, unit: str = "页", further: str = "fangzhi search --next"
+    ) -> None:
         coverage = answer["coverage"]
         at_least = "" if answer["total_is_exact"] else "至少 "
-        parts = [f"共 {at_least}{answer['total']} 页"]
+        parts = [f"共 {at_least}{answer['total']} {unit}"]
         if answer["near_total"]:
             parts.append(_WORDS.say("search.near", count=answer["near_total"]))
         if answer["gone"]:
@@ -149,7 +165,7 @@ class Printer:
         parts.append(f"{answer['took_ms']} ms")
         self.say("；".join(parts), "bold")
         if answer["next"]:
-            self.say("下一页 next page：fangzhi search --next", "dim")
+            self.say(f"下一页 next page：{further}", "dim")
 
     def _explanation(self, told: Json) -> None:
         self.say("\n解析 the parsed query", "bold")

@@ -49,6 +49,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "review": ("node.cli.reporting", "review"),
     "withdraw": ("node.cli.reporting", "withdraw"),
     "search": ("node.cli.searching", "search"),
+    "catalogue": ("node.cli.searching", "catalogue"),
     "fetch": ("node.cli.asking", "fetch"),
     "verify": ("node.cli.verifying", "verify"),
     "audit": ("node.cli.auditing", "audit"),
@@ -147,6 +148,13 @@ def make_parser() -> argparse.ArgumentParser:
     one.add_argument("query", nargs="?", default="", metavar="QUERY")
     _node_option(one)
     _search_options(one)
+
+    one = command("catalogue", "search the records of the whole network · 书目检索", token=True)
+    one.add_argument("query", metavar="QUERY")
+    _node_option(one)
+    one.add_argument("--limit", type=int, default=20, metavar="N")
+    one.add_argument("--page", default="", metavar="TOKEN", help="'next' of an answer in JSON")
+    one.add_argument("--facets", action="store_true", help="counts by region, kind, … · 分面")
 
     one = command("fetch", "get a file, or all files of an item · 调取", token=True)
     one.add_argument("what", metavar="HASH|ITEM")

@@ -1,4 +1,5 @@
-"""``search``: a question to the whole network, its answer for a terminal, a table or a program."""
+"""``search`` and ``catalogue``: questions to the whole network, their answers for a terminal or a
+file."""
 
 from __future__ import annotations
 
@@ -37,6 +38,21 @@ async def search(arguments: argparse.Namespace) -> tuple[int, Json]:
     _remember(node, body, answer["next"])
     if not arguments.json:
         Printer().show(answer, body["view"])
+    return 0, answer
+
+
+async def catalogue(arguments: argparse.Namespace) -> tuple[int, Json]:
+    """Items by their records (书目检索)."""
+    body = {
+        "q": arguments.query,
+        "limit": arguments.limit,
+        "page": arguments.page,
+        "facets": arguments.facets,
+    }
+    async with reach(arguments.node, arguments.token) as client:
+        answer: Json = await client.post("/api/v1/catalogue", body)
+    if not arguments.json:
+        Printer().show_records(answer)
     return 0, answer
 
 

@@ -60,4 +60,4 @@ async def test_without_a_question_the_page_shows_every_record(
 async def test_a_facet_narrows_the_question_down(client: ClientSession) -> None:
     page = await read(client, "/catalogue?q=运河")
     assert "/catalogue?q=运河 类型:旧志" in links(page)
-    assert "编纂单位 张家港市地方志编纂委员会" in " ".join(page.text.split())
+    assert "编纂单位张家港市地方志编纂委员会" in "".join(page.text.split())
