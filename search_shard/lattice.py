@@ -67,7 +67,7 @@ class Phrase:
     text: str
     sounds: tuple[tuple[str, ...], ...] = ()
     scope: str = ""
-    near: bool = False  # with too few hits, one character may be wrong
+    near: tuple[str, ...] = ()  # of NEAR: with too few hits, one character may be wrong so
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +154,9 @@ def _check_plan(query: Query) -> None:
 def _check_phrase(phrase: Phrase) -> None:
     _known("rule", phrase.rule, RULES)
     _known("scope", phrase.scope, SCOPES)
+    _bound("ways to be wrong", len(phrase.near), len(NEAR), least=0)
+    for way in phrase.near:
+        _known("near", way, NEAR)
     _bound("characters", len(phrase.text), QUERY_CHARS_MAX)
     if len(phrase.sounds) != (len(phrase.text) if SPOKEN in phrase.text else 0):
         raise DecodeError("query.sounds", "one for each position", len(phrase.sounds))

@@ -39,6 +39,8 @@ def corrections(
     given = 0
     seen: set[tuple[int, int]] = set()
     for rule, alike in (("sound", sounding), ("shape", looking)):
+        if rule not in phrase.near:
+            continue
         tried = [(at, alike(segment, text[at])) for at in wrong]
         if late():
             raise Late

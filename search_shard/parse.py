@@ -128,7 +128,7 @@ def _all_of(text: str, typed: Sequence[str], rules: Rules) -> Query:
 
 def _plain(typed: str, rules: Rules, notes: list[Note]) -> Word:
     folded = typed.translate(rules.folds)
-    phrase = Phrase("typed", folded, (), "", len(folded) in NEAR_LENGTHS)
+    phrase = Phrase("typed", folded, (), "", NEAR if len(folded) in NEAR_LENGTHS else ())
     if not rules.wideners:
         return Word(typed, (phrase,))
     return Word(typed, (phrase, *_widened(folded, rules, (), notes)))
@@ -235,7 +235,8 @@ class _Parse:
         off, rules, scopes = self.off, self.rules, term.scopes
         anywhere = scopes == ("",)
         if "typed" not in off:
-            near = anywhere and not term.quoted and off.isdisjoint(NEAR) and _may_be_wrong(folded)
+            wrong = anywhere and not term.quoted and _may_be_wrong(folded)
+            near = tuple(way for way in NEAR if wrong and way not in off)
             yield from (Phrase("typed", folded, (), scope, near) for scope in scopes)
         elif "literal" not in off:
             text = "".join(character for character in term.text if not is_skipped(character))

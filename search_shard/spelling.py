@@ -46,8 +46,8 @@ def filter_text(field: str, *values: str) -> str:
 def explain(query: Query) -> tuple[str, ...]:
     """Lines that say all of the lattice: words with their phrases by rule, plan, filters, notes.
 
-    A phrase is its rule, its text (syllables in brackets), where it must stand, and ``~`` where one
-    character may be wrong.
+    A phrase is its rule, its text (syllables in brackets), where it must stand, and after ``~``
+    by what one of its characters may be wrong.
     """
     lines = [f"query {render(query)}"]
     for number, word in enumerate(query.words):
@@ -146,7 +146,8 @@ def _filter(chosen: Filter) -> str:
 def _phrase(phrase: Phrase) -> str:
     shown = "".join(_positions(phrase))
     scope = f" in {phrase.scope}" if phrase.scope else ""
-    return f"{phrase.rule} {shown}{' ~' if phrase.near else ''}{scope}"
+    near = f" ~ {' '.join(phrase.near)}" if phrase.near else ""
+    return f"{phrase.rule} {shown}{near}{scope}"
 
 
 def _positions(phrase: Phrase) -> Iterator[str]:

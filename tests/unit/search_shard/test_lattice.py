@@ -21,7 +21,7 @@ from search_shard.lattice import (
     check_query,
 )
 
-TYPED = Phrase("typed", "苏州", near=True)
+TYPED = Phrase("typed", "苏州", near=("sound", "shape"))
 SPOKEN_PHRASE = Phrase("pinyin", f"苏{SPOKEN}", ((), ("zhou",)))
 WORD = Word("苏州", (TYPED, SPOKEN_PHRASE))
 KIND = Filter("kind", ("旧志",))
@@ -52,6 +52,8 @@ STRANGE = {
     "a heavy word": replace(QUERY, words=(WORD, replace(WORD, weight=WEIGHT_MAX + 1))),
     "an unknown rule": asked(replace(TYPED, rule="sound")),
     "an unknown scope": asked(replace(TYPED, scope="page")),
+    "an unknown way to be wrong": asked(replace(TYPED, near=("typed",))),
+    "many ways to be wrong": asked(replace(TYPED, near=("sound",) * 3)),
     "no characters": asked(Phrase("typed", "")),
     "many characters": asked(Phrase("typed", "苏" * (QUERY_CHARS_MAX + 1))),
     "sounds without a place": asked(replace(TYPED, sounds=((), ("zhou",)))),

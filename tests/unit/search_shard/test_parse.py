@@ -67,7 +67,7 @@ def line(phrase: Phrase) -> str:
         f"[{phrase.sounds[at][0]}]" if character == SPOKEN else character
         for at, character in enumerate(phrase.text)
     )
-    return " ".join(filter(None, (phrase.rule, text, phrase.scope, "~" * phrase.near)))
+    return " ".join(filter(None, (phrase.rule, text, phrase.scope, "~" * bool(phrase.near))))
 
 
 def words(query: Query) -> list[str]:
@@ -227,7 +227,7 @@ def test_words_are_told_as_they_were_typed(rules: Rules) -> None:
 def test_wrong_characters_are_for_words_of_usual_length(rules: Rules, length: int) -> None:
     for typed in ("州" * length, "「a」 " + "州" * length):  # the fast way, and the other
         near = parse_query(typed, rules).words[-1].phrases[0].near
-        assert near == (length in NEAR_LENGTHS)
+        assert near == (NEAR if length in NEAR_LENGTHS else ())
 
 
 def test_words_are_widened_whole_and_in_parts(wide: Rules) -> None:
@@ -260,8 +260,7 @@ def test_widened_words_stand_where_the_word_must(wide: Rules) -> None:
 
 
 OFF = {
-    frozenset({"sound"}): ["typed 平江", "place 苏州"],
-    frozenset({"shape"}): ["typed 平江", "place 苏州"],
+    frozenset(NEAR): ["typed 平江", "place 苏州"],
     frozenset({"place"}): ["typed 平江 ~"],
     frozenset({"literal", "pinyin"}): ["typed 平江 ~", "place 苏州"],
     frozenset({"typed"}): ["literal 平江", "place 苏州"],
@@ -273,6 +272,11 @@ OFF = {
 @pytest.mark.parametrize("off", OFF, ids="-".join)
 def test_rules_can_be_switched_off(wide: Rules, off: frozenset[str]) -> None:
     assert lines(parse_query("平江", wide, off)) == [OFF[off]]
+
+
+def test_ways_to_be_wrong_are_switched_apart(rules: Rules) -> None:
+    for off, left in (("sound", "shape"), ("shape", "sound")):
+        assert parse_query("苏州", rules, frozenset({off})).words[0].phrases[0].near == (left,)
 
 
 def test_the_literal_query_folds_nothing(rules: Rules) -> None:
