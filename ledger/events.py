@@ -162,6 +162,15 @@ class ForkReport:
 
 
 @dataclass(frozen=True, slots=True)
+class SynonymsPut:
+    """``synonyms.put``: the next version of the province's table of synonyms (同义词表)."""
+
+    version: int  # one more than the version before; the first is 1
+    table: BlobId  # of its canonical text, docs/spec/rules.md
+    table_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class VersionUpload:
     """``version.upload``: an office reports an item (报送), or a new revision of it."""
 
@@ -265,6 +274,7 @@ KINDS: Final[dict[str, type[Any]]] = {
     "hold.lose": HoldLose,
     "anchor": Anchor,
     "fork.report": ForkReport,
+    "synonyms.put": SynonymsPut,
 }
 _KIND_OF: Final = {body: kind for kind, body in KINDS.items()}
 _ENCODED_KIND: Final = {body: encode(kind) for kind, body in KINDS.items()}

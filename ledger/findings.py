@@ -73,6 +73,14 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "review.office": ("不是该机构的上级审核者", "reviewed by an office that is not its reviewer"),
     "withdraw.office": ("无权下架", "withdrawn by an office without the right"),
     "fork.office": ("所报分叉的机构不在名册", "reports a fork of an office that is no member"),
+    "synonyms.office": (
+        "只有省级机构可以发布同义词表",
+        "synonyms of another office than the province",
+    ),
+    "synonyms.refused": (
+        "同义词表的版本或大小不合规则",
+        "a table of synonyms out of turn, or too large",
+    ),
     "anchor.office": ("只能锚定下级日志", "anchors a log that is not below it"),
     "anchor.root": ("锚定的根与下级日志不符", "the log had another root at the recorded size"),
     "anchor.beyond": ("下级日志比锚定的短", "the log is shorter than what was recorded of it"),

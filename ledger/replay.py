@@ -40,6 +40,7 @@ from ledger.events import (
     MemberAbolish,
     MemberRevoke,
     RosterChange,
+    SynonymsPut,
     parse_event,
     parse_whole,
 )
@@ -47,11 +48,12 @@ from ledger.genesis import Genesis
 from ledger.merkle import EMPTY_ROOT, HASH_BYTES, CompactRange, GrowingTree, leaf_hash
 from ledger.roster import Roster, RosterHistory, RosterRef
 from ledger.settlement import settle
-from ledger.views import AnchorView, UserKey, folded_size, number
+from ledger.views import AnchorView, SynonymTable, UserKey, folded_size, number
 from protocol.canonical import encode
 from protocol.errors import DecodeError, ProofError, Unavailable
 from protocol.ids import ItemId, LeafHash, OfficeCode, RootHash
 from protocol.keys import key_id
+from protocol.limits import SYNONYMS_BYTES_MAX
 from protocol.ports import Reader, Writer
 from protocol.shapes import pack
 
@@ -204,6 +206,8 @@ class Fold:
             self._take_user(writer, index, event, body)
         elif isinstance(body, ForkReport):
             self._take_fork(writer, index, event, body)
+        elif isinstance(body, SynonymsPut):
+            self._take_synonyms(writer, index, event, body)
         elif isinstance(body, ITEM_BODIES):
             return self._take_fact(writer, index, leaf, event, body)
         return frozenset()
@@ -257,6 +261,16 @@ class Fold:
             raise Broken("fork.office")
         place = event.origin.encode() + number(index)
         writer.put("fork", body.code.encode() + body.evidence.raw + place, number(event.time))
+
+    def _take_synonyms(self, writer: Writer, index: int, event: Event, body: SynonymsPut) -> None:
+        if event.origin != self.genesis.province:
+            raise Broken("synonyms.office")
+        before = views.synonym_table(writer, event.origin)
+        wanted = before.version + 1 if before else 1
+        if body.version != wanted or not 0 < body.table_bytes <= SYNONYMS_BYTES_MAX:
+            raise Broken("synonyms.refused")
+        row = SynonymTable(body.version, body.table, body.table_bytes, index)
+        writer.put("synonyms", event.origin.encode(), pack(row))
 
     def _take_fact(
         self, writer: Writer, index: int, leaf: bytes, event: Event, body: Any

@@ -14,6 +14,7 @@ Tables of the ``state`` store (docs/spec/event.md, "The fold"); integers in keys
     count        office, word            items of the office in this state, u64
     fork         office, evidence, origin, index
                                          who reported evidence against the office; claimed time, u64
+    synonyms     province                SynonymTable: the version in force
     finding      office, index           stable code of the rule that this event breaks
 
 An item id begins with the code of its office, so a prefix of ``item`` is an office's items.
@@ -47,6 +48,7 @@ TABLES: Final = (
     "member",
     "public",
     "root",
+    "synonyms",
 )
 ITEM_CHARS: Final = 20
 STATUSES: Final = ("submitted", "accepted", "returned", "withdrawn")  # 待审核 已审 返工 下架
@@ -117,6 +119,16 @@ class UserKey:
     roster_size: int  # that the key.enroll names
     retired: bool = False
     earlier: tuple[int, ...] = ()  # where it was enrolled before, and lapsed
+
+
+@dataclass(frozen=True, slots=True)
+class SynonymTable:
+    """The version of the table of synonyms that is in force, by the provincial log."""
+
+    version: int
+    table: BlobId
+    table_bytes: int
+    index: int  # of the event in the provincial log
 
 
 def number(value: int) -> bytes:
@@ -214,6 +226,14 @@ def user_keys(reader: Reader, office: str) -> list[UserKey]:
         unpack(UserKey, row, bytes_max=STATE_ROW_BYTES_MAX, where="user key")
         for _, row in reader.scan("enrolled", office.encode())
     ]
+
+
+def synonym_table(reader: Reader, province: OfficeCode) -> SynonymTable | None:
+    """The version in force; None before the first."""
+    row = reader.get("synonyms", province.encode())
+    if row is None:
+        return None
+    return unpack(SynonymTable, row, bytes_max=STATE_ROW_BYTES_MAX, where="table of synonyms")
 
 
 def findings(reader: Reader, office: str = "") -> Iterator[tuple[OfficeCode, int, str]]:

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from ledger import logbook
-from ledger.events import Anchor, AnchorLine, HoldTake, MemberRevoke, sign_event
+from ledger.events import Anchor, AnchorLine, HoldTake, MemberRevoke, SynonymsPut, sign_event
 from node.hands.storage.memory_kv import MemoryStore
 from node.office.upkeep import export_log
 from protocol.ids import BlobId, NetworkId, OfficeCode, RootHash
@@ -24,6 +24,10 @@ def hold(network: Network, code: OfficeCode, count: int) -> None:
     """One batch of ``count`` events."""
     item = network.mint(COUNTY)
     network.append(code, *(HoldTake(item, BlobId.of(b"x"), 1, at) for at in range(count)))
+
+
+def synonyms(network: Network, code: OfficeCode, version: int) -> None:
+    network.append(code, SynonymsPut(version, BlobId.of(b"x"), 1))
 
 
 def anchor(network: Network, child: OfficeCode, size: int, root: bytes | None = None) -> None:

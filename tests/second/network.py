@@ -16,6 +16,8 @@ from tests.second.members import ORDER, ROLES, Genesis, Roster, User, key_id, re
 from tests.second.notes import COSIGNATURE, ED25519, Key
 from tests.second.values import Bad
 
+SYNONYMS_BYTES_MAX = 524_288
+
 CRITICAL = ("member.admit", "member.rotate", "member.revoke", "member.move", "member.abolish")
 MEMBERS_KINDS = (*CRITICAL, "policy.set")
 Place = tuple[str, int, str]  # office, index or -1, code of the finding
@@ -53,6 +55,7 @@ class Check:
         self.rosters = [Roster(self.genesis)]  # by size of the provincial log
         self.logs: dict[str, Log] = {}
         self.users: dict[tuple[str, bytes], User] = {}  # by office and key id
+        self.synonyms = 0  # the version of the table in force
         self.recorded: list[tuple[str, int, str, int, bytes]] = []
         self.found: list[Place] = []
         self._run()
@@ -281,6 +284,15 @@ class Check:
             if len(roster.closures) > len(self.rosters[-2].closures):
                 closure = roster.closures[-1]
                 self.recorded.append((code, index, closure.code, closure.size, closure.root))
+        if event.kind == "synonyms.put":
+            if code != self.genesis.province:
+                raise _Broken("synonyms.office")
+            version, _, size = event.body
+            assert isinstance(version, int)
+            assert isinstance(size, int)
+            if version != self.synonyms + 1 or not 0 < size <= SYNONYMS_BYTES_MAX:
+                raise _Broken("synonyms.refused")
+            self.synonyms = version
         if event.kind == "anchor":
             roster = self.rosters[event.roster_size]
             told = event.body[0]

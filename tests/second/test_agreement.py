@@ -69,6 +69,7 @@ breaks = st.sampled_from(generated.BREAKS)
 lives = stories.acts
 acts = st.one_of(
     st.tuples(st.just("hold"), offices, st.integers(1, 4)),
+    st.tuples(st.just("synonyms"), st.sampled_from([PROVINCE, PROVINCE, CITY]), st.integers(1, 2)),
     st.tuples(st.just("anchor"), st.sampled_from(OFFICES[1:]), st.integers(0, 6)),
     st.tuples(st.just("false anchor"), st.sampled_from([CITY, COUNTY]), st.integers(1, 3)),
     st.tuples(st.just("revoke"), st.just(COUNTY2), st.integers(0, 3)),
@@ -80,6 +81,8 @@ def do(network, act, office, number):
     revoked = network.generation.get("revoked", 0)
     if act == "hold":
         generated.hold(network, office, number)
+    elif act == "synonyms":
+        generated.synonyms(network, office, number)
     elif act == "anchor":
         generated.anchor(network, office, number)
     elif act == "false anchor":

@@ -18,6 +18,7 @@ from ledger.events import (
     MemberRevoke,
     ReviewAccept,
     ReviewReturn,
+    SynonymsPut,
     TextDerive,
     VersionWithdraw,
 )
@@ -27,6 +28,7 @@ from protocol.canonical import decode, encode
 from protocol.errors import Missing, ProofError, Unavailable
 from protocol.ids import BlobId, NetworkId, RootHash
 from protocol.keys import SigningKey, key_id
+from protocol.limits import SYNONYMS_BYTES_MAX
 
 PROVINCE, CITY, CITY2, COUNTY, COUNTY2 = "320000", "320500", "320600", "320581", "320681"
 REASON, PAGES = BlobId.of(b"reason"), BlobId.of(b"pages")
@@ -61,6 +63,7 @@ def busy(founded):
         if above != code:
             root = RootHash(network.tree(code).root())
             network.append(above, Anchor((AnchorLine(code, size, root),)))
+    network.append(PROVINCE, SynonymsPut(1, REASON, 9), SynonymsPut(2, REASON, 9))
     gone = network.mint(COUNTY)
     upload = network.append(COUNTY, network.upload(COUNTY, gone, "gone"))
     network.append(CITY, VersionWithdraw(gone, upload, REASON))
@@ -252,6 +255,7 @@ def broken_entries(network):
         "withdraw.office": resigned(network, COUNTY, VersionWithdraw(foreign, ref, REASON)),
         "review.office": resigned(network, COUNTY, accept(item, ref)),
         "anchor.office": resigned(network, COUNTY, Anchor((AnchorLine(CITY, 0, zeros),))),
+        "synonyms.office": resigned(network, COUNTY, SynonymsPut(1, REASON, 9)),
         "member.place": resigned(network, COUNTY, network.with_roots(admit)),
     }
 
@@ -272,6 +276,7 @@ CODES = [
     "withdraw.office",
     "review.office",
     "anchor.office",
+    "synonyms.office",
     "member.place",
 ]
 
@@ -426,6 +431,22 @@ def test_the_digest_sees_every_table(busy, state_of, busy_digest):
         with state.store.read() as reader:
             seen.add(digest(reader))
     assert len(seen) == len(views.TABLES) + 1
+
+
+def test_versions_of_the_synonyms_follow_one_another(network, state_of):
+    one, two = BlobId.of(b"one"), BlobId.of(b"two")
+    sizes = (0, SYNONYMS_BYTES_MAX + 1)
+    bad = [SynonymsPut(2, one, 9), *(SynonymsPut(1, one, size) for size in sizes)]
+    network.append(PROVINCE, *bad, SynonymsPut(1, one, 9))
+    network.append(PROVINCE, SynonymsPut(1, two, 9), SynonymsPut(2, two, SYNONYMS_BYTES_MAX))
+    state = state_of(network)
+    refused = "synonyms.refused"
+    found = [change.finding for change in state.apply_all()]
+    assert found[-6:] == [refused, refused, refused, "", refused, ""]
+    with state.store.read() as reader:
+        table = views.synonym_table(reader, PROVINCE)
+        assert (table.version, table.table, table.index) == (2, two, len(found) - 1)
+        assert views.synonym_table(reader, CITY) is None
 
 
 PERSON = BlobId.of(b"person")
