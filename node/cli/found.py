@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
+from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.table import Table
@@ -111,7 +112,7 @@ class Printer:
     def _editions(self, answer: Json) -> None:
         for work in answer["works"]:
             self.say(f"《{safe(work['title'])}》", "bold")
-            table = Table(show_lines=True)
+            table = Table(box=SIMPLE_HEAD)
             cells = []
             for edition in work["editions"]:
                 table.add_column(Text(safe(edition["title"])))
@@ -122,7 +123,7 @@ class Printer:
                     cell.append_text(marks(hit["snippet"], hit["highlights"]))
                 cells.append(cell)
             table.add_row(*cells)
-            self._console.print(table)
+            self._console.print(table, soft_wrap=False)
 
     def _heading(self, hit: Json) -> None:
         title = Text(f"《{safe(hit['title']) or '（题名未在本节点）'}》", "bold")
@@ -172,15 +173,15 @@ class Printer:
         for line in told["lattice"]:
             self.say(f"  {safe(line)}")
         self.say(f"各步 steps：{_steps(told['steps'])}")
-        table = Table(
-            *("分库 shard", "作答 by", "索引项 postings", "候选 candidates", "核对 verified"),
-            "用时 time",
-        )
+        table = Table("分库 shard", "作答 by", box=SIMPLE_HEAD)
+        for heading in ("索引项\npostings", "候选\ncandidates", "核对\nverified"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column("用时 time", ratio=1)
         for shard in told["shards"]:
+            names = (_office(shard["office"]), _office(shard["answered_by"]))
             numbers = [str(shard[name]) for name in ("postings", "candidates", "verified")]
-            steps = _steps(shard["steps"])
-            table.add_row(shard["office"], shard["answered_by"], *numbers, steps)
-        self._console.print(table)
+            table.add_row(*names, *numbers, _steps(shard["steps"]))
+        self._console.print(table, soft_wrap=False)
 
 
 def page_of(hit: Json) -> str:
@@ -197,6 +198,11 @@ def _by_item(hits: Iterable[Json]) -> Iterator[list[Json]]:
 def _marks_of(edition: Json) -> str:
     named = (f"{_WORDS.say(f'record.{name}')}：{value}" for name, value in edition["marks"].items())
     return safe("  ".join(named))
+
+
+def _office(code: str) -> str:
+    row = office_table().get(code)
+    return row.name if row else code
 
 
 def _branch(field: str, value: FacetValue) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Final
 
@@ -26,6 +26,7 @@ from node.faces.asking import (
 from node.faces.results import Work, by_work
 from node.faces.searching import Alternative, records_of, would_hit
 from node.faces.service import Json
+from node.office.answers import Hit
 from protocol.ids import parse_office
 
 ITEMS_SHOWN: Final = 50
@@ -44,8 +45,7 @@ async def search(request: web.Request) -> web.Response:
     document = asdict(answer)
     if view == VIEWS[2]:
         works = by_work(answer.hits, records_of(service_of(request), answer, asker))
-        numbers = {(hit.item, hit.seq): number for number, hit in enumerate(answer.hits)}
-        document["works"] = [_work_document(work, numbers) for work in works]
+        document["works"] = [_work_document(work, answer.hits) for work in works]
     if switch_field(fields, "alternatives") and not answer.hits:
         others = await would_hit(service_of(request), question, answer, asker)
         document["alternatives"] = [_alternative_document(other) for other in others]
@@ -62,14 +62,14 @@ def _alternative_document(other: Alternative) -> Json:
     }
 
 
-def _work_document(work: Work, numbers: Mapping[tuple[str, int], int]) -> Json:
+def _work_document(work: Work, hits: Sequence[Hit]) -> Json:
     """The editions of a work, with the places of their hits in the list of hits."""
     editions = [
         {
             "item": edition.item,
             "title": edition.title,
             "marks": dict(edition.marks),
-            "hits": [numbers[hit.item, hit.seq] for hit in edition.hits],
+            "hits": [hits.index(hit) for hit in edition.hits],
         }
         for edition in work.editions
     ]

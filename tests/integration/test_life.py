@@ -19,7 +19,7 @@ Cli = Callable[..., tuple[int, dict[str, Any], str]]
 
 def found(cli: Cli, server: Any, word: str) -> list[str]:
     """Items that the public finds at a node, asked by HTTP."""
-    status, answer, said = cli("search", word, "--node", f"http://{server.web}", "--mode", "exact")
+    status, answer, said = cli("search", word, "--node", f"http://{server.web}", "--literal")
     assert status == 0, said
     return [hit["item"] for hit in answer["hits"]]
 
@@ -42,7 +42,7 @@ def test_report_review_search_withdraw(network: Any, cli: Cli, folder: Path) -> 
 
     # the office finds its own at once; the public nothing, anywhere
     def office_finds() -> bool:
-        hits = cli("search", word, "--node", network[COUNTY].home, "--mode", "exact")[1]["hits"]
+        hits = cli("search", word, "--node", network[COUNTY].home, "--literal")[1]["hits"]
         return [hit["item"] for hit in hits] == [item]
 
     network.until(office_finds)
