@@ -58,8 +58,8 @@ def make_templates() -> jinja2.Environment:
     )
     environment.globals |= tools() | {
         "reasons_of": reasons_of,
-        "rules": RULES_TO_SWITCH,
         "query_chars_max": QUERY_CHARS_MAX,
+        "rules": RULES_TO_SWITCH,
         "views": VIEWS,
         "facet_shown": FACET_VALUES_SHOWN,
         "seal": static_path("seal.svg"),

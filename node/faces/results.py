@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
@@ -13,6 +13,7 @@ from typing import Final
 import opencc
 
 from node.office.answers import FacetCount, Hit
+from search_shard.facets import region_nodes
 
 # What a title may carry beside the name of the work.
 _BRACKETED: Final = re.compile(r"[(〔\[【〈][^)〕\]】〉]*[)〕\]】〉]")
@@ -105,30 +106,61 @@ class FacetValue:
 
 
 def facet_values(counts: Sequence[FacetCount]) -> dict[str, tuple[FacetValue, ...]]:
-    """The values of every facet, the most frequent first; regions as a tree."""
-    fields: dict[str, list[FacetCount]] = {}
+    """The values of every facet, the most frequent first; regions, and years, as a tree."""
+    fields: dict[str, dict[str, int]] = {}
     for each in counts:
-        fields.setdefault(each.field, []).append(each)
-    return {
-        field: _regions(found)
-        if field == "place"
-        else tuple(FacetValue(one.value, one.count) for one in found)
-        for field, found in fields.items()
-    }
+        fields.setdefault(each.field, {})[each.value] = each.count
+    return {field: _tree(found, _ABOVE.get(field, _nothing)) for field, found in fields.items()}
 
 
-def _regions(counts: Sequence[FacetCount]) -> tuple[FacetValue, ...]:
-    """Codes of GB/T 2260 as a tree: a code stands below its city's or province's when that counts
-    too."""
-    values = {each.value: each.count for each in counts}
+def _tree(counts: Mapping[str, int], above: Above) -> tuple[FacetValue, ...]:
+    """Each value below the one it belongs to, if that counts too."""
     below: dict[str, list[str]] = {}
-    for code in values:
-        above = (f"{code[:4]}00", f"{code[:2]}0000")
-        parent = next((one for one in above if one != code and one in values), "")
-        below.setdefault(parent, []).append(code)
+    for value in counts:
+        below.setdefault(above(value, counts), []).append(value)
 
     def grown(parent: str) -> tuple[FacetValue, ...]:
-        codes = sorted(below.get(parent, ()), key=lambda code: (-values[code], code))
-        return tuple(FacetValue(code, values[code], grown(code)) for code in codes)
+        return tuple(
+            FacetValue(value, counts[value], grown(value)) for value in below.get(parent, ())
+        )
 
     return grown("")
+
+
+def _region_above(code: str, counts: Collection[str]) -> str:
+    """The city or province (GB/T 2260) that a region is in."""
+    wider = (node for node in reversed(region_nodes(code)[:-1]) if node in counts)
+    return next(wider, "")
+
+
+def _years_above(value: str, counts: Collection[str]) -> str:
+    """The decade of a year, the period in which a decade ends."""
+    low, high = _years(value)
+    wider = sorted(
+        (last - first, other)
+        for other in counts
+        for first, last in [_years(other)]
+        if first <= high <= last and last - first > high - low
+    )
+    return wider[0][1] if wider and high - low < _DECADE else ""
+
+
+def _nothing(_value: str, _counts: Collection[str]) -> str:
+    return ""
+
+
+def _years(value: str) -> tuple[int, int]:
+    """Years as docs/spec/catalogue.md writes them, an open end far away."""
+    first, dots, last = value.replace("-", "..").partition("..")
+    low = int(first or -_FAR)
+    return low, int(last or _FAR) if dots else low
+
+
+Above = Callable[[str, Collection[str]], str]
+_DECADE: Final = 10
+_FAR: Final = 10**4
+_ABOVE: Final[dict[str, Above]] = {
+    "place": _region_above,
+    "span": _years_above,
+    "published": _years_above,
+}

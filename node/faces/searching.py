@@ -28,11 +28,13 @@ from node.faces.results import Work, by_item, by_work, facet_values
 from node.faces.service import Service
 from node.office.answers import Asker, OfficeLine, Question, SearchAnswer
 from protocol.errors import FangzhiError
-from search_shard.grammar import Part, parts_of
+from search_shard.grammar import JOINS, Part, parts_of
+from search_shard.lattice import NOT, OR
 from search_shard.spelling import filter_text
 
 ALTERNATIVES_MAX: Final = 6
 AT_MAX: Final = 10**9
+_OR: Final = frozenset(("|", "｜", *(join for join, how in JOINS.items() if how == OR)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +84,24 @@ class Asked:
         return self.but(q=" ".join(f"{text[: part.start]} {text[part.end :]}".split()))
 
     def with_filter(self, field: str, value: str) -> dict[str, object]:
-        return self.but(q=f"{self.question.text} {filter_text(field, value)}".strip())
+        """With one more filter; beside an 或 it would be on one side only."""
+        words = self.question.text
+        joined = f"({words})" if _has_alternatives(words) else words
+        return self.but(q=f"{joined} {filter_text(field, value)}".strip())
 
     def switched(self, rule: str) -> dict[str, object]:
         off = set(self.question.without) ^ {rule}
         return self.but(without=tuple(one for one in RULES_TO_SWITCH if one in off))
+
+
+def _has_alternatives(text: str) -> bool:
+    """Whether an 或 stands outside all brackets."""
+    depth = 0
+    for part in parts_of(text):
+        depth += (part.text in "(（") - (part.text in ")）")
+        if depth == 0 and part.text.casefold() in _OR:
+            return True
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +184,13 @@ def _changed(question: Question, answer: SearchAnswer) -> Iterator[tuple[str, Qu
     if question.without:
         yield "rules", replace(question, without=())
     parts = parts_of(question.text)
-    words = [part.text for part in parts if part.is_word]
-    if any(part.field for part in parts) and words:
+    before = ("", *(JOINS.get(part.text.casefold(), "") for part in parts))
+    words = [
+        part.text
+        for part, join in zip(parts, before, strict=False)
+        if part.is_word and join != NOT and part.text[0] not in "-－−"
+    ]
+    if words and any(part.field for part in parts):
         plain = " ".join(part.text for part in parts if not part.field)
         yield "unfiltered", replace(question, text=plain)
     if len(words) > 1:

@@ -57,6 +57,9 @@ class Wording:
         columns = phrases().get(f"{table}.{value}")
         return columns[LANGUAGES.index(self.language)] if columns else value
 
+    def names_of(self, table: str, values: Iterable[str]) -> list[str]:
+        return [self.name_of(table, value) for value in values]
+
     def why(self, reasons: Iterable[tuple[str, str]], query: str = "") -> str:
         """Why a hit matched, from (rule, what was found) of each word: what stands in ``query`` as
         it is needs no rule."""
@@ -81,7 +84,7 @@ class Wording:
         if field == "rights":
             return self.name_of("item.rights", value)
         if field in ("span", "published"):
-            return self.name_of("period", value).replace("-", "—")
+            return self.name_of("period", value).replace("-", "—").replace("..", "—")
         return value
 
     def list_of(self, names: Sequence[str]) -> str:

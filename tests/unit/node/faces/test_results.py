@@ -79,3 +79,18 @@ def test_a_region_whose_city_does_not_count_stands_higher() -> None:
             FacetValue("330000", 2),
         )
     }
+
+
+def test_years_stand_below_their_decade_and_decades_below_their_period() -> None:
+    values = ("1644-1911", "1949..", "..220", "1912-1949", "1271-1368", "1368-1644")
+    values += ("1900-1909", "1940-1949", "1990-1999", "1998", "1911")
+    tree = facet_values([FacetCount("published", value, 1) for value in values])["published"]
+    assert {top.value: [one.value for one in top.below] for top in tree} == {
+        "1644-1911": ["1900-1909", "1911"],
+        "1949..": ["1990-1999"],
+        "..220": [],
+        "1912-1949": ["1940-1949"],
+        "1271-1368": [],
+        "1368-1644": [],
+    }
+    assert [one.value for one in tree[1].below[0].below] == ["1998"]

@@ -86,13 +86,18 @@ async def test_a_facet_adds_its_filter_and_starts_at_the_first_page(
     assert found["张家港市 20"] == {"q": ["运河 地区:张家港市"], "view": ["lines"]}
     assert found["清 9"]["q"] == ["运河 断限:1644-1911"]
     assert found["公开使用 31"]["q"] == ["运河 权限:公开"]
+    found = links(await read(client, "/search?q=运河 或 (甲 或 乙)"))
+    assert found["清 9"]["q"] == ["(运河 或 (甲 或 乙)) 断限:1644-1911"]
+    found = links(await read(client, "/search?q=运河 (甲 或 乙)"))
+    assert found["清 9"]["q"] == ["运河 (甲 或 乙) 断限:1644-1911"]
 
 
 async def test_rules_switch_off_and_on_again(client: ClientSession, service: FakeService) -> None:
-    found = links(await read(client, "/search?q=运河&without=sound"))
-    assert found["同音字"] == {"q": ["运河"]}
-    assert found["拼音"]["without"] == ["pinyin", "sound"]
-    assert service.calls[-1][1].without == ("sound",)
+    found = links(await read(client, "/search?q=运河&without=year"))
+    assert found["年号纪年"] == {"q": ["运河"]}
+    assert found["拼音"]["without"] == ["year", "pinyin"]
+    assert found["同音字"]["without"] == ["year", "sound"]
+    assert service.calls[-1][1].without == ("year",)
 
 
 async def test_a_search_as_typed_switches_every_rule_off(
@@ -164,6 +169,13 @@ async def test_nothing_found_tells_what_would_be(
         "无此 运河 地区:苏州",
     }
     assert all(question.limit == 1 and not question.facets for question in asked)
+
+
+async def test_what_was_to_be_left_out_is_not_offered(
+    client: ClientSession, service: FakeService
+) -> None:
+    await read(client, "/search?q=无甲 乙 -丙 非 丁")
+    assert {call[1].text for call in service.calls[1:]} == {"运河", "无甲", "乙"}
 
 
 async def test_alternatives_are_bounded(client: ClientSession, service: FakeService) -> None:
