@@ -21,6 +21,9 @@ _YEARS: Final = re.compile(r"\d{3,4}\s*([-~—–～至]+\s*\d{2,4})?\s*年?")
 _NUMERAL: Final = r"[一二三四五六七八九十百\d]"
 _VOLUME: Final = re.compile(rf"(第{_NUMERAL}+|[卷上中下])[卷册编辑部]?{_NUMERAL}*$")
 _EDITION: Final = re.compile(r"(点校|影印|校注|标点|刻|抄|稿|整理|增订|修订|第.{1,3})[本版]$")
+_DECADE: Final = 10
+_FAR: Final = 10**4  # where an open end lies
+_BY_YEARS: Final = frozenset(("span", "published"))
 _ELEMENTS: Final = ("edition", "volume", "published", "responsible", "compiler")
 
 
@@ -91,6 +94,9 @@ def work_title(title: str) -> str:
     return name
 
 
+Above = Callable[[str, Collection[str]], str]  # a value and all that count, to the wider one or ""
+
+
 @cache
 def _simplified() -> opencc.OpenCC:
     return opencc.OpenCC("t2s")
@@ -106,11 +112,14 @@ class FacetValue:
 
 
 def facet_values(counts: Sequence[FacetCount]) -> dict[str, tuple[FacetValue, ...]]:
-    """The values of every facet, the most frequent first; regions, and years, as a tree."""
+    """The values of every facet in the order they come, years in their own; regions and years as
+    a tree."""
     fields: dict[str, dict[str, int]] = {}
     for each in counts:
         fields.setdefault(each.field, {})[each.value] = each.count
-    return {field: _tree(found, _ABOVE.get(field, _nothing)) for field, found in fields.items()}
+    for field in _BY_YEARS & fields.keys():
+        fields[field] = dict(sorted(fields[field].items(), key=lambda row: _years(row[0])))
+    return {field: _tree(found, _above(field)) for field, found in fields.items()}
 
 
 def _tree(counts: Mapping[str, int], above: Above) -> tuple[FacetValue, ...]:
@@ -145,22 +154,14 @@ def _years_above(value: str, counts: Collection[str]) -> str:
     return wider[0][1] if wider and high - low < _DECADE else ""
 
 
-def _nothing(_value: str, _counts: Collection[str]) -> str:
-    return ""
-
-
 def _years(value: str) -> tuple[int, int]:
-    """Years as docs/spec/catalogue.md writes them, an open end far away."""
+    """Years as docs/spec/catalogue.md writes them."""
     first, dots, last = value.replace("-", "..").partition("..")
     low = int(first or -_FAR)
     return low, int(last or _FAR) if dots else low
 
 
-Above = Callable[[str, Collection[str]], str]
-_DECADE: Final = 10
-_FAR: Final = 10**4
-_ABOVE: Final[dict[str, Above]] = {
-    "place": _region_above,
-    "span": _years_above,
-    "published": _years_above,
-}
+def _above(field: str) -> Above:
+    if field == "place":
+        return _region_above
+    return _years_above if field in _BY_YEARS else lambda _value, _counts: ""
