@@ -57,9 +57,6 @@ class Wording:
         columns = phrases().get(f"{table}.{value}")
         return columns[LANGUAGES.index(self.language)] if columns else value
 
-    def names_of(self, table: str, values: Iterable[str]) -> list[str]:
-        return [self.name_of(table, value) for value in values]
-
     def why(self, reasons: Iterable[tuple[str, str]], query: str = "") -> str:
         """Why a hit matched, from (rule, what was found) of each word: what stands in ``query`` as
         it is needs no rule."""

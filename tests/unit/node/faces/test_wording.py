@@ -60,7 +60,7 @@ def test_closed_sets_have_a_phrase_for_each_value() -> None:
         assert f"field.{field}" in phrases()
     for low, high in PERIODS:
         assert f"period.{range_value(low, high)}" in phrases()
-    others = ("member", "anchor", "policy", "key", "fork")
+    others = ("member", "anchor", "policy", "key", "fork", "statistics", "synonyms")
     about_items = {kind for kind in KINDS if kind.split(".")[0] not in others}
     assert {key.removeprefix("event.") for key in phrases() if key.startswith("event.")} == (
         about_items
