@@ -66,7 +66,6 @@ _LOOKED_INTO: Final[Mapping[str, tuple[str, ...]]] = {
     "office": (),
 }
 _DATED: Final = ("published", "span")
-_UNSEARCHED: Final = ("title", "volume", "notice")  # the title of the page, and what is no element
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,8 +223,8 @@ def western_years(text: str) -> tuple[int, int] | None:
 
 def record_page(record: Record, names: Mapping[str, str]) -> Page:
     """The record as the engine searches it: title and volume as the title, subjects as the
-    heading, every other element and the office's name as text."""
-    others = [text for name, text in record.elements if name not in _UNSEARCHED and text]
+    heading, and every element but the notice, and the office's name, as text."""
+    said = [text for name, text in record.elements if name != "notice" and text]
     return Page(
         item=record.item,
         office=record.office,
@@ -233,7 +232,7 @@ def record_page(record: Record, names: Mapping[str, str]) -> Page:
         page="",
         title=" ".join(record.text("title", "volume")),
         section=" ".join(record.text("subject")),
-        text=BREAK.join([*others, names.get(record.office, "")]),
+        text=BREAK.join([*said, names.get(record.office, "")]),
         file="",
         log_index=record.log_index,
     )

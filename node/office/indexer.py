@@ -149,7 +149,7 @@ class Indexer:
             if shown <= known and read >= {revision_key(view) for view in seen if view.pages}:
                 texts = tuple(self._opened(segment.name) for segment in row.segments)
                 segments, hidden = (shelved.segments, known) if records else (texts, read)
-                snapshot = Shard(segments, frozenset(hidden - shown))
+                snapshot = Shard(segments, frozenset(hidden - shown), shelved.catalogue)
                 self._snapshots[office, staff, records] = snapshot
         return snapshot
 

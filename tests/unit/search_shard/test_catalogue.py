@@ -259,6 +259,6 @@ def test_the_page_of_a_record_has_every_element_but_the_notice(tables: Tables) -
         NAMES,
     )
     assert (page.title, page.section, page.seq) == ("昆山县志 卷三", "水利", 1)
-    assert page.text.split(BREAK) == ["水利", "简介", "昆山市"]
+    assert page.text.split(BREAK) == ["昆山县志", "卷三", "水利", "简介", "昆山市"]
     assert not is_skipped(BREAK)
     assert tables.fold(BREAK) == BREAK
