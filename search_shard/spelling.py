@@ -28,7 +28,7 @@ def render(query: Query) -> str:
 
     Words as they were typed, joins in their fewest signs, filters after the words.
     """
-    parts = [_words(query)] if query.words else []
+    parts = [_words(query, binds=2 if query.filters else 1)] if query.words else []
     return " ".join([*parts, *map(_filter, query.filters)])
 
 
@@ -109,8 +109,8 @@ def did_you_mean(
     return tuple(corrections)
 
 
-def _words(query: Query) -> str:
-    """The plan in infix form."""
+def _words(query: Query, binds: int) -> str:
+    """The plan in infix form, in brackets if it binds less strongly than that."""
     stack: list[tuple[str, int]] = []  # text and how strongly its outermost join binds
     for step in query.plan:
         if step not in _BINDS:
@@ -126,7 +126,7 @@ def _words(query: Query) -> str:
             second = _within(right, 2)
             apart = _APART.match(first[-1:]) or _APART.match(second[:1])
             stack.append((f"{first} {second}" if apart else f"{first} 与 {second}", 2))
-    return stack[0][0]
+    return _within(stack[0], binds)
 
 
 def _within(part: tuple[str, int], binds: int) -> str:

@@ -34,6 +34,7 @@ from node.office import changefile, membership
 from node.office.searcher import _check_hit
 from protocol import canonical, messages, records
 from protocol.canonical import Value
+from protocol.errors import FangzhiError
 from protocol.handshake import HelloKey, Identity, Role
 from protocol.ids import (
     BlobId,
@@ -50,8 +51,11 @@ from protocol.limits import FRAME_BYTES_MAX
 from protocol.ports import Writer
 from protocol.session import Asked, Session
 from protocol.shapes import pack, to_value, unpack
-from search_shard.query import Cell, Choice, Phrase, Query, Word, check_query
-from search_shard.rank import Hit
+from search_shard.lattice import NEAR, SPOKEN, Filter, Phrase, Query, Word, check_query
+from search_shard.parse import Rules, parse_query
+from search_shard.rank import Hit, Reason
+from search_shard.spelling import render
+from search_shard.tables import Tables, _pack
 from tests.told import CONTENT, FILE, Told
 from tests.unit.ledger.conftest import CITY, COUNTY, PROVINCE, Export, Network, State
 
@@ -78,6 +82,7 @@ def targets() -> tuple[Target, ...]:
         *_carried(network),
         *_file_proofs(),
         *_shapes(),
+        *_typed(),
         Target("session", _receive, _session_seeds()),
     )
 
@@ -285,12 +290,42 @@ def _shapes() -> Iterator[Target]:
     for shape in sorted(shapes | {messages.Fault}, key=lambda each: each.__name__):
         decode = functools.partial(_unpack, shape)
         yield Target(f"body {shape.__name__}", decode, (pack(example(shape)),))
-    choices = (Choice("exact", "志", ()), Choice("pinyin", "", ("zhi", "zi")))
-    word = Word((Phrase((Cell(choices), Cell(choices)), titles_only=False),))
-    yield Target("query", _query, (pack(Query("志", "auto", (word, word))),))
-    yield Target(
-        "hit", _hit, (pack(replace(example(Hit), matched_by="exact", highlights=((0, 1),))),)
-    )
+    spoken = Phrase("pinyin", f"方{SPOKEN}", ((), ("zhi", "zi")), "title")
+    word = Word("方志", (Phrase("typed", "方志", near=NEAR), spoken))
+    kind = Filter("kind", ("旧志",), excluded=True)
+    query = Query("方志 x", (word, word), ("0", "1", "not"), (kind,))
+    yield Target("query", _query, (pack(query),))
+    hit = replace(example(Hit), reasons=(Reason(0, "typed", "text", "志"),), highlights=((0, 1),))
+    yield Target("hit", _hit, (pack(hit),))
+
+
+# Few characters, so that no test waits for the tables.
+READ = {"苏": ["su"], "州": ["zhou"], "西": ["xi"], "安": ["an"], "先": ["xian"], "女": ["nv"]}
+TYPED = (
+    "苏州 与 -(虎丘|su zhou) 「平江府",
+    "题:虎丘 类型：旧志,年鉴 -出版:1990..民国二十三年",
+    "康熙三十年 &KR0001; 苏z志 xi'an lu: 非 非 一百二十",
+)
+
+
+def _typed() -> Iterator[Target]:
+    """What people type: refused, or a lattice within bounds that says itself again."""
+    rules = Rules.standard(Tables.from_bytes(_pack({"蘇": "苏"}, READ, {"丘": "兵"})))
+
+    def parsed(data: bytes) -> None:
+        query = parse_query(text_of(data), rules)
+        try:
+            check_query(query)
+            again = parse_query(render(query), rules)
+        except FangzhiError as error:
+            raise AssertionError(query) from error
+        assert (meant(again), set(again.filters)) == (meant(query), set(query.filters))
+
+    def meant(query: Query) -> list[object]:
+        """The plan over phrases, whatever the numbers of the words."""
+        return [query.words[int(s)].phrases if s.isdecimal() else s for s in query.plan]
+
+    yield Target("typed query", parsed, tuple(typed.encode() for typed in TYPED))
 
 
 def _unpack(shape: type, data: bytes) -> None:
