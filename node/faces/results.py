@@ -110,6 +110,11 @@ class FacetValue:
     count: int
     below: tuple[FacetValue, ...] = ()
 
+    @property
+    def size(self) -> int:
+        """How many values this is, with all below it."""
+        return 1 + sum(one.size for one in self.below)
+
 
 def facet_values(counts: Sequence[FacetCount]) -> dict[str, tuple[FacetValue, ...]]:
     """The values of every facet in the order they come, years in their own; regions and years as
