@@ -20,7 +20,7 @@ from search_shard.lattice import SPOKEN, Phrase
 from search_shard.layout import CHAMPIONS, MEMBERS
 from search_shard.postings import COUNT_MAX, NOTHING, Table, rows_of
 from search_shard.segment import Segment
-from search_shard.trace import Trace
+from search_shard.trace import SILENT, Trace
 
 Deadline = Callable[[], bool]  # True when time is over
 
@@ -61,8 +61,11 @@ def cells_of(segment: Segment, phrase: Phrase) -> list[Cell]:
     """The phrase in codes of ``segment``; empty if some position has nothing here."""
     text = segment.tables.fold(phrase.text) if phrase.rule == "literal" else phrase.text
     cells: list[Cell] = []
+    if not phrase.sounds:
+        codes = segment.codes(text)
+        return [] if 0 in codes else [*codes]
     for at, character in enumerate(text):
-        if character == SPOKEN and phrase.sounds:
+        if character == SPOKEN:
             sounds = sounds_of(segment, phrase.sounds[at])
             if not sounds.ranges:
                 return []
@@ -106,19 +109,37 @@ def _find(segment: Segment, cells: Sequence[Cell], late: Deadline, trace: Trace)
     if len(cells) == 1:
         return _single(segment, cells[0], late)
     codes = [cell for cell in cells if isinstance(cell, int)]
-    written = len(codes) == len(cells)
-    lists = lists_of_codes(segment, codes) if written else _lists(segment, cells)
-    if lists is None or (written and not lists):
+    if len(codes) == len(cells):
+        return find_codes(segment, codes, late, trace)
+    lists = _lists(segment, cells)
+    if lists is None:
         return NONE
     trace.lists(lists)
     if lists and lists[0][3] == len(cells):
         return _counted(lists[0][1], lists[0][2])
     documents = candidates(lists)
     trace.step("candidates", "", segment.pages if documents is None else len(documents))
-    if written and documents is not None:
-        kept, counts = verified(segment, documents.tolist(), codes, late)
-        return Found(np.array(kept, np.int64), np.array(counts, np.int64))
     return _count_places(segment, _places(segment, documents, cells, late))
+
+
+def find_codes(
+    segment: Segment, codes: Sequence[int], late: Deadline, trace: Trace = SILENT
+) -> Found:
+    """Every document whose text has two or more codes one after another, counted exactly.
+
+    Raises:
+        Late: the deadline passed.
+    """
+    lists = lists_of_codes(segment, codes)
+    trace.lists(lists)
+    if not lists:
+        return NONE
+    if lists[0][3] == len(codes):
+        return Found(*lists[0][1].counted(lists[0][2][0]))
+    documents = candidates(lists)
+    assert documents is not None, "there are lists"
+    trace.step("candidates", "", len(documents))
+    return _counted_few(segment, documents.tolist(), codes, late)
 
 
 def best_single(segment: Segment, code: int) -> tuple[int, Array, Array]:
@@ -137,20 +158,19 @@ def _single(segment: Segment, cell: Cell, late: Deadline) -> Found:
     if isinstance(cell, int):
         total, best, _ = best_single(segment, cell)
         if total <= CHAMPIONS:
-            kept, counts = verified(segment, sorted(best.tolist()), [cell], late)
-            return Found(np.array(kept, np.int64), np.array(counts, np.int64))
+            return _counted_few(segment, sorted(best.tolist()), [cell], late)
     return _count_places(segment, _places(segment, None, [cell], late))
 
 
 # (documents, table, numbers in the table whose documents together are meant, how many positions)
-_List: TypeAlias = tuple[int, Table, tuple[int, ...], int]
+PostingList: TypeAlias = tuple[int, Table, tuple[int, ...], int]
 
 
-def lists_of_codes(segment: Segment, codes: Sequence[int]) -> list[_List]:
+def lists_of_codes(segment: Segment, codes: Sequence[int]) -> list[PostingList]:
     """The posting lists of two or more codes, the shortest first, but before them the one that is
     the whole answer; empty if one of them is."""
     table, common = segment.pairs, segment.common
-    lists: list[_List] = []
+    lists: list[PostingList] = []
     left = 0  # number of the pair before, if it is common
     first = codes[0]
     for second in codes[1:]:
@@ -174,9 +194,9 @@ def lists_of_codes(segment: Segment, codes: Sequence[int]) -> list[_List]:
     return lists
 
 
-def _lists(segment: Segment, cells: Sequence[Cell]) -> list[_List] | None:
+def _lists(segment: Segment, cells: Sequence[Cell]) -> list[PostingList] | None:
     """The posting lists of neighbours, the shortest first; None if one of them is empty."""
-    lists: list[_List] = []
+    lists: list[PostingList] = []
     for first, second in pairwise(cells):
         if isinstance(first, int) and isinstance(second, int):
             pair = segment.pairs.find(first, second)
@@ -195,11 +215,11 @@ def _lists(segment: Segment, cells: Sequence[Cell]) -> list[_List] | None:
     return lists
 
 
-def _size(one: _List) -> int:
+def _size(one: PostingList) -> int:
     return one[0]
 
 
-def _width_of_three(one: _List) -> int:
+def _width_of_three(one: PostingList) -> int:
     return one[0] - (one[3] == 3) * (1 << 17)
 
 
@@ -230,7 +250,7 @@ def _counted(table: Table, pairs: Sequence[int]) -> Found:
     return Found(present, np.minimum(sums[present], COUNT_MAX).astype(np.int64))
 
 
-def candidates(lists: Sequence[_List]) -> Array | None:
+def candidates(lists: Sequence[PostingList]) -> Array | None:
     """Documents that have every pair somewhere (or most of them: verification follows); None for
     all documents."""
     documents: Array | None = None
@@ -261,25 +281,39 @@ def keep_common(few: Array, many: Array) -> Array:
 
 
 def verified(
-    segment: Segment, documents: Sequence[int], codes: Sequence[int], late: Deadline
-) -> tuple[list[int], list[int]]:
-    """Which of ``documents`` have the codes one after another, and how often.
+    segment: Segment, documents: Sequence[int], phrases: Sequence[Sequence[int]], late: Deadline
+) -> tuple[list[int], list[list[int]]]:
+    """Which of ``documents`` have the codes of every phrase one after another, and how often.
 
     Raises:
         Late: the deadline passed.
     """
-    pattern = "".join(map(chr, codes))
-    overlaps = pattern[0] in pattern[1:]
-    kept, counts = [], []
+    patterns = ["".join(map(chr, codes)) for codes in phrases]
+    kept: list[int] = []
+    counts: list[list[int]] = []
     for number, document in enumerate(documents):
         if number % _SCAN_DOCUMENTS == 0 and late():
             raise Late
         text = segment.spoken(document)
-        count = _overlapping(text, pattern) if overlaps else text.count(pattern)
-        if count:
+        often = []
+        for pattern in patterns:
+            count = text.count(pattern)
+            if not count:
+                break
+            if pattern[0] in pattern[1:]:
+                count = _overlapping(text, pattern)
+            often.append(min(count, COUNT_MAX))
+        else:
             kept.append(document)
-            counts.append(min(count, COUNT_MAX))
+            counts.append(often)
     return kept, counts
+
+
+def _counted_few(
+    segment: Segment, documents: Sequence[int], codes: Sequence[int], late: Deadline
+) -> Found:
+    kept, counts = verified(segment, documents, [codes], late)
+    return Found(np.array(kept, np.int64), np.array([often for (often,) in counts], np.int64))
 
 
 def _overlapping(text: str, pattern: str) -> int:

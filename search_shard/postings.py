@@ -169,6 +169,32 @@ def rows_of(starts: Array, sizes: Array) -> Array:
     return indices
 
 
+def pair_filter(first_at: Array, seconds: Array) -> Array:
+    """A bit for every hash of a pair, eight bits a pair: one look tells most pairs that are not in
+    a table."""
+    firsts = np.repeat(np.arange(len(first_at) - 1, dtype=np.uint32), np.diff(first_at))
+    bits = 1 << max(13, (8 * len(seconds)).bit_length())
+    mask = np.zeros(bits, bool)
+    mask[_hashes(firsts, seconds, bits)] = True
+    packed: Array = np.packbits(mask, bitorder="little")
+    return packed
+
+
+def may_have(beside: Array, firsts: Array, seconds: Array) -> Array:
+    """Whether each pair may be in the table that ``beside`` is the filter of."""
+    at = _hashes(firsts, seconds, 8 * len(beside))
+    found: Array = beside[at >> 3] >> (at & 7).astype(np.uint8) & 1 > 0
+    return found
+
+
+def _hashes(firsts: Array, seconds: Array, bits: int) -> Array:
+    key = firsts.astype(np.uint32) << np.uint32(16) | seconds.astype(np.uint32)
+    key *= np.uint32(2_654_435_761)  # Knuth's multiplier: 2^32 by the golden ratio
+    key >>= np.uint32(33 - bits.bit_length())
+    hashes: Array = key
+    return hashes
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """A reader over the blocks that :func:`build_table` made.  Memory views are read where one

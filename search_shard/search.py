@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -22,10 +23,12 @@ from search_shard.match import (
     Deadline,
     Found,
     Late,
+    PostingList,
     best_single,
     candidates,
     cells_of,
     find,
+    find_codes,
     find_heads,
     keep_common,
     lists_of_codes,
@@ -49,6 +52,7 @@ from search_shard.shard import Shard
 from search_shard.trace import SILENT, Trace
 
 _KEY_DOCUMENTS: Final = 1 << 16
+_QUICK_DOCUMENTS: Final = 100  # of several words, verified one by one
 
 
 def never() -> bool:
@@ -137,8 +141,7 @@ def rank(shard: Shard, query: Query, ask: Ask) -> Ranking:
             best += top
         if ask.near and total < NEAR_BELOW and any(p.near for w in query.words for p in w.phrases):
             for number, segment in enumerate(shard.segments):
-                matches[number] = _segment(segment, query, allowed[number], ask)[0]
-                documents, scores = _wider(segment, query, matches[number], allowed[number], ask)
+                matches[number], documents, scores = _wider(segment, query, allowed[number], ask)
                 near_total += len(documents)
                 best += _best(segment, number, documents, scores, ask)
                 if ask.facets:
@@ -160,44 +163,83 @@ def key_of(shard: Shard, ranked: Ranked) -> HitKey:
 def _quick(
     segment: Segment, number: int, query: Query, ask: Ask
 ) -> tuple[Matches, int, list[Ranked]] | None:
-    """What :func:`_segment` and :func:`_best` find for a single phrase as typed that stands in no
-    title or heading, which is what is asked most; None for anything else."""
-    if len(query.words) != 1 or ask.after is not None or ask.facets or ask.trace.clock:
+    """What :func:`_segment` and :func:`_best` find for words as typed, all of which must occur and
+    none of which stands in a title or heading: what is asked most.  None for anything else."""
+    if ask.after is not None or ask.facets or ask.trace.clock or OR in query.plan:
         return None
-    phrases = query.words[0].phrases
-    phrase = phrases[0]
-    if len(phrases) > 1 or phrase.rule != "typed" or phrase.sounds or phrase.scope:
+    words: list[list[int]] = []
+    matches: Matches = []
+    lists: list[PostingList] = []
+    for word in query.words:
+        phrase = word.phrases[0]
+        if len(word.phrases) > 1 or phrase.rule != "typed" or phrase.sounds or phrase.scope:
+            return None
+        codes = segment.codes(phrase.text)
+        if 0 in codes:
+            return [[] for _ in query.words], 0, []
+        if len(codes) == 1:
+            single = len(query.words) == 1 and ask.limit <= CHAMPIONS
+            return _quick_single(segment, number, phrase, codes, ask) if single else None
+        if segment.heads.find(codes[0], codes[1]) >= 0:
+            return None
+        of_word = lists_of_codes(segment, codes)
+        if not of_word:
+            return [[] for _ in query.words], 0, []
+        words.append(codes)
+        lists += of_word
+        matches.append([Matched(phrase, phrase.rule, codes, NONE, NOTHING, NOTHING)])
+    if NOT in query.plan or not words:
         return None
-    codes = segment.codes(phrase.text)
-    if 0 in codes:
-        return [[]], 0, []
-    if len(codes) == 1:
-        return _quick_single(segment, number, phrase, codes, ask)
-    if segment.heads.find(codes[0], codes[1]) >= 0:
+    if len(words) > 1:
+        lists.sort(key=itemgetter(0))
+    elif lists[0][3] == len(words[0]):
+        return matches, lists[0][0], _best_of_list(segment, number, lists[0], ask)
+    few = candidates(lists)
+    assert few is not None, "there are lists"
+    if len(few) > _QUICK_DOCUMENTS and len(words) > 1:
         return None
-    lists = lists_of_codes(segment, codes)
-    if not lists:
-        return [[]], 0, []
-    count, table, (pair,), width = lists[0]
-    if width == len(codes):
-        found = table.short(pair)
-        if found is None:
-            documents, counts = table.counted(pair)
-            scores = CLASSES["typed"] + text_scores(counts, segment.dampings[documents])
-            matches = [[Matched(phrase, phrase.rule, codes, NONE, NOTHING, NOTHING)]]
-            return matches, count, _best(segment, number, documents, scores, ask)
-    else:
-        few = candidates(lists)
-        assert few is not None, "there are lists"
-        found = verified(segment, few.tolist(), codes, ask.late)
+    found = verified(segment, few.tolist(), words, ask.late)
+    weights = [max(word.weight, 1) for word in query.words]
+    return matches, len(found[0]), _best_of_few(segment, number, *found, weights, ask)
+
+
+def _best_of_list(segment: Segment, number: int, listed: PostingList, ask: Ask) -> list[Ranked]:
+    """The best of the documents of a list that is the whole answer."""
+    _, table, (pair,), _ = listed
+    short = table.short(pair)
+    if short is not None:
+        return _best_of_few(segment, number, short[0], [(count,) for count in short[1]], [1], ask)
+    documents, counts = table.counted(pair)
+    scores = CLASSES["typed"] + text_scores(counts, segment.dampings[documents])
+    return _best(segment, number, documents, scores, ask)
+
+
+def _best_of_few(
+    segment: Segment,
+    number: int,
+    documents: Sequence[int],
+    counts: Sequence[Sequence[int]],
+    weights: Sequence[int],
+    ask: Ask,
+) -> list[Ranked]:
+    """The best of documents, where each word occurs as often as ``counts`` tells of each."""
     damping_at, base = segment.damping_at, CLASSES["typed"]
-    keys = [
-        document - (base + text_score(count, damping_at[document])) * _KEY_DOCUMENTS
-        for document, count in zip(*found, strict=True)
-    ]
+    keys = []
+    if len(weights) == 1:
+        for document, (count,) in zip(documents, counts, strict=True):
+            score = base + text_score(count, damping_at[document])
+            keys.append(document - score * _KEY_DOCUMENTS)
+    else:
+        whole = sum(weights)
+        for document, often in zip(documents, counts, strict=True):
+            damped = damping_at[document]
+            details = sum(
+                weight * text_score(count, damped)
+                for weight, count in zip(weights, often, strict=True)
+            )
+            keys.append(document - (base + details // whole) * _KEY_DOCUMENTS)
     keys.sort()
-    best = [Ranked(-(k // _KEY_DOCUMENTS), number, k % _KEY_DOCUMENTS) for k in keys[: ask.limit]]
-    return [[Matched(phrase, phrase.rule, codes, NONE, NOTHING, NOTHING)]], len(keys), best
+    return [Ranked(-(k // _KEY_DOCUMENTS), number, k % _KEY_DOCUMENTS) for k in keys[: ask.limit]]
 
 
 def _quick_single(
@@ -322,28 +364,41 @@ def _wanted(plan: Sequence[str]) -> Iterator[str]:
 
 def _word_scores(segment: Segment, word: Sequence[Matched], documents: Array) -> Array:
     """The best of the alternatives for each of ``documents``; 0 where none stands."""
-    best: Array | None = None
-    for matched in word:
-        scores = _phrase_scores(segment, matched, documents)
-        best = scores if best is None else np.maximum(best, scores)
-    return np.zeros(len(documents), np.int64) if best is None else best
-
-
-def _phrase_scores(segment: Segment, matched: Matched, documents: Array) -> Array:
-    found = matched.found
-    base = CLASSES[matched.rule]
-    if found.documents is documents:
-        return base + text_scores(found.counts, segment.dampings[documents])
     scores = np.zeros(len(documents), np.int64)
-    inside = _inside(documents, found.documents)
-    if len(inside):
-        at = found.documents.searchsorted(documents[inside])
-        scores[inside] = base + text_scores(found.counts[at], segment.dampings[documents[inside]])
-    for listed, extra in ((matched.headed, HEADING_SCORE), (matched.titled, TITLE_SCORE)):
-        if len(listed):
-            inside = _inside(documents, listed)
-            scores[inside] = np.maximum(scores[inside], base) + extra
+    if not word or not len(documents):
+        return scores
+    if len(word) == 1 and word[0].found.documents is documents:
+        counts = word[0].found.counts
+        return CLASSES[word[0].rule] + text_scores(counts, segment.dampings[documents])
+    listed = np.concatenate([matched.found.documents for matched in word]).astype(np.int64)
+    counts = np.concatenate([matched.found.counts for matched in word])
+    bases = [CLASSES[matched.rule] for matched in word]
+    sizes = [len(matched.found.documents) for matched in word]
+    place = documents.searchsorted(listed)
+    place[place == len(documents)] = 0
+    here = np.flatnonzero(documents[place] == listed)
+    listed, place = listed[here], place[here]
+    found = np.repeat(bases, sizes)[here] + text_scores(counts[here], segment.dampings[listed])
+    np.maximum.at(scores, place, found)
+    for matched in word:
+        if len(matched.titled) or len(matched.headed):
+            _add_heads(segment, matched, documents, scores)
     return scores
+
+
+def _add_heads(segment: Segment, matched: Matched, documents: Array, scores: Array) -> None:
+    """Raises ``scores`` to what a phrase in title or heading is worth, its text counted too."""
+    base = CLASSES[matched.rule]
+    own = np.zeros(len(documents), np.int64)
+    for listed, extra in ((matched.headed, HEADING_SCORE), (matched.titled, TITLE_SCORE)):
+        own[_inside(documents, listed)] += extra
+    at = np.flatnonzero(own)
+    in_text = _inside(documents[at], matched.found.documents)
+    if len(in_text):
+        some = documents[at[in_text]]
+        counts = matched.found.counts[matched.found.documents.searchsorted(some)]
+        own[at[in_text]] += text_scores(counts, segment.dampings[some])
+    scores[at] = np.maximum(scores[at], base + own[at])
 
 
 def _inside(documents: Array, listed: Array) -> Array:
@@ -356,21 +411,31 @@ def _inside(documents: Array, listed: Array) -> Array:
 
 
 def _wider(
-    segment: Segment, query: Query, matched: Matches, mask: Array | None, ask: Ask
-) -> tuple[Array, Array]:
-    """Pages that match only with one wrong character in a word; adds what was found to
-    ``matched``."""
+    segment: Segment, query: Query, mask: Array | None, ask: Ask
+) -> tuple[Matches, Array, Array]:
+    """(what was found, the pages that match only with one wrong character in a word, scores)"""
+    matched = [_word(segment, word, ask) for word in query.words]
     before = _joined(query.plan, [_documents(word) for word in matched])
     for number, word in enumerate(query.words):
         for phrase in word.phrases:
             if phrase.near:
-                for rule, cells in corrections(segment, phrase, ask.late, ask.trace):
-                    matched[number].append(_phrase(segment, phrase, rule, cells, ask))
+                matched[number] += _corrected(segment, phrase, ask)
     documents = _joined(query.plan, [_documents(word) for word in matched])
     documents = np.setdiff1d(documents, before, assume_unique=True)
     if mask is not None:
         documents = documents[mask[documents]]
-    return documents, _scores(segment, query, matched, documents)
+    return matched, documents, _scores(segment, query, matched, documents)
+
+
+def _corrected(segment: Segment, phrase: Phrase, ask: Ask) -> Iterator[Matched]:
+    """The words that differ from a phrase in one character and stand somewhere."""
+    for rule, codes in corrections(segment, phrase, ask.late, ask.trace):
+        titled, headed = find_heads(segment, phrase, codes)
+        found = NONE if phrase.scope else find_codes(segment, codes, ask.late)
+        if phrase.scope:
+            titled, headed = (titled, NOTHING) if phrase.scope == "title" else (NOTHING, headed)
+        if len(found.documents) or len(titled) or len(headed):
+            yield Matched(phrase, rule, codes, found, titled, headed)
 
 
 def _best(segment: Segment, number: int, documents: Array, scores: Array, ask: Ask) -> list[Ranked]:

@@ -20,7 +20,7 @@ from protocol.limits import MiB
 from search_shard.blocks import Array, Buffer, array, open_blocks
 from search_shard.build import build_segment
 from search_shard.layout import KINDS, MAGIC, MEMBERS, Page, Source
-from search_shard.postings import Table
+from search_shard.postings import Table, pair_filter
 from search_shard.rank import damping
 from search_shard.tables import SYLLABLE_SHIFT, Tables
 
@@ -39,6 +39,7 @@ class Segment:
     triples: Table
     syllables: Table
     heads: Table
+    beside: Array  # a filter of pairs of neighbours, see postings.pair_filter
     words: memoryview  # the bytes of all texts: u16 codes, a boundary after each text
     word_at: memoryview
     champion_at: memoryview  # first of the best documents of each code, and the end
@@ -78,6 +79,7 @@ class Segment:
             triples=Table.over(blocks, "triples"),
             syllables=Table.over(blocks, "syllables"),
             heads=Table.over(blocks, "heads"),
+            beside=pair_filter(arrays["pairs.first_at"], arrays["pairs.seconds"]),
             words=blocks["words"],
             word_at=blocks["word_at"].cast("I"),
             champion_at=blocks["champion_at"].cast("I"),
