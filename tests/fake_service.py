@@ -246,6 +246,7 @@ class FakeService:
             quarantined=(AWAY,),
             lost_tails={"320582": (7, 9)},
             resident_bytes=98_000_000,
+            synonyms=3,
         )
 
     def counters(self) -> dict[str, int]:

@@ -56,6 +56,8 @@ def figures(answer: Json) -> Iterator[tuple[str, str]]:
     yield "条目 items of this node's offices", "，".join(shown)
     yield "文件 files", f"{answer['blobs']}，{answer['blob_bytes'] / 2**20:.1f} MiB"
     yield "链接 links", "、".join(answer["links"]) or "无 none"
+    version = answer["synonyms"]
+    yield "同义词表 synonyms", f"第 {version} 版 version {version}" if version else "无 none"
     yield "内存 memory", f"{answer['resident_bytes'] / 2**20:.0f} MiB"
 
 

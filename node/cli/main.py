@@ -26,6 +26,7 @@ GROUPS: Final = {
     "root": "offline root keys: files only · 根密钥",
     "roster": "members and their keys · 名册",
     "user": "named users of an office · 用户",
+    "synonyms": "the province's table of synonyms · 同义词表",
 }
 # command: the module and the coroutine function that run it
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
@@ -43,6 +44,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "user enroll": ("node.cli.users", "enroll"),
     "user retire": ("node.cli.users", "retire"),
     "user list": ("node.cli.users", "show"),
+    "synonyms put": ("node.cli.synonyms", "put"),
+    "synonyms show": ("node.cli.synonyms", "show"),
     "serve": ("node.cli.running", "serve_command"),
     "status": ("node.cli.asking", "status"),
     "add": ("node.cli.reporting", "add"),
@@ -194,7 +197,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def _member_commands(command: Callable[..., Any]) -> None:
-    """Root keys, the roster, an office's own keys and users."""
+    """Root keys, the roster, an office's own keys and users, the synonyms."""
     one = command("root new", "make an offline root key · 新建根密钥")
     one.add_argument("key", metavar="KEY.pem")
     one.add_argument("--name", required=True, help="in the genesis note; no spaces")
@@ -241,6 +244,12 @@ def _member_commands(command: Callable[..., Any]) -> None:
     one = command("user retire", "the key may sign no more · 停用", home="HOME|URL", token=True)
     one.add_argument("key", metavar="KEYID")
     command("user list", "users and their keys · 用户", home="HOME|URL", token=True)
+
+    one = command(
+        "synonyms put", "sign the next table (province) · 发布", home="HOME|URL", token=True
+    )
+    one.add_argument("file", metavar="FILE", help="a group a line: 火柴 洋火 自来火 # 旧称")
+    command("synonyms show", "the table in force · 现行表", home="HOME|URL", token=True)
 
 
 def _search_options(one: argparse.ArgumentParser) -> None:

@@ -55,6 +55,7 @@ def operations(home: Home, node: Node) -> dict[str, Operation]:
     return {
         **_of_members(home, node),
         **_of_users(node),
+        **_of_synonyms(node),
         "export": export,
         "backup": backup,
         "rebuild": rebuild,
@@ -124,6 +125,19 @@ def _of_users(node: Node) -> dict[str, Operation]:
         return {"users": await node.users.listed()}
 
     return {"enroll": enroll, "retire": retire, "users": users}
+
+
+def _of_synonyms(node: Node) -> dict[str, Operation]:
+    """The table of synonyms that the province signs."""
+
+    async def put(arguments: Json, _progress: Progress) -> Json:
+        """``{text}`` → ``{version, groups, table, log_index}``."""
+        return await node.thesaurus.put(str(arguments.get("text", "")))
+
+    async def show(_arguments: Json, _progress: Progress) -> Json:
+        return await node.thesaurus.shown()
+
+    return {"put_synonyms": put, "synonyms": show}
 
 
 def _codes(file: ChangeFile) -> list[str]:

@@ -319,6 +319,7 @@ class StatusAnswer:
     quarantined: tuple[str, ...]  # offices whose log signed two histories
     lost_tails: dict[str, tuple[int, int]]  # office -> (closed at size, largest size lost)
     resident_bytes: int
+    synonyms: int  # version of the province's table in use; 0 for none
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ from node.office.replicator import Pace, Replicator
 from node.office.searcher import Searcher
 from node.office.sequencer import Sequencer
 from node.office.submitter import Submitter
+from node.office.thesaurus import Thesaurus
 from node.office.upkeep import Upkeep
 from node.office.users import Users
 from node.office.witness import Witness
@@ -45,6 +46,7 @@ from protocol.handshake import HelloKey, Identity
 from protocol.ids import OfficeCode
 from protocol.keys import Signer, key_id
 from protocol.limits import MiB
+from search_shard.parse import Rules
 from search_shard.tables import Tables
 
 FULL_RETRY_S = 5.0
@@ -165,6 +167,16 @@ class Node:
             config.search.deadline_ms / 1000,
             config.search.hedge_ms / 1000,
         )
+        self.thesaurus = Thesaurus(
+            world,
+            keys,
+            self.sequencer,
+            self.folding,
+            self.custodian,
+            Rules.standard(tables),
+            self.searcher.use,
+            config.peer.request_s_max,
+        )
         self.intake = Intake(
             world,
             keys,
@@ -273,6 +285,7 @@ class Node:
                     self.replicator,
                     self.accuser,
                     self.custodian,
+                    self.thesaurus,
                     self.indexer,
                     self.notary,
                     self.submitter,
@@ -314,6 +327,7 @@ class Node:
         for item in items:
             self.indexer.look_at(item)
         self.custodian.look_at(items)
+        self.thesaurus.look()
         self.reading.shelf.look_at(items)
         if roster_changed:
             self.keys.refresh()

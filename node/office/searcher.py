@@ -79,6 +79,10 @@ class Searcher:
         self._deadline_s = deadline_s
         self._hedge_s = hedge_s
 
+    def use(self, rules: Rules) -> None:
+        """Parse with these from now on: the province has signed another table of synonyms."""
+        self._rules = rules
+
     async def on_search(self, _peer: Peer, ask: SearchAsk) -> SearchReply:
         """Another coordinator asks for public hits of shards that stand here."""
         query = from_value(Query, ask.query, "query")

@@ -130,6 +130,7 @@ class OfficeService:
                 code: (row.log_size, row.lost_size) for code, _, row in node.closing.lost_tails()
             },
             resident_bytes=self._resident_bytes(),
+            synonyms=node.thesaurus.version,
         )
 
     def counters(self) -> dict[str, int]:
