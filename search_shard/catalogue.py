@@ -12,6 +12,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Final, Self
 
 import numpy as np
@@ -108,6 +109,7 @@ class Catalogue:
         """``names``: code → name of every office and region known; ``calendar`` reads dates that
         have no Western year."""
         ordered = tuple(sorted(records, key=lambda record: record.item))
+        said = [dict(record.elements) for record in ordered]
         fold = _fold_all([text for r in ordered for _, text in r.elements], names.values(), tables)
         codes: dict[str, list[tuple[str, ...]]] = {
             "office": [(record.office,) for record in ordered],
@@ -115,9 +117,10 @@ class Catalogue:
             "holding": [record.holders for record in ordered],
             "rights": [(record.rights,) for record in ordered],
         }
+        date = cache(lambda text: _years(text, calendar, tables))
         texts = {}
         for field, elements in _LOOKED_INTO.items():
-            rows = [[fold[text] for text in record.text(*elements)] for record in ordered]
+            rows = [[fold[one[name]] for name in elements if name in one] for one in said]
             for row, coded in zip(rows, codes.get(field, ()), strict=field in codes):
                 row += [fold[names[code]] for code in coded if code in names]
             texts[field] = Texts.build(rows)
@@ -126,10 +129,7 @@ class Catalogue:
             {record.item: number for number, record in enumerate(ordered)},
             texts,
             {field: Sets.build(rows) for field, rows in codes.items()},
-            {
-                field: Years.build([_years(r.text(field), calendar, tables) for r in ordered])
-                for field in _DATED
-            },
+            {field: Years.build([date(one.get(field, "")) for one in said]) for field in _DATED},
             _kinds(ordered, texts["kind"], tables),
             tables,
         )
@@ -238,16 +238,14 @@ def record_page(record: Record, names: Mapping[str, str]) -> Page:
     )
 
 
-def _years(
-    texts: Iterable[str], calendar: Calendar | None, tables: Tables
-) -> tuple[int, int] | None:
+def _years(text: str, calendar: Calendar | None, tables: Tables) -> tuple[int, int] | None:
     """The years that an element speaks of, from the first to the last, within any calendar."""
     found: list[tuple[int, int]] = []
-    for part in (part for text in texts for part in _RANGE.split(text)):
+    for part in _RANGE.split(text):
         years = western_years(part)
-        date = _AROUND.sub("", folded(part, tables))
-        if years is None and calendar is not None and not _SAYS_NOTHING.fullmatch(date):
-            years = calendar.years(date)
+        if years is None and calendar is not None:
+            date = _AROUND.sub("", folded(part, tables))
+            years = None if _SAYS_NOTHING.fullmatch(date) else calendar.years(date)
         found += [years] if years else []
     if not found:
         return None
