@@ -113,6 +113,8 @@ def test_the_keyboard_is_enough(open_page: Open) -> None:
     page.keyboard.press("Tab")
     assert focused() == "检索"
     page.keyboard.press("Tab")
+    assert focused() == "书目"
+    page.keyboard.press("Tab")
     page.keyboard.press("Space")
     page.keyboard.press("Enter")
     expect(page).to_have_url("/search?q=yunhe&literal=1")
