@@ -76,20 +76,19 @@ class Places:
         self.places = tuple(_read(PLACES))
         self._present: dict[str, list[Place]] = {}
         self._old: dict[str, list[tuple[Place, OldName]]] = {}
-        self._abolished: dict[str, list[str]] = {}
         for place in self.places:
             for name in dict.fromkeys((place.name, place.short)):
                 self._present.setdefault(fold(name), []).append(place)
             for old in place.old:
                 self._old.setdefault(fold(old.text), []).append((place, old))
                 if old.code:
-                    self._abolished.setdefault(old.code, []).append(place.code)
+                    self._old.setdefault(old.code, []).append((place, old))
         every = {name: self._others(name, fold) for name in {*self._present, *self._old}}
         self._alternatives = {name: others for name, others in every.items() if others}
         self._finder = Finder(self._alternatives)
 
     def alternatives(self, text: str) -> list[Alternative]:
-        """Other names of every place that is named in a folded word."""
+        """Other names of every place that is named in a folded word, or by an abolished code."""
         return [
             Alternative("place", other, start, end, note)
             for start, end in self._finder.find(text)
@@ -101,8 +100,6 @@ class Places:
         those that have the name now, then those that had it, which a name with its suffix (姑苏区)
         leaves out.  () for what is no place of the table.
         """
-        if text in self._abolished:
-            return tuple(self._abolished[text])
         if any(place.code == text for place in self.places):
             return (text,)
         now = self._present.get(text, [])

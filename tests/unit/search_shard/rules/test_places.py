@@ -99,6 +99,11 @@ def test_the_present_name_comes_first_and_siblings_after(places: Places) -> None
     assert "吴州" not in texts(places, "吴中")
 
 
+def test_an_abolished_code_is_a_name(places: Places) -> None:
+    assert texts(places, "320521") == ["张家港", "沙洲县", "杨舍"]
+    assert texts(places, "320500") == []
+
+
 def test_names_of_a_level_stand_for_one_another(places: Places) -> None:
     assert texts(places, "平江府志")[:3] == ["苏州", "隆平府", "苏州府"]
     assert "平江府" in texts(places, "苏州府志")
