@@ -61,7 +61,7 @@ def text_score(count: int, damped: int) -> int:
 @dataclass(frozen=True, slots=True)
 class Reason:
     """Why a page matches a word of the query: the rule, of lattice.RULES or lattice.NEAR, the
-    field, and the text that stands there ("" in a title or heading)."""
+    field, and the text that stands there ("" in a title or heading, but with a wrong character)."""
 
     word: int
     rule: str

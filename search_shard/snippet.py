@@ -10,7 +10,9 @@ import numpy as np
 
 from protocol.limits import SNIPPET_CHARS
 from search_shard.blocks import Array
+from search_shard.fold import is_skipped
 from search_shard.lattice import NEAR, RULES
+from search_shard.layout import Source
 from search_shard.match import keep_literal, scan
 from search_shard.rank import Hit, Line, Reason
 from search_shard.search import Matched, Matches, Ranked, Ranking
@@ -45,6 +47,7 @@ def show(shard: Shard, ranking: Ranking, best: Sequence[Ranked], lines: bool = F
 
 def _hit(segment: Segment, ranked: Ranked, matches: Matches, lines: bool) -> Hit:
     document = ranked.document
+    source = segment.source(document)
     original = _Original(segment.text(document), np.flatnonzero(segment.shape(document)))
     words = np.frombuffer(segment.spoken(document).encode("utf-16-le"), np.uint16)
     reasons: list[Reason] = []
@@ -57,13 +60,15 @@ def _hit(segment: Segment, ranked: Ranked, matches: Matches, lines: bool) -> Hit
             ]
             field = "text" if here else _head(document, matched)
             if field:
-                found = original.text[slice(*here[0])] if here else ""
+                if here:
+                    found = original.text[slice(*here[0])]
+                else:
+                    found = _in_head(segment, source, field, matched)
                 reasons.append(Reason(number, matched.rule, field, found))
                 spans += here
                 break
     spans = sorted(set(spans))
     snippet, highlights = _cut(original.text, spans)
-    source = segment.source(document)
     return Hit(
         office=source.office,
         item=source.item,
@@ -103,6 +108,17 @@ def _head(document: int, matched: Matched) -> str:
         if at < len(listed) and int(listed[at]) == document:
             return field
     return ""
+
+
+def _in_head(segment: Segment, source: Source, field: str, matched: Matched) -> str:
+    """What stands in the head instead of a wrong character's phrase, for corrections."""
+    if matched.rule not in NEAR:
+        return ""
+    head = source.title if field == "title" else source.section
+    kept = [at for at, character in enumerate(head) if not is_skipped(character)]
+    codes = segment.codes(segment.tables.fold("".join(head[at] for at in kept)))
+    place = int(scan(np.array(codes, np.uint16), matched.cells)[0])
+    return head[kept[place] : kept[place + len(matched.cells) - 1] + 1]
 
 
 def _cut(text: str, marks: Sequence[tuple[int, int]]) -> tuple[str, tuple[tuple[int, int], ...]]:

@@ -6,9 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from search_shard.build import build_segment
 from search_shard.grammar import parts_of
 from search_shard.lattice import FIELDS, Filter, Phrase, Query, Word
+from search_shard.layout import Page
 from search_shard.parse import Rules, parse_query
+from search_shard.search import Ask, rank
+from search_shard.segment import Segment
+from search_shard.shard import Shard
+from search_shard.snippet import show
 from search_shard.spelling import (
     CORRECTIONS_MAX,
     Correction,
@@ -134,3 +140,21 @@ def test_corrections_are_few_and_never_of_nothing(rules: Rules) -> None:
         [Reason(0, "pinyin", "苏州")],
     ]
     assert did_you_mean(query, strange, rules.fold) == ()
+
+
+def test_what_a_shard_finds_nearly_is_offered(rules: Rules) -> None:
+    def page(item: str, title: str, section: str, text: str) -> Page:
+        return Page(item, "320500", 1, "1", title, section, text, "", 1)
+
+    pages = [
+        page("a", "［同治］蘇州·府志", "卷首", "序"),
+        page("b", "", "虎\n丘", "蘇州府志，虎丘"),
+    ]
+    shard = Shard((Segment.open(build_segment(pages, rules.tables), rules.tables),))
+    for typed, meant in {"苏州附志": "蘇州府志", "虎兵": "虎丘", "苏州府志": ""}.items():
+        query = parse_query(typed, rules)
+        ranking = rank(shard, query, Ask())
+        hits = show(shard, ranking, ranking.best)
+        corrections = did_you_mean(query, [hit.reasons for hit in hits], rules.fold)
+        assert [each.text for each in corrections] == [meant] * bool(meant)
+        assert sum(each.count for each in corrections) == ranking.near_total
