@@ -256,6 +256,17 @@ class Anchor:
     heads: tuple[AnchorLine, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class StatisticsPublish:
+    """``statistics.publish``: an epoch of statistics of the public text, by which every node weighs
+    the words of a query (docs/spec/statistics.md)."""
+
+    blob: BlobId
+    blob_bytes: int
+    pages: int
+    shards: int  # in the sum
+
+
 KINDS: Final[dict[str, type[Any]]] = {
     "member.admit": MemberAdmit,
     "member.rotate": MemberRotate,
@@ -274,6 +285,7 @@ KINDS: Final[dict[str, type[Any]]] = {
     "hold.lose": HoldLose,
     "anchor": Anchor,
     "fork.report": ForkReport,
+    "statistics.publish": StatisticsPublish,
     "synonyms.put": SynonymsPut,
 }
 _KIND_OF: Final = {body: kind for kind, body in KINDS.items()}

@@ -72,6 +72,10 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "text.office": ("只能由资源所属机构著录文本", "text by another office than the item's"),
     "review.office": ("不是该机构的上级审核者", "reviewed by an office that is not its reviewer"),
     "withdraw.office": ("无权下架", "withdrawn by an office without the right"),
+    "statistics.office": (
+        "统计由省以外的机构签署",
+        "statistics signed by an office that is not the province",
+    ),
     "fork.office": ("所报分叉的机构不在名册", "reports a fork of an office that is no member"),
     "synonyms.office": (
         "只有省级机构可以发布同义词表",

@@ -40,6 +40,7 @@ from ledger.events import (
     MemberAbolish,
     MemberRevoke,
     RosterChange,
+    StatisticsPublish,
     SynonymsPut,
     parse_event,
     parse_whole,
@@ -48,7 +49,7 @@ from ledger.genesis import Genesis
 from ledger.merkle import EMPTY_ROOT, HASH_BYTES, CompactRange, GrowingTree, leaf_hash
 from ledger.roster import Roster, RosterHistory, RosterRef
 from ledger.settlement import settle
-from ledger.views import AnchorView, SynonymTable, UserKey, folded_size, number
+from ledger.views import AnchorView, Epoch, SynonymTable, UserKey, folded_size, number
 from protocol.canonical import encode
 from protocol.errors import DecodeError, ProofError, Unavailable
 from protocol.ids import ItemId, LeafHash, OfficeCode, RootHash
@@ -206,6 +207,8 @@ class Fold:
             self._take_user(writer, index, event, body)
         elif isinstance(body, ForkReport):
             self._take_fork(writer, index, event, body)
+        elif isinstance(body, StatisticsPublish):
+            self._take_statistics(writer, index, event, body)
         elif isinstance(body, SynonymsPut):
             self._take_synonyms(writer, index, event, body)
         elif isinstance(body, ITEM_BODIES):
@@ -271,6 +274,14 @@ class Fold:
             raise Broken("synonyms.refused")
         row = SynonymTable(body.version, body.table, body.table_bytes, index)
         writer.put("synonyms", event.origin.encode(), pack(row))
+
+    def _take_statistics(
+        self, writer: Writer, index: int, event: Event, body: StatisticsPublish
+    ) -> None:
+        if event.origin != self.genesis.province:
+            raise Broken("statistics.office")
+        row = Epoch(index, event.roster_size, body.blob, body.blob_bytes, body.pages, body.shards)
+        writer.put("statistics", number(index), pack(row))
 
     def _take_fact(
         self, writer: Writer, index: int, leaf: bytes, event: Event, body: Any

@@ -12,6 +12,7 @@ Tables of the ``state`` store (docs/spec/event.md, "The fold"); integers in keys
     by_manifest  manifest, item          items whose uploads name this manifest
     anchor       child, parent           the parent's latest anchor of the child
     count        office, word            items of the office in this state, u64
+    statistics   index                   Epoch, of the provincial log
     fork         office, evidence, origin, index
                                          who reported evidence against the office; claimed time, u64
     synonyms     province                SynonymTable: the version in force
@@ -48,6 +49,7 @@ TABLES: Final = (
     "member",
     "public",
     "root",
+    "statistics",
     "synonyms",
 )
 ITEM_CHARS: Final = 20
@@ -106,6 +108,18 @@ class AnchorView:
     roster_size: int
     size: int
     root: RootHash
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """Statistics that the province signed."""
+
+    index: int  # in the provincial log
+    roster_size: int
+    blob: BlobId
+    blob_bytes: int
+    pages: int
+    shards: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +216,14 @@ def anchors(reader: Reader, roster: Roster, child: str) -> list[AnchorView]:
         for _, row in reader.scan("anchor", child.encode())
     ]
     return [row for row in rows if not roster.is_void(row.by, row.index, row.roster_size)]
+
+
+def epochs(reader: Reader, roster: Roster) -> Iterator[Epoch]:
+    """The statistics that the province signed and that were not cut off since, newest first."""
+    for _, row in reader.scan("statistics", reverse=True):
+        epoch = unpack(Epoch, row, bytes_max=STATE_ROW_BYTES_MAX, where="epoch")
+        if not roster.is_void(roster.genesis.province, epoch.index, epoch.roster_size):
+            yield epoch
 
 
 def user_key(reader: Reader, office: str, signer: bytes) -> UserKey | None:

@@ -57,6 +57,7 @@ FILE_BYTES_MAX: Final = 64 * GiB
 MANIFEST_BYTES_MAX: Final = 1 * MiB
 PAGES_PER_ITEM_MAX: Final = 50_000
 PAGE_CHARS_MAX: Final = 100_000
+PAGE_LINE_BYTES_MAX: Final = PAGE_CHARS_MAX * 6 + 4 * KiB  # six: JSON escapes
 PAGES_BLOB_BYTES_MAX: Final = 256 * MiB
 TEXT_BYTES_MAX: Final = 40 * MiB  # of one file; six times that (JSON escapes) fits a pages blob
 PAGE_LABEL_CHARS_MAX: Final = 100
@@ -87,6 +88,9 @@ SYNONYM_WORDS_MAX: Final = 12  # of one group
 SYNONYM_CHARS_MAX: Final = 20  # of one word
 SYNONYM_NOTE_CHARS_MAX: Final = 100
 SEARCH_SECONDS_MAX: Final = 2.0
+EXPORT_LINES_MAX: Final = 10_000
+EXPORT_SECONDS_MAX: Final = 120
+STATISTICS_BYTES_MAX: Final = 512 * KiB
 
 # web
 JSON_BODY_BYTES_MAX: Final = 1 * MiB

@@ -301,35 +301,120 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True)
-class SearchAsk:
-    """One parsed ``query`` for the shards of ``offices``; the best ``limit`` hits of each.
+class HitKey:
+    """Where a hit stands: by score, the highest first, then by the rest, the lowest first."""
 
-    An answer after ``deadline_ms`` (from arrival) is of no use to the asker.
+    score: int
+    office: OfficeCode
+    item: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class SearchAsk:
+    """One parsed ``query`` for the shards of ``offices``; the best ``limit`` hits of them all.
+
+    ``as_of`` (:mod:`search_shard.federate`) are the log sizes of the snapshot: what later events
+    brought is left out.  ``after`` is the key of the last hit of the page before.  ``near``: count
+    pages with one wrong character, too.  ``records`` asks for items by their records instead of
+    pages.  ``view`` is ``snippet`` or ``lines``.  An answer after ``deadline_ms`` (from arrival) is
+    of no use to the asker.
     """
 
     offices: tuple[OfficeCode, ...]
+    as_of: bytes
     query: Value
     limit: int
+    after: HitKey | None
+    near: bool
+    view: str
+    facets: bool
+    records: bool
+    trace: bool
     deadline_ms: int
 
 
 @dataclass(frozen=True, slots=True)
+class HitLine:
+    """A hit; ``shown`` is read only if it is among the best of all."""
+
+    key: HitKey
+    shown: Value
+
+
+@dataclass(frozen=True, slots=True)
+class FacetLine:
+    field: str
+    value: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class TraceLine:
+    """A step of a search: ``count`` of ``what``, so many microseconds after its start."""
+
+    what: str
+    detail: str
+    count: int
+    us: int
+
+
+@dataclass(frozen=True, slots=True)
 class ShardReply:
-    """Hits of one shard, which had folded the office's log up to ``as_of_size``."""
+    """What one shard counted.  It was built to ``as_of_size`` of the office's log;
+    ``is_behind`` when events of the snapshot have not come here yet.  ``total`` match as asked,
+    ``near_total`` more with a wrong character.  ``trace`` is empty unless it was asked for."""
 
     office: OfficeCode
     as_of_size: int
+    is_behind: bool
     total: int
-    near_total: int
     total_is_exact: bool
-    hits: tuple[Value, ...]
+    near_total: int
+    facets: tuple[FacetLine, ...]
+    trace: tuple[TraceLine, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class SearchReply:
-    """The shards that the sender could answer for; a missing one is not held there."""
+    """The shards that the sender could answer for (a missing one is not held there), and the best
+    hits of them all."""
 
     shards: tuple[ShardReply, ...]
+    hits: tuple[HitLine, ...]
+    spent_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class SketchAsk:
+    """In how many public pages of an office's shard each pair of characters stands."""
+
+    office: OfficeCode
+
+
+@dataclass(frozen=True, slots=True)
+class Sketch:
+    """``counts``: see docs/spec/statistics.md."""
+
+    pages: int
+    counts: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PageAsk:
+    """Page ``seq`` (from 1) of the present revision of an item."""
+
+    item: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class PageProof:
+    """The page's line in its pages blob, and its inclusion in the root that the signed event
+    commits to (docs/spec/pages.md); the leaf's sibling first."""
+
+    line: bytes
+    hashes: tuple[bytes, ...]
 
 
 METHODS: Final[dict[str, tuple[type, type]]] = {
@@ -341,4 +426,6 @@ METHODS: Final[dict[str, tuple[type, type]]] = {
     "log.evidence": (EvidenceTell, Ack),
     "blob.read": (BlobAsk, Chunk),
     "search": (SearchAsk, SearchReply),
+    "search.sketch": (SketchAsk, Sketch),
+    "page.proof": (PageAsk, PageProof),
 }

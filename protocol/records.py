@@ -21,6 +21,7 @@ from protocol.limits import (
     FILES_PER_PACKAGE_MAX,
     MANIFEST_BYTES_MAX,
     PAGE_CHARS_MAX,
+    PAGE_LINE_BYTES_MAX,
     PAGES_BLOB_BYTES_MAX,
     PAGES_PER_ITEM_MAX,
     PERSON_BYTES_MAX,
@@ -217,12 +218,17 @@ def parse_pages(data: bytes) -> tuple[str, tuple[PageText, ...]]:
     _expect_format(header, PAGES_FORMAT, "pages")
     _salt(header, "pages header")
     item = parse_item(_typed(header, "item", str, "pages header"))
-    return item, tuple(_page(line, number) for number, line in enumerate(lines[1:]))
+    return item, tuple(parse_page(line, number) for number, line in enumerate(lines[1:]))
 
 
-def _page(line: bytes, number: int) -> PageText:
+def parse_page(line: bytes, number: int) -> PageText:
+    """The page of one line of a pages blob; ``number`` names it in errors.
+
+    Raises:
+        DecodeError: not in canonical form, or too long.
+    """
     where = f"pages[{number}]"
-    fields = decode_json(line, bytes_max=PAGE_CHARS_MAX * 6 + 4096, where=where)
+    fields = decode_json(line, bytes_max=PAGE_LINE_BYTES_MAX, where=where)
     page = PageText(
         *(_typed(fields, name, str, where) for name in ("page", "section", "text", "file"))
     )

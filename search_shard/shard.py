@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -10,6 +10,7 @@ import numpy as np
 from pyroaring import BitMap
 
 from search_shard.blocks import Array
+from search_shard.facets import FacetCount
 from search_shard.lattice import Filter
 from search_shard.segment import Segment
 
@@ -20,6 +21,8 @@ class Selects(Protocol):
     def select(self, filters: Sequence[Filter]) -> BitMap | None: ...
 
     def items(self, numbers: Iterable[int]) -> list[str]: ...
+
+    def facets(self, counts: Mapping[str, int]) -> tuple[FacetCount, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)

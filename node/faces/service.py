@@ -12,10 +12,13 @@ from node.office.answers import (
     Asker,
     CatalogueAnswer,
     EvidenceAnswer,
+    ExportLine,
+    ExportReceipt,
     ItemAnswer,
     ItemLine,
     OfficeLine,
     PageAnswer,
+    PageProofAnswer,
     Question,
     SearchAnswer,
     StatusAnswer,
@@ -40,6 +43,12 @@ class Service(Protocol):
 
     async def catalogue(self, question: Question, asker: Asker) -> CatalogueAnswer:
         """The same of records; hits are items."""
+
+    def export(self, question: Question, asker: Asker) -> AsyncIterator[ExportLine | ExportReceipt]:
+        """The hits of a snapshot in order, at most EXPORT_LINES_MAX, then the receipt."""
+
+    async def page_proof(self, item: str, seq: int) -> PageProofAnswer:
+        """What proves page ``seq`` (from 1) of a public item."""
 
     def item(self, item: str, asker: Asker) -> ItemAnswer: ...
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from search_shard.facets import FacetCount as FacetCount  # noqa: PLC0414 (given on to faces)
 from search_shard.lattice import NEAR, RULES
 
 
@@ -74,13 +75,6 @@ class Hit:
     witnessed_by: tuple[str, ...]  # of the upload; empty while pending
     reasons: tuple[Reason, ...]
     lines: tuple[Line, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class FacetCount:
-    field: str
-    value: str
-    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +200,37 @@ class ExportReceipt:
     epoch: str
     as_of: dict[str, int]  # office -> log size
     coverage: Coverage
+
+
+@dataclass(frozen=True, slots=True)
+class PageProofAnswer:
+    """``line`` is leaf ``seq`` of ``pages`` + 1 under ``pages_root`` (RFC 6962), to which the event
+    at ``log_index`` of the log of ``office`` commits; ``hashes``: the leaf's sibling first."""
+
+    item: str
+    seq: int
+    pages: int
+    line: str
+    hashes: tuple[str, ...]  # hexadecimal, as all hashes here
+    pages_root: str
+    manifest: str
+    office: str
+    log_index: int
+    event: str  # leaf hash
+
+
+@dataclass(frozen=True, slots=True)
+class LieLine:
+    """A holder showed what does not stand in the signed text."""
+
+    holder: str
+    office: str  # whose shard
+    item: str
+    seq: int
+    said: str
+    line: str  # what stands there; "" when there is no such page
+    log_index: int
+    time: int  # milliseconds, by this node's clock
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,8 @@ SMALL: Final = "small"
 BLOB: Final = "blob"
 NAMED: Final = "named"
 SHARD: Final = "shard"  # kept by the indexer
-TABLES: Final = (SMALL, BLOB, NAMED, SHARD)
+LIE: Final = "lie"  # kept by the spot checks
+TABLES: Final = (SMALL, BLOB, NAMED, SHARD, LIE)
 _TALLY: Final = b"tally"
 
 

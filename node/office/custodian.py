@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from ledger.events import HoldLose, HoldTake
 from ledger.rights import keeps
 from ledger.roster import Roster
-from ledger.views import ItemView, synonym_table
+from ledger.views import ItemView, epochs, synonym_table
 from node.hands.keys import OfficeKeys
 from node.office.catalog import (
     derived_blobs,
@@ -204,12 +204,13 @@ class Custodian:
                 raise WireError("blob.read", f"bytes up to {end}", f"none at {offset}")
 
     async def on_read(self, peer: Peer, ask: BlobAsk) -> Chunk:
-        """A peer wants bytes: only what it keeps by placement, or what the public may see, or the
-        table of synonyms."""
+        """A peer wants bytes: only what it keeps by placement, or what the public may see, or what
+        the province signed for everybody: the table of synonyms, statistics."""
         roster = self._roster()
         with self._state.read() as reader:
             synonyms = synonym_table(reader, roster.genesis.province)
-            is_shared = synonyms is not None and synonyms.table == ask.blob
+            shared = {epoch.blob for epoch in epochs(reader, roster)}
+            is_shared = ask.blob in shared or (synonyms is not None and synonyms.table == ask.blob)
             allowed = (is_shared and bool(peer.offices)) or any(
                 view.public or kind in keeps(roster, view, office, roster.cities())
                 for view, kind in uses(reader, ask.blob)

@@ -22,6 +22,7 @@ from node.office.closing import Closing
 from node.office.custodian import Custodian
 from node.office.desk import Desk
 from node.office.exhibits import Exhibits
+from node.office.exporter import Exporter
 from node.office.folding import Folding
 from node.office.indexer import Indexer
 from node.office.intake import Intake
@@ -35,6 +36,10 @@ from node.office.registrar import Registrar
 from node.office.replicator import Pace, Replicator
 from node.office.searcher import Searcher
 from node.office.sequencer import Sequencer
+from node.office.shards import Shards
+from node.office.snapshots import Snapshots
+from node.office.spotcheck import SpotChecks
+from node.office.statistician import Statistician
 from node.office.submitter import Submitter
 from node.office.thesaurus import Thesaurus
 from node.office.upkeep import Upkeep
@@ -153,27 +158,57 @@ class Node:
             config.peer.request_s_max,
             config.store.scrub_days,
         )
+        deadline_s = config.search.deadline_ms / 1000
+        rules = Rules.standard(tables)
+        self.snapshots = Snapshots(world.state, world.ledger, self.indexer, self._roster)
+        self.shards = Shards(world.work, self.snapshots, self._roster, deadline_s)
+        self.checks = SpotChecks(
+            world.state,
+            world.blobs,
+            world.work,
+            world.clock,
+            world.rng,
+            self.links,
+            self.custodian,
+        )
+        self.statistician = Statistician(
+            world.state,
+            world.blobs,
+            world.work,
+            self.genesis,
+            keys,
+            self.links,
+            self.sequencer,
+            self.custodian,
+            self.indexer,
+            self._roster,
+            lambda office: self.searcher.holders(self._roster(), office),
+            config.peer.request_s_max,
+        )
         self.searcher = Searcher(
             world.state,
             world.ledger,
-            world.work,
-            self.indexer,
-            tables,
+            rules,
             keys,
             self.links,
-            self._roster,
+            lambda: self.folding.history,
             self._reachable,
             self.witnessing,
-            config.search.deadline_ms / 1000,
+            self.shards,
+            self.snapshots,
+            self.checks,
+            self.statistician,
+            deadline_s,
             config.search.hedge_ms / 1000,
         )
+        self.exporter = Exporter(world.state, self.searcher)
         self.thesaurus = Thesaurus(
             world,
             keys,
             self.sequencer,
             self.folding,
             self.custodian,
-            Rules.standard(tables),
+            rules,
             self.searcher.use,
             config.peer.request_s_max,
         )
@@ -253,7 +288,9 @@ class Node:
                 "log.proof": self.accuser.on_proof,
                 "log.evidence": self.accuser.on_evidence,
                 "blob.read": self.custodian.on_read,
-                "search": self.searcher.on_search,
+                "search": self.shards.on_search,
+                "search.sketch": self.statistician.on_sketch,
+                "page.proof": self.checks.on_page,
             }
         )
         self.folding.listeners.append(self._folded)
@@ -287,6 +324,8 @@ class Node:
                     self.custodian,
                     self.thesaurus,
                     self.indexer,
+                    self.searcher,
+                    self.statistician,
                     self.notary,
                     self.submitter,
                 ):
@@ -322,6 +361,8 @@ class Node:
             self._open_gates()
 
     def _folded(self, items: frozenset[str], roster_changed: bool) -> None:
+        self.snapshots.changed()
+        self.statistician.changed()
         if roster_changed:
             items |= self._items_elsewhere()
         for item in items:

@@ -1,128 +1,176 @@
-"""Answers queries: from its own shards, and as coordinator from everybody's.
+"""Answers queries as coordinator of everybody's shards.
 
-The coordinator parses once, picks for every office's shard a live holder that answers for many
-shards at once, asks each holder once, asks elsewhere when one is silent, merges, and says what it
-did not reach.  What a hit may show is decided twice: by the holder, and by the coordinator's own
-view of the item, so a holder that has not heard of a withdrawal cannot leak it here.
+The coordinator parses once, weighs the words by the province's signed statistics, picks for every
+office's shard a live holder that answers for many shards at once, asks each holder once, asks
+elsewhere when one is silent, merges, and says what it did not reach.  What a hit may show is
+decided twice: by the holder, and by the coordinator's own view of the item, so a holder that has
+not heard of a withdrawal cannot leak it here.  Hits are spot-checked against the signed text.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
-from ledger import views
-from ledger.roster import Roster
+from ledger.roster import Roster, RosterHistory
 from ledger.views import ItemView
 from node.office.answers import (
     Asker,
     Coverage,
+    Explanation,
     Hit,
-    Note,
     Question,
-    Reason,
     SearchAnswer,
     ShardSource,
+    StepTime,
 )
 from node.office.catalog import find
-from node.office.fanout import fan_out
-from node.office.indexer import Indexer
+from node.office.fanout import Gathered, fan_out
 from node.office.keyring import Keyring
-from node.office.links import Links, Peer
+from node.office.links import Links
+from node.office.patience import Patience
+from node.office.shards import ASKED_MAX, Shards
+from node.office.showing import explain, notes_of, read_hit, show
+from node.office.snapshots import Snapshot, Snapshots
+from node.office.spotcheck import Shown, SpotChecks, says_of
+from node.office.statistician import Statistician
 from node.office.witnessing import Witnessing
-from protocol.canonical import Value
-from protocol.errors import DecodeError, FangzhiError
+from protocol.errors import DecodeError, FangzhiError, Unavailable
 from protocol.ids import OfficeCode
 from protocol.limits import HITS_MAX
-from protocol.messages import SearchAsk, SearchReply, ShardReply
+from protocol.messages import HitKey, HitLine, SearchAsk, SearchReply
 from protocol.placement import index_holders
-from protocol.ports import BlockingWork, KeyValueStore
-from protocol.shapes import from_value, to_value
-from search_shard.federate import ShardAnswer, merge
-from search_shard.lattice import NEAR, RULES, Query, check_query
+from protocol.ports import KeyValueStore
+from protocol.shapes import to_value
+from search_shard import spelling
+from search_shard.federate import Merged, encode_sizes, merge
+from search_shard.lattice import Filter, Query
+from search_shard.page_token import (
+    NO_EPOCH,
+    TRAIL_MAX,
+    VERSION,
+    PageToken,
+    question_digest,
+    read_token,
+)
 from search_shard.parse import Rules, parse_query
+from search_shard.rank import NEAR_BELOW
 from search_shard.rank import Hit as ShardHit
-from search_shard.search import Ask, rank
-from search_shard.shard import Shard
-from search_shard.snippet import show
-from search_shard.tables import Tables
+from search_shard.statistics import weigh
+
+ROUNDS_MAX = 3  # of asking again what a liar answered for
+CHECK_SHARE = 0.5  # of the time that is left may go into spot checks
+PROBE_S = 1.0
+_ALL = Query("", (), (), (Filter("item", ()),))
+_NOTHING = SearchAsk((), b"", to_value(_ALL), 1, None, False, "snippet", False, False, False, 1)
+
+
+@dataclass(slots=True)
+class _Asking:
+    """One question on its way."""
+
+    question: Question
+    query: Query
+    staff: tuple[OfficeCode, ...]
+    token: PageToken
+    snapshot: Snapshot
+    limit: int
+    end: float  # of the loop's clock
+    near: bool
+    parsed_us: int
+    gathered: Gathered
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """``last`` is the last hit that was looked at when there are more; ``dropped`` of them are not
+    believed."""
+
+    merged: Merged
+    shown: list[Shown]
+    dropped: int
+    last: HitKey | None
 
 
 class Searcher:
-    """The ``search`` method, as a holder and as the coordinator."""
+    """The coordinator."""
 
     def __init__(
         self,
         state: KeyValueStore,
         ledger: KeyValueStore,
-        work: BlockingWork,
-        indexer: Indexer,
-        tables: Tables,
+        rules: Rules,
         keys: Keyring,
         links: Links,
-        roster: Callable[[], Roster],
+        history: Callable[[], RosterHistory],
         reachable: Callable[[OfficeCode], bool],
         witnessing: Witnessing,
+        shards: Shards,
+        snapshots: Snapshots,
+        checks: SpotChecks,
+        statistician: Statistician,
         deadline_s: float,
         hedge_s: float,
     ) -> None:
         self._state = state
         self._ledger = ledger
-        self._work = work
-        self._indexer = indexer
-        self._rules = Rules.standard(tables)
+        self._rules = rules
         self._keys = keys
         self._links = links
-        self._roster = roster
+        self._history = history
         self._reachable = reachable
         self._witnessing = witnessing
+        self._shards = shards
+        self._snapshots = snapshots
+        self._checks = checks
+        self._statistician = statistician
         self._deadline_s = deadline_s
-        self._hedge_s = hedge_s
+        self._patience = Patience(hedge_s)
+        self._holders: dict[OfficeCode, list[OfficeCode]] = {}
+        self._holders_at = -1  # size of the roster that they are of
+        self._fell_silent = asyncio.Event()
 
     def use(self, rules: Rules) -> None:
         """Parse with these from now on: the province has signed another table of synonyms."""
         self._rules = rules
 
-    async def on_search(self, _peer: Peer, ask: SearchAsk) -> SearchReply:
-        """Another coordinator asks for public hits of shards that stand here."""
-        query = from_value(Query, ask.query, "query")
-        check_query(query)
-        seconds = min(ask.deadline_ms / 1000, self._deadline_s)
-        members, limit = self._roster().members, min(ask.limit, HITS_MAX)
-        offices = tuple(code for code in dict.fromkeys(ask.offices) if code in members)
-        return SearchReply(await self._local(offices, query, limit, seconds, staff=()))
+    # ---- questions
 
     async def search(self, question: Question, asker: Asker) -> SearchAnswer:
         """
         Raises:
             Rejected: the query cannot be answered (empty, too long); says what to do.
+            DecodeError: the token of the page is not one of this question.
+            Unavailable: this node has not what the token's snapshot needs.
         """
         loop = asyncio.get_running_loop()
         started = loop.time()
-        query = parse_query(question.text, self._rules, frozenset(question.without))
-        limit = max(1, min(question.limit, HITS_MAX))
-        staff = tuple(self._keys) if asker.office else ()
-        replies, sources, missing = await self._ask_all(query, limit, staff, started)
-        answers = [self._believable(reply) for reply in replies]
-        merged = merge(answers, limit)
-        asked = len(sources) + len(missing)
+        asking = self._begin(question, asker, started)
+        await self._ask_all(asking)
+        if not asking.near and not question.page and self._wants_near(asking):
+            asking.near, asking.gathered = True, Gathered()
+            await self._ask_all(asking)
+        page = await self._believed(asking)
+        merged, coverage = page.merged, self._coverage(asking)
+        token = replace(asking.token, near=asking.near)
         return SearchAnswer(
             query=question.text,
             without=question.without,
-            total=merged.total,
-            total_is_exact=merged.total_is_exact and not missing,
+            total=merged.total + merged.near_total - page.dropped,
+            total_is_exact=merged.total_is_exact and not coverage.missing,
             near_total=merged.near_total,
-            hits=tuple(self._shown(hit) for hit in merged.hits),
-            facets=(),
-            notes=tuple(Note(note.rule, note.typed, note.taken_for) for note in query.notes),
-            did_you_mean=(),
-            next="",
-            previous="",
-            gone=0,
-            coverage=Coverage(asked, len(sources), tuple(sorted(missing)), (), tuple(sources)),
-            epoch="",
+            hits=tuple(map(self._shown, page.shown)),
+            facets=merged.facets,
+            notes=notes_of(asking.query),
+            did_you_mean=self._corrections(asking, page),
+            next=_further(token, page.last).encoded() if page.last else "",
+            previous=_before(token),
+            gone=self._snapshots.gone_since(asking.snapshot.sizes) if question.page else 0,
+            coverage=coverage,
+            epoch=self._epoch_name(token.epoch),
             took_ms=round((loop.time() - started) * 1000),
-            explanation=None,
+            explanation=self._explanation(asking) if question.explain else None,
         )
 
     def holders(self, roster: Roster, office: OfficeCode) -> list[OfficeCode]:
@@ -131,41 +179,129 @@ class Searcher:
 
         An always-on office comes before a county: it answers for many shards at once.
         """
-        acting = roster.member(roster.heir(office))
-        holders = index_holders(acting.code, roster.cities(), acting.parent)
-        return sorted(holders, key=lambda code: not roster.member(code).always_on)
+        if self._holders_at != roster.size:
+            self._holders, self._holders_at = {}, roster.size
+        known = self._holders.get(office)
+        if known is None:
+            acting = roster.member(roster.heir(office))
+            holders = index_holders(acting.code, roster.cities(), acting.parent)
+            known = sorted(holders, key=lambda code: not roster.member(code).always_on)
+            self._holders[office] = known
+        return known
 
-    async def _ask_all(
-        self, query: Query, limit: int, staff: tuple[OfficeCode, ...], started: float
-    ) -> tuple[list[ShardReply], list[ShardSource], list[OfficeCode]]:
-        """(replies, who gave them, shards that nobody answered for)"""
-        roster = self._roster()
-        offices = sorted(roster.members)  # those without keys, too: their pages are kept
-        here = await self._local(offices, query, limit, self._deadline_s, staff)
-        me = min(self._keys.hosted)
-        answered = {reply.office for reply in here}
-        shards = {code: self.holders(roster, code) for code in offices if code not in answered}
-        live = frozenset(
-            code
-            for codes in shards.values()
-            for code in codes
-            if code not in self._keys and self._reachable(code)
+    async def run(self) -> None:
+        """Put a small question to holders that fell silent, now and then, until they answer."""
+        loop = asyncio.get_running_loop()
+        while True:
+            due = self._patience.next_probe()
+            if due is None:
+                self._fell_silent.clear()
+                await self._fell_silent.wait()
+                continue
+            await asyncio.sleep(max(due - loop.time(), 0))
+            await asyncio.gather(*map(self._probe, self._patience.due(loop.time())))
+
+    async def _probe(self, holder: OfficeCode) -> None:
+        if await self._ask(holder, _NOTHING, PROBE_S) is None:
+            self._patience.fell_silent(holder, asyncio.get_running_loop().time())
+        else:
+            self._patience.spoke(holder)
+
+    # ---- asking
+
+    def _begin(self, question: Question, asker: Asker, started: float) -> _Asking:
+        parsed = parse_query(question.text, self._rules, frozenset(question.without))
+        token, snapshot = self._page(question)
+        epoch = self._statistician.epoch(token.epoch - 1) if token.epoch != NO_EPOCH else None
+        if epoch is None and token.epoch != NO_EPOCH:
+            raise Unavailable("page", "the statistics that its first page was weighed by", "others")
+        return _Asking(
+            question=question,
+            query=weigh(parsed, epoch, self._rules.tables.fold),
+            staff=tuple(self._keys) if asker.office else (),
+            token=token,
+            snapshot=snapshot,
+            limit=max(1, min(question.limit, HITS_MAX)),
+            end=started + self._deadline_s,
+            near=token.near,
+            parsed_us=round(1e6 * (asyncio.get_running_loop().time() - started)),
+            gathered=Gathered(),
         )
-        left = started + self._deadline_s - asyncio.get_running_loop().time()
-        value = to_value(query)
+
+    def _page(self, question: Question) -> tuple[PageToken, Snapshot]:
+        """What the page that is asked for is of."""
+        kind = ("records",) if question.records else ()
+        digest = question_digest(question.text, (*question.without, *kind))
+        if question.page:
+            token = read_token(question.page, digest)
+            members = sorted(self._history().at(token.roster_size).members)
+            if len(members) != len(token.sizes):
+                raise Unavailable("page", f"a roster of {token.roster_size} events", "an older one")
+            known = dict(zip(members, token.sizes, strict=True))
+            return token, Snapshot(known, encode_sizes(known))
+        now = self._snapshots.now()
+        newest = self._statistician.newest()
+        roster_size = self._history().newest.size
+        epoch = NO_EPOCH if newest is None else newest[0] + 1
+        sizes = tuple(now.sizes.values())
+        return PageToken(VERSION, digest, roster_size, sizes, epoch, False, ()), now
+
+    async def _ask_all(self, asking: _Asking) -> None:
+        """Gather what nobody has answered for yet."""
+        roster = self._history().newest
+        offices = [code for code in asking.snapshot.sizes if code in roster.members]
+        due = [code for code in offices if code not in asking.gathered.shards]
+        sizes = asking.snapshot.sizes
+        held = self._shards.held(due, sizes, asking.staff, asking.question.records)
+        here = tuple(at.office for at in held)
+        shards = {
+            code: [
+                holder
+                for holder in self.holders(roster, code)
+                if holder not in self._keys and not self._checks.is_distrusted(holder, code)
+            ]
+            for code in due
+            if code not in here
+        }
+        candidates = {holder for holders in shards.values() for holder in holders}
+        live = frozenset(filter(self._reachable, candidates))
+        seconds = asking.end - asyncio.get_running_loop().time()
+        question = self._question(asking, seconds)
 
         async def ask(
             holder: OfficeCode, offices: tuple[OfficeCode, ...], seconds: float
         ) -> SearchReply | None:
-            question = SearchAsk(offices, value, limit, max(int(seconds * 1000), 0))
-            return await self._ask(holder, question, seconds)
+            deadline_ms = max(int(seconds * 1000), 0)
+            asked = replace(question, offices=offices, deadline_ms=deadline_ms)
+            return await self._ask(holder, asked, seconds)
 
-        there = await fan_out(shards, live, ask, left, self._hedge_s)
-        replies = [*here, *(answer.reply for answer in there)]
-        sources = [ShardSource(reply.office, me, reply.as_of_size) for reply in here]
-        sources += [ShardSource(a.reply.office, a.holder, a.reply.as_of_size) for a in there]
-        missing = set(shards) - {answer.reply.office for answer in there}
-        return replies, sorted(sources, key=lambda s: s.office), sorted(missing)
+        async def ask_here() -> None:
+            asked = replace(question, offices=here)
+            reply = await self._shards.search(asked, asking.query, held, seconds)
+            asking.gathered.take(min(self._keys.hosted), here, reply)
+
+        there, _ = await asyncio.gather(
+            fan_out(shards, live, ask, seconds, self._patience),
+            ask_here() if here else asyncio.sleep(0),
+        )
+        asking.gathered.join(there)
+        if self._patience.next_probe() is not None:
+            self._fell_silent.set()
+
+    def _question(self, asking: _Asking, seconds: float) -> SearchAsk:
+        return SearchAsk(
+            offices=(),
+            as_of=asking.snapshot.encoded,
+            query=to_value(asking.query),
+            limit=min(asking.limit + 1, ASKED_MAX),
+            after=asking.token.after,
+            near=asking.near,
+            view=asking.question.view,
+            facets=asking.question.facets,
+            records=asking.question.records,
+            trace=asking.question.explain,
+            deadline_ms=max(int(seconds * 1000), 0),
+        )
 
     async def _ask(self, holder: OfficeCode, ask: SearchAsk, seconds: float) -> SearchReply | None:
         try:
@@ -176,110 +312,101 @@ class Searcher:
         assert isinstance(reply, SearchReply)
         return reply
 
-    async def _local(
-        self,
-        offices: Sequence[OfficeCode],
-        query: Query,
-        limit: int,
-        seconds: float,
-        staff: tuple[OfficeCode, ...],
-    ) -> tuple[ShardReply, ...]:
-        """Replies of the shards that are whole here, in a worker thread."""
+    # ---- what came
+
+    async def _believed(self, asking: _Asking) -> _Page:
+        """The page, spot-checked; for the shards of a holder that shows what is not there, others
+        are asked."""
         loop = asyncio.get_running_loop()
-        end = loop.time() + seconds
-        jobs: list[tuple[OfficeCode, int, Shard]] = []
+        ours = min(self._keys.hosted)
+        for _ in range(ROUNDS_MAX):
+            page = self._believable(asking)
+            theirs = [each for each in page.shown if each.holder != ours]
+            drawn = [] if asking.question.records else self._checks.draw(theirs)
+            seconds = max((asking.end - loop.time()) * CHECK_SHARE, 0.0)
+            good = await asyncio.gather(*(self._checks.check(each, seconds) for each in drawn))
+            liars = [each for each, held in zip(drawn, good, strict=True) if not held]
+            if not liars:
+                return page
+            for each in liars:
+                asking.gathered.drop(each.holder, each.view.owner)
+            await self._ask_all(asking)
+        return self._believable(asking)
+
+    def _believable(self, asking: _Asking) -> _Page:
+        """The first hits that our own view of their items lets through."""
+        gathered = asking.gathered
+        replies = [answered.reply for answered in gathered.shards.values()]
+        merged = merge(replies, (hit for _, hit in gathered.hits), asking.limit + 1)
+        by: dict[HitKey, OfficeCode] = {}
+        for holder, line in gathered.hits:
+            by.setdefault(line.key, holder)
+        shown: list[Shown] = []
+        looked_at = merged.hits[: asking.limit]
         with self._state.read() as reader:
-            sizes = {office: views.folded_size(reader, office) for office in offices}
-        for office in offices:
-            shard = self._indexer.shard(office, office in staff)
-            if shard is not None:
-                jobs.append((office, sizes[office], shard))
-
-        def run() -> tuple[ShardReply, ...]:
-            replies = []
-            for office, size, shard in jobs:
-                found = rank(shard, query, Ask(limit, late=lambda: loop.time() > end))
-                hits = tuple(to_value(hit) for hit in show(shard, found, found.best))
-                replies.append(
-                    ShardReply(office, size, found.total, found.near_total, found.exact, hits)
-                )
-            return tuple(replies)
-
-        return await self._work.run(run)
-
-    def _believable(self, reply: ShardReply) -> ShardAnswer:
-        """The answer of a shard, less what our own view of its items says must not be shown."""
-        hits = []
-        total = reply.total
-        with self._state.read() as reader:
-            for value in reply.hits:
-                hit = self._decoded(value)
+            for line in looked_at:
+                hit = self._decoded(line)
                 view = find(reader, hit.item.partition("/")[0]) if hit else None
-                owned = hit and view and hit.office == view.owner == reply.office
-                if hit and view and owned and self._may_show(view):
-                    hits.append(hit)
-                else:
-                    total -= 1
-        return ShardAnswer(max(total, 0), reply.near_total, reply.total_is_exact, tuple(hits))
+                if hit and view and self._may_show(view, hit, asking.question.records):
+                    shown.append(Shown(by[line.key], hit, view))
+        more = len(merged.hits) > len(looked_at)
+        dropped = len(looked_at) - len(shown)
+        return _Page(merged, shown, dropped, looked_at[-1].key if more else None)
 
-    def _may_show(self, view: ItemView) -> bool:
-        return view.public or (
-            self._roster().heir(view.owner) in self._keys and view.withdrawn is None
-        )
+    def _may_show(self, view: ItemView, hit: ShardHit, records: bool) -> bool:
+        if hit.office != view.owner or not says_of(view, hit, records):
+            return False
+        ours = self._history().newest.heir(view.owner) in self._keys
+        return view.public or (ours and view.withdrawn is None)
 
-    def _decoded(self, value: Value) -> ShardHit | None:
+    def _decoded(self, line: HitLine) -> ShardHit | None:
         try:
-            hit = from_value(ShardHit, value, "hit")
-            _check_hit(hit)
-            return hit
+            return read_hit(line)
         except DecodeError as error:
             self._links.count(error.code)
             return None
 
-    def _shown(self, hit: ShardHit) -> Hit:
-        item = hit.item.partition("/")[0]
-        with self._state.read() as reader, self._ledger.read() as ledger:
-            view = views.item(reader, item)
-            witnesses = self._witnessing.of(ledger, view.upload.origin, view.upload.index)
-        return Hit(
-            office=hit.office,
-            office_name=self._roster().member(hit.office).name,
-            item=item,
-            title=hit.title,
-            page=hit.page,
-            section=hit.section,
-            snippet=hit.snippet,
-            highlights=hit.highlights,
-            matched_by=_weakest(hit),
-            score=hit.score,
-            file=hit.file,
-            log_index=hit.log_index,
-            seq=hit.seq,
-            public=view.public,
-            witnessed_by=witnesses,
-            reasons=tuple(Reason(each.word, each.rule, each.found) for each in hit.reasons),
-            lines=(),
+    def _wants_near(self, asking: _Asking) -> bool:
+        """Whether pages with one wrong character are looked for: too few match as asked."""
+        near = any(phrase.near for word in asking.query.words for phrase in word.phrases)
+        found = sum(each.reply.total for each in asking.gathered.shards.values())
+        return near and found < NEAR_BELOW
+
+    def _explanation(self, asking: _Asking) -> Explanation:
+        parsing = StepTime("parse", asking.parsed_us)
+        return explain(spelling.explain(asking.query), (parsing,), asking.gathered)
+
+    def _corrections(self, asking: _Asking, page: _Page) -> tuple[str, ...]:
+        reasons = [shown.hit.reasons for shown in page.shown]
+        found = spelling.did_you_mean(asking.query, reasons, self._rules.fold)
+        return tuple(correction.text for correction in found)
+
+    def _coverage(self, asking: _Asking) -> Coverage:
+        answered = asking.gathered.shards
+        sources = tuple(
+            ShardSource(code, answered[code].holder, answered[code].reply.as_of_size)
+            for code in sorted(answered)
         )
+        asked = [c for c in asking.snapshot.sizes if c in self._history().newest.members]
+        missing = tuple(code for code in sorted(asked) if code not in answered)
+        lagging = tuple(code for code in sorted(answered) if answered[code].reply.is_behind)
+        return Coverage(len(asked), len(sources), missing, lagging, sources)
+
+    def _epoch_name(self, epoch: int) -> str:
+        province = self._history().newest.genesis.province
+        return "" if epoch == NO_EPOCH else f"{province}/{epoch - 1}"
+
+    def _shown(self, shown: Shown) -> Hit:
+        view = shown.view
+        with self._ledger.read() as ledger:
+            witnesses = self._witnessing.of(ledger, view.upload.origin, view.upload.index)
+        name = self._history().newest.member(view.owner).name
+        return show(shown.hit, view, name, witnesses)
 
 
-def _weakest(hit: ShardHit) -> str:
-    """The least sure of the reasons; the field before it where that is not the text."""
-    if not hit.reasons:
-        return ""
-    order = (*RULES, *NEAR)
-    reason = max(hit.reasons, key=lambda each: order.index(each.rule))
-    return reason.rule if reason.field == "text" else f"{reason.field}:{reason.rule}"
+def _further(token: PageToken, last: HitKey) -> PageToken:
+    return replace(token, trail=(*token.trail, last)[-TRAIL_MAX:])
 
 
-def _check_hit(hit: ShardHit) -> None:
-    """That a hit from elsewhere can be shown.
-
-    Raises:
-        DecodeError: a reason there is not, or marks outside its snippet.
-    """
-    for reason in hit.reasons:
-        if reason.rule not in (*RULES, *NEAR):
-            raise DecodeError("hit.reasons", " or ".join((*RULES, *NEAR)), repr(reason.rule[:20]))
-    for mark in hit.highlights:
-        if len(mark) != 2 or not mark[0] < mark[1] <= len(hit.snippet):
-            raise DecodeError("hit.highlights", "marks inside the snippet", repr(mark)[:40])
+def _before(token: PageToken) -> str:
+    return replace(token, trail=token.trail[:-1]).encoded() if token.trail else ""

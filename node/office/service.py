@@ -17,10 +17,13 @@ from node.office.answers import (
     Asker,
     CatalogueAnswer,
     EvidenceAnswer,
+    ExportLine,
+    ExportReceipt,
     ItemAnswer,
     ItemLine,
     OfficeLine,
     PageAnswer,
+    PageProofAnswer,
     Question,
     SearchAnswer,
     StatusAnswer,
@@ -77,6 +80,12 @@ class OfficeService:
         with self._node.world.state.read() as reader:
             shown = cards(reader, found.hits, question.text, self._node.tables.fold)
         return CatalogueAnswer(found, shown)
+
+    def export(self, question: Question, asker: Asker) -> AsyncIterator[ExportLine | ExportReceipt]:
+        return self._node.exporter.export(question, asker)
+
+    async def page_proof(self, item: str, seq: int) -> PageProofAnswer:
+        return await self._node.checks.shown_proof(item, seq)
 
     def item(self, item: str, asker: Asker) -> ItemAnswer:
         return self._node.reading.item(item, asker)

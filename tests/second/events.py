@@ -23,6 +23,7 @@ BODIES: dict[str, Shape] = {
     "key.enroll": ("b", "h", ["t"]),
     "key.retire": ("b",),
     "fork.report": ("t", "h", "n", "n"),
+    "statistics.publish": ("h", "n", "n", "n"),
     "synonyms.put": ("n", "h", "n"),
     "version.upload": ("t", "h", "t", "n", "n", "h?", "h?"),
     "version.withdraw": ("t", PLACE, "h"),

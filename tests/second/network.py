@@ -284,6 +284,8 @@ class Check:
             if len(roster.closures) > len(self.rosters[-2].closures):
                 closure = roster.closures[-1]
                 self.recorded.append((code, index, closure.code, closure.size, closure.root))
+        if event.kind == "statistics.publish" and code != self.genesis.province:
+            raise _Broken("statistics.office")
         if event.kind == "synonyms.put":
             if code != self.genesis.province:
                 raise _Broken("synonyms.office")

@@ -15,7 +15,7 @@ def codes_in(*modules):
         words |= set(
             re.findall(
                 r'"((?:event|item|member|key|upload|text|review|withdraw|anchor|log|checkpoint|'
-                r'bundle|entry|tile|fork|note|hold|synonyms)\.[a-z]+)"',
+                r'bundle|entry|tile|fork|note|hold|statistics|synonyms)\.[a-z]+)"',
                 text,
             )
         )

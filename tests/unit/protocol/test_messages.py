@@ -14,16 +14,21 @@ from protocol.messages import (
     METHODS,
     BlobAsk,
     Cancel,
+    FacetLine,
     Fault,
     Frame,
     Goodbye,
     Hello,
+    HitKey,
+    HitLine,
     OfficeProof,
     Proof,
     RemoteFault,
     Request,
     Response,
+    SearchReply,
     ShardReply,
+    TraceLine,
     UnknownFrame,
     decode_frame,
     encode_frame,
@@ -124,5 +129,8 @@ def test_every_method_has_shapes_that_can_be_read() -> None:
                 from_value(shape, "not an array", "body")
     ask = BlobAsk(BlobId.of(b"x"), 5, 10)
     assert from_value(BlobAsk, to_value(ask), "body") == ask
-    reply = ShardReply(CITY, 9, 2, True, (("page", 1, (b"", None)), 5))
-    assert from_value(ShardReply, to_value(reply), "body") == reply
+    facets, trace = (FacetLine("kind", "年鉴", 2),), (TraceLine("found", "typed", 2, 70),)
+    shard = ShardReply(CITY, 9, False, 2, True, 1, facets, trace)
+    line = HitLine(HitKey(60_500, CITY, "item", 1), ("page", 1, (b"", None)))
+    reply = SearchReply((shard,), (line,), 900)
+    assert from_value(SearchReply, to_value(reply), "body") == reply

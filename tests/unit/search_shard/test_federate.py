@@ -1,84 +1,83 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from random import Random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocol.limits import HITS_MAX
-from search_shard.federate import merge, plan_routes
-from search_shard.layout import Page
-from search_shard.query import parse_query
-from search_shard.rank import ShardAnswer, hit_order
-from search_shard.search import search
-from search_shard.tables import Tables
-from tests.unit.search_shard.pages import ask, never, page, shard_of
+from protocol.errors import DecodeError
+from protocol.ids import OfficeCode
+from protocol.messages import FacetLine, HitKey, HitLine, ShardReply
+from search_shard.facets import FacetCount
+from search_shard.federate import Merged, decode_sizes, encode_sizes, merge, order, plan_routes
 
-OFFICES = ("320100", "320500", "320600")
-
-
-@st.composite
-def offices(draw: st.DrawFn) -> list[Page]:
-    """Pages of three offices; many tie, some match only nearly."""
-    texts = st.lists(st.sampled_from(["虎丘", "虎丘寺虎丘", "虎兵", "戶丘", "山"]), max_size=8)
-    return [
-        page(text, "ab"[seq % 2], seq, draw(st.sampled_from(["", "虎丘志"])), office=office)
-        for office in OFFICES
-        for seq, text in enumerate(draw(texts))
-    ]
+OFFICES = tuple(map(OfficeCode, ("320100", "320500", "320600", "320700")))
+KEYS = st.builds(
+    HitKey,
+    st.integers(0, 3),
+    st.sampled_from(OFFICES),
+    st.sampled_from("ab"),
+    st.integers(0, 30),
+)
 
 
-@settings(max_examples=25, deadline=None)
-@given(offices(), st.sampled_from(["虎丘", "虎", "huqiu", "虎丘 寺"]), st.sampled_from([1, 10, 30]))
-def test_many_shards_answer_like_one(
-    tables: Tables, pages: list[Page], typed: str, limit: int
-) -> None:
-    query = parse_query(typed, "auto", tables)
-    apart = [
-        search(shard_of(tables, [p for p in pages if p.office == office]), query, limit, never)
-        for office in OFFICES
-    ]
-    whole = search(shard_of(tables, pages), query, limit, never)
-    assert merge(apart, limit) == replace(whole, hits=whole.hits[:limit])
+def line(key: HitKey) -> HitLine:
+    return HitLine(key, (key.seq,))
 
 
-@settings(max_examples=25, deadline=None)
-@given(offices(), st.integers(1, 12), st.randoms())
-def test_the_order_of_answers_does_not_matter(
-    tables: Tables, pages: list[Page], limit: int, random: Random
-) -> None:
-    answers = [
-        ask(shard_of(tables, [p for p in pages if p.office == office]), "虎丘", tables)
-        for office in OFFICES
-    ]
-    merged = merge(answers, limit)
-    random.shuffle(answers)
-    assert merge(answers, limit) == merged
-    assert list(merged.hits) == sorted(merged.hits, key=hit_order)
-    assert len(merged.hits) == min(limit, merged.total)
+def shard(office: OfficeCode, total: int = 0, near: int = 0, exact: bool = True) -> ShardReply:
+    facets = (FacetLine("kind", "年鉴", total), FacetLine("kind", office, 1))
+    return ShardReply(office, 5, False, total, exact, near, facets, ())
 
 
-def test_nearly_is_dropped_where_enough_matches_as_asked(tables: Tables) -> None:
-    near = ask(shard_of(tables, [page("虎丘寺", "a")]), "虎兵", tables)
-    asked = ask(shard_of(tables, [page("虎兵", "b", seq) for seq in range(12)]), "虎兵", tables)
-    few = ask(shard_of(tables, [page("虎兵", "c", seq) for seq in range(3)]), "虎兵", tables)
-    assert (near.total, asked.total, few.total) == (1, 12, 3)
-    both = merge([near, asked], 20)
-    assert both.total == 12
-    assert {hit.matched_by for hit in both.hits} == {"exact"}
-    mixed = merge([near, few], 20)
-    assert mixed.total == 4
-    assert [hit.matched_by for hit in mixed.hits] == ["exact"] * 3 + ["shape"]
+@settings(max_examples=100, deadline=None)
+@given(st.sets(KEYS, max_size=40), st.integers(1, 12), st.randoms())
+def test_groups_of_shards_answer_like_one(keys: set[HitKey], limit: int, random: Random) -> None:
+    """However shards are grouped, and though two groups overlap, the best of the groups' best are
+    the best of all."""
+    groups = [OFFICES[:2], OFFICES[1:3], OFFICES[2:]]
+    replies, hits = [shard(office, 1) for office in OFFICES], []
+    for group in groups:
+        mine = sorted((key for key in keys if key.office in group), key=order)
+        hits += [line(key) for key in mine[:limit]]
+    whole = merge(replies, [line(key) for key in keys], limit)
+    assert merge(replies, hits, limit) == whole
+    assert [hit.key for hit in whole.hits] == sorted(keys, key=order)[:limit]
+    random.shuffle(hits)
+    assert merge(replies, hits, limit) == whole
 
 
-def test_a_total_is_exact_when_every_part_is(tables: Tables) -> None:
-    one = ask(shard_of(tables, [page("蘇州")]), "蘇州", tables)
-    cut = replace(one, total_is_exact=False)
-    assert merge([one, one], 5).total_is_exact
-    assert not merge([one, cut], 5).total_is_exact
-    assert merge([], 5) == ShardAnswer(0, True, ())
-    assert merge([replace(one, total=900), one], HITS_MAX).total == 901
+@settings(max_examples=50, deadline=None)
+@given(st.sets(KEYS, max_size=40), st.integers(1, 12))
+def test_pages_have_no_repeats_and_no_gaps(keys: set[HitKey], limit: int) -> None:
+    replies = [shard(office) for office in OFFICES]
+    read: list[HitKey] = []
+    while True:
+        after = order(read[-1]) if read else ()
+        later = [line(key) for key in keys if order(key) > after]
+        page = merge(replies, later, limit).hits
+        if not page:
+            break
+        read += [hit.key for hit in page]
+    assert read == sorted(keys, key=order)
+
+
+def test_what_shards_counted_adds_up() -> None:
+    one, two = shard(OFFICES[0], 3, 1), shard(OFFICES[1], 4, 2)
+    facets = (
+        FacetCount("kind", "年鉴", 7),
+        FacetCount("kind", OFFICES[0], 1),
+        FacetCount("kind", OFFICES[1], 1),
+    )
+    assert merge([one, two], []) == Merged(7, True, 3, (), facets)
+    assert not merge([one, shard(OFFICES[1], exact=False)], []).total_is_exact
+    assert merge([], []) == Merged(0, True, 0, (), ())
+
+
+def test_hits_of_a_shard_that_did_not_answer_do_not_count() -> None:
+    stray = line(HitKey(9, OFFICES[3], "a", 1))
+    assert merge([shard(OFFICES[0])], [stray]).hits == ()
 
 
 def test_the_first_live_holder_is_asked_for_all_its_shards_at_once() -> None:
@@ -113,3 +112,24 @@ def test_every_shard_is_asked_for_once_or_missing(
         assert not live.intersection(before)
     for office in missing:
         assert not live.intersection(shards[office])
+
+
+@given(st.dictionaries(st.sampled_from(OFFICES), st.integers(0, 2**63 - 1)))
+def test_a_snapshot_travels(sizes: dict[OfficeCode, int]) -> None:
+    assert decode_sizes(encode_sizes(sizes)) == sizes
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"3",
+        b"32058x" + bytes(8),
+        b"\xff20581" + bytes(8),
+        (b"320581" + bytes(8)) * 2,
+        b"320581" + bytes(8) + b"320500" + bytes(8),
+        (b"320581" + bytes(8)) * 5001,
+    ],
+)
+def test_a_snapshot_has_one_spelling(data: bytes) -> None:
+    with pytest.raises(DecodeError, match=r"snapshot|office"):
+        decode_sizes(data)

@@ -6,16 +6,21 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from node.office.fanout import Answered, fan_out
+from node.office.fanout import Gathered, fan_out
+from node.office.patience import Patience
 from protocol.ids import OfficeCode
-from protocol.messages import SearchReply, ShardReply
+from protocol.messages import HitKey, HitLine, SearchReply, ShardReply
 from simulations.loop import run
 
 A, B, C, X, Y, Z = map(OfficeCode, ("320500", "320600", "320700", "320581", "320582", "320681"))
 
 
 def shard(office: OfficeCode, total: int = 1) -> ShardReply:
-    return ShardReply(office, 5, total, True, ())
+    return ShardReply(office, 5, False, total, True, 0, (), ())
+
+
+def hit(office: OfficeCode) -> HitLine:
+    return HitLine(HitKey(1, office, "a", 1), ())
 
 
 class Holders:
@@ -38,7 +43,7 @@ class Holders:
             raise
         if holder in self.fails:
             return None
-        return SearchReply(tuple(shard(office) for office in offices))
+        return SearchReply(tuple(map(shard, offices)), tuple(map(hit, offices)), 1)
 
 
 def ask(
@@ -46,20 +51,21 @@ def ask(
     seconds: dict[OfficeCode, float | None] | None = None,
     fails: set[OfficeCode] | None = None,
     live: set[OfficeCode] | None = None,
-) -> tuple[Holders, list[Answered], float]:
+    patience: Patience | None = None,
+) -> tuple[Holders, Gathered, float]:
     holders = Holders(seconds or {}, fails or set())
 
-    async def story() -> tuple[list[Answered], float]:
+    async def story() -> tuple[Gathered, float]:
         alive = frozenset({A, B, C} if live is None else live)
-        answers = await fan_out(shards, alive, holders, deadline_s=2.0, hedge_s=0.3)
+        answers = await fan_out(shards, alive, holders, 2.0, patience or Patience(0.3))
         return answers, asyncio.get_running_loop().time()
 
     answers, took = run(story())
     return holders, answers, took
 
 
-def by_office(answers: list[Answered]) -> dict[OfficeCode, OfficeCode]:
-    return {answer.reply.office: answer.holder for answer in answers}
+def by_office(answers: Gathered) -> dict[OfficeCode, OfficeCode]:
+    return {office: answer.holder for office, answer in answers.shards.items()}
 
 
 def test_a_holder_of_many_shards_is_asked_once() -> None:
@@ -76,8 +82,8 @@ def test_who_is_not_there_is_not_asked() -> None:
 
 
 def test_nobody_to_ask_is_over_at_once() -> None:
-    assert ask({X: [A]}, live=set())[1:] == ([], 0.0)
-    assert ask({})[1:] == ([], 0.0)
+    assert ask({X: [A]}, live=set())[1:] == (Gathered(), 0.0)
+    assert ask({})[1:] == (Gathered(), 0.0)
 
 
 def test_a_silent_holder_is_hedged_and_then_left() -> None:
@@ -109,16 +115,45 @@ def test_a_hanging_holder_costs_the_deadline_and_no_more() -> None:
 
 def test_everybody_failing_is_over_at_once() -> None:
     holders, answers, took = ask({X: [A, B], Y: [A]}, fails={A, B})
-    assert (answers, took < 0.1) == ([], True)
+    assert (answers, took < 0.1) == (Gathered(), True)
     assert [who for _, who, _ in holders.asked] == [A, B]
 
 
 def test_answers_that_were_not_asked_for_do_not_count() -> None:
     async def lying(_: OfficeCode, __: tuple[OfficeCode, ...], ___: float) -> SearchReply:
-        return SearchReply((shard(Y, 99), shard(X, 1), shard(X, 2)))
+        return SearchReply((shard(Y, 99), shard(X, 1), shard(X, 2)), (hit(Y), hit(X)), 1)
 
-    def story() -> Coroutine[Any, Any, list[Answered]]:
-        return fan_out({X: [A], Z: [A]}, frozenset({A}), lying, 2.0, 0.3)
+    def story() -> Coroutine[Any, Any, Gathered]:
+        return fan_out({X: [A], Z: [A]}, frozenset({A}), lying, 2.0, Patience(0.3))
 
-    (answer,) = run(story())
-    assert (answer.reply.office, answer.reply.total) == (X, 1)
+    answers = run(story())
+    assert {office: each.reply.total for office, each in answers.shards.items()} == {X: 1}
+    assert answers.hits == [(A, hit(X))]
+
+
+def test_who_was_silent_is_asked_last_the_next_time() -> None:
+    patience = Patience(0.3)
+    ask({X: [A, B], Y: [A, C]}, {A: None}, patience=patience)
+    holders, answers, took = ask({X: [A, B], Y: [A, C], Z: [A]}, {A: 0.05}, patience=patience)
+    assert by_office(answers) == {X: B, Y: C, Z: A}, "it is the only one for one of them"
+    assert sorted(who for _, who, _ in holders.asked) == [A, B, C]
+    assert took < 0.1
+
+
+def test_a_usual_answer_late_is_hedged_sooner() -> None:
+    patience = Patience(0.3)
+    for _ in range(20):
+        patience.answered(A, 0.04)
+    holders, answers, took = ask({X: [A, B]}, {A: None}, patience=patience)
+    assert by_office(answers) == {X: B}
+    assert 0.04 < took < 0.1
+    assert [(round(at, 2), who) for at, who, _ in holders.asked] == [(0, A), (0.05, B)]
+
+
+def test_what_a_liar_gave_is_forgotten() -> None:
+    gathered = Gathered()
+    gathered.take(A, (X, Y), SearchReply((shard(X), shard(Y)), (hit(X), hit(Y)), 1))
+    gathered.take(B, (X,), SearchReply((shard(X, 7),), (hit(X),), 1))
+    assert gathered.shards[X].reply.total == 1
+    gathered.drop(A, X)
+    assert (sorted(gathered.shards), gathered.hits) == ([Y], [(A, hit(Y)), (B, hit(X))])

@@ -1,0 +1,112 @@
+"""What came from shards, as faces are told it: hits, and what was done for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from ledger.views import ItemView
+from node.office.answers import (
+    Explanation,
+    Hit,
+    Line,
+    Note,
+    Reason,
+    ShardTrace,
+    StepTime,
+)
+from node.office.fanout import Answered, Gathered
+from protocol.errors import DecodeError
+from protocol.messages import HitLine, TraceLine
+from protocol.shapes import from_value
+from search_shard.lattice import NEAR, RULES, Query
+from search_shard.rank import CLASSES
+from search_shard.rank import Hit as ShardHit
+
+SHOWN_CHARS_MAX: Final = 1_000  # of a snippet, a line of context, a label
+_SURENESS: Final = {rule: at for at, rule in enumerate((*RULES, *NEAR))}
+
+
+def read_hit(line: HitLine) -> ShardHit:
+    """The hit in a line that may be another node's.
+
+    Raises:
+        DecodeError: another shape, a rule there is not, marks outside its snippet, or a key that
+            is not its own.
+    """
+    hit = from_value(ShardHit, line.shown, "hit")
+    key = (line.key.score, line.key.office, line.key.item, line.key.seq)
+    if key != (hit.score, hit.office, hit.item, hit.seq):
+        raise DecodeError("hit.key", "that of its hit", repr(key)[:60])
+    for reason in hit.reasons:
+        if reason.rule not in CLASSES:
+            raise DecodeError("hit.reason", " or ".join(CLASSES), repr(reason.rule[:20]))
+    for mark in hit.highlights:
+        if len(mark) != 2 or not mark[0] < mark[1] <= len(hit.snippet):
+            raise DecodeError("hit.highlights", "marks inside the snippet", repr(mark)[:40])
+    texts = [hit.snippet, hit.title, hit.page, hit.section]
+    texts += [part for each in hit.lines for part in (each.left, each.match, each.right)]
+    if longest := max((len(text) for text in texts if len(text) > SHOWN_CHARS_MAX), default=0):
+        raise DecodeError("hit", f"texts of at most {SHOWN_CHARS_MAX} characters", longest)
+    return hit
+
+
+def matched_by(hit: ShardHit) -> str:
+    """The rule of the costliest reason; ``title:`` before it when only a title or heading has the
+    word; "" for a hit that no word was needed for."""
+    if not hit.reasons:
+        return ""
+    worst = max(hit.reasons, key=lambda reason: _SURENESS[reason.rule])
+    return worst.rule if worst.field == "text" else f"title:{worst.rule}"
+
+
+def show(hit: ShardHit, view: ItemView, office_name: str, witnesses: tuple[str, ...]) -> Hit:
+    return Hit(
+        office=hit.office,
+        office_name=office_name,
+        item=view.item,
+        title=hit.title,
+        page=hit.page,
+        section=hit.section,
+        snippet=hit.snippet,
+        highlights=hit.highlights,
+        matched_by=matched_by(hit),
+        score=hit.score,
+        file=hit.file,
+        log_index=hit.log_index,
+        seq=hit.seq,
+        public=view.public,
+        witnessed_by=witnesses,
+        reasons=tuple(Reason(each.word, each.rule, each.found) for each in hit.reasons),
+        lines=tuple(Line(each.left, each.match, each.right) for each in hit.lines),
+    )
+
+
+def notes_of(query: Query) -> tuple[Note, ...]:
+    return tuple(Note(note.rule, note.typed, note.taken_for) for note in query.notes)
+
+
+def explain(lattice: Sequence[str], steps: Sequence[StepTime], gathered: Gathered) -> Explanation:
+    """``steps`` are the coordinator's own; holders' times and those of their shards follow."""
+    times = [
+        StepTime(f"{holder}: {shards}", round(1e6 * seconds))
+        for holder, shards, seconds in gathered.times
+    ]
+    traces = (_trace(each) for _, each in sorted(gathered.shards.items()))
+    return Explanation(tuple(lattice), (*steps, *times), tuple(traces))
+
+
+def _trace(answered: Answered) -> ShardTrace:
+    lines = answered.reply.trace
+    return ShardTrace(
+        office=answered.reply.office,
+        answered_by=answered.holder,
+        postings=_sum(lines, "postings"),
+        candidates=_sum(lines, "candidates"),
+        verified=_sum(lines, "found"),
+        steps=tuple(StepTime(f"{line.what} {line.detail}".strip(), line.us) for line in lines),
+    )
+
+
+def _sum(lines: Sequence[TraceLine], what: str) -> int:
+    return sum(line.count for line in lines if line.what == what)
