@@ -74,6 +74,11 @@ class Rules:
         """These rules and further tables: the synonyms that the province signs."""
         return Rules(self.tables, (*self.wideners, *wideners), self.calendar)
 
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """Each table's rule and version, for explanations."""
+        return tuple(f"{each.rule} {each.version}" for each in self.wideners)
+
     def fold(self, text: str) -> str:
         """``text`` folded, what is skipped in matching left out."""
         return text.translate(self.folds)

@@ -27,6 +27,16 @@ class Alternative:
 class Widener(Protocol):
     """A table of rules."""
 
+    @property
+    def rule(self) -> str:
+        """The rule of its alternatives."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """Tells one state of the table from another."""
+        ...
+
     def alternatives(self, text: str) -> Iterable[Alternative]:
         """Other forms of parts of ``text``, the best first.
 

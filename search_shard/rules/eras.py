@@ -95,6 +95,8 @@ def years_of(pair: str, first: int, last: int) -> tuple[int, ...]:
 class Eras:
     """The rule ``year``, and the calendar of filters."""
 
+    rule: Final = "year"
+
     def __init__(self, fold: Fold) -> None:
         self.version = digest(ERAS + SPANS)
         self.eras = tuple(_read_eras(ERAS, fold))
@@ -194,7 +196,7 @@ class Eras:
         eras = [era for era in self.eras if era.first <= year <= era.last]
         readings = [EraYear(era, year) for era in eras[:READINGS_MAX]]
         for form, reading in _in_turn(readings, _forms):
-            yield Alternative("year", form, match.start(), match.end(), reading.name)
+            yield Alternative(Eras.rule, form, match.start(), match.end(), reading.name)
 
 
 def _respelled(text: str, start: int, end: int, readings: list[EraYear]) -> Iterator[Alternative]:
@@ -209,7 +211,7 @@ def _respelled(text: str, start: int, end: int, readings: list[EraYear]) -> Iter
     for form, reading in _in_turn(readings[:READINGS_MAX], forms):
         if form != reading.era.unfolded(text[start:end]):
             note = f"{reading.name}，{_western(reading.year)}年"
-            yield Alternative("year", form, start, end, note)
+            yield Alternative(Eras.rule, form, start, end, note)
 
 
 def _forms(reading: EraYear) -> list[str]:

@@ -32,6 +32,7 @@ _COUNTED: Final = frozenset("年月日时号届次卷册期版章节区里丈尺
 class Numerals:
     """The rule ``number``."""
 
+    rule: Final = "number"
     version: Final = "1"
 
     def alternatives(self, word: str) -> list[Alternative]:
@@ -50,7 +51,7 @@ def _respelled(word: str, run: re.Match[str]) -> Iterator[Alternative]:
         return
     for spelled in spellings(value):
         if spelled != typed:
-            yield Alternative("number", spelled, start, end)
+            yield Alternative(Numerals.rule, spelled, start, end)
 
 
 def _counts(word: str, at: int) -> bool:

@@ -71,6 +71,8 @@ class Place:
 class Places:
     """The rule ``place``, and codes of places for filters."""
 
+    rule: Final = "place"
+
     def __init__(self, fold: Fold) -> None:
         self.version = digest(PLACES)
         self.places = tuple(_read(PLACES))
@@ -90,7 +92,7 @@ class Places:
     def alternatives(self, text: str) -> list[Alternative]:
         """Other names of every place that is named in a folded word, or by an abolished code."""
         return [
-            Alternative("place", other, start, end, note)
+            Alternative(self.rule, other, start, end, note)
             for start, end in self._finder.find(text)
             for other, note in self._alternatives[text[start:end]]
         ]

@@ -41,6 +41,8 @@ class Group:
 class Synonyms:
     """The rule ``synonym``: one version of the table, as nodes look into it."""
 
+    rule: Final = "synonym"
+
     def __init__(self, groups: Iterable[Group], number: int, fold: Fold) -> None:
         """``number`` counts the versions that the province has signed."""
         self.groups = tuple(groups)
@@ -57,7 +59,7 @@ class Synonyms:
     def alternatives(self, text: str) -> list[Alternative]:
         """The other words of the group of every word in a folded text."""
         return [
-            Alternative("synonym", other, start, end, self._note(group))
+            Alternative(self.rule, other, start, end, self._note(group))
             for start, end in self._finder.find(text)
             for group in [self._group_of[text[start:end]]]
             for other in group.words

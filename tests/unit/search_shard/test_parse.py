@@ -25,6 +25,7 @@ from search_shard.lattice import (
     check_query,
 )
 from search_shard.parse import Rules, parse_query
+from search_shard.rules.synonyms import Group, Synonyms
 from search_shard.spelling import render
 from search_shard.tables import Tables
 from search_shard.widening import Alternative
@@ -390,7 +391,10 @@ def test_a_word_is_folded_by_the_tables(rules: Rules, tables: Tables) -> None:
 
 
 def test_the_tables_of_the_project_and_those_of_the_province(tables: Tables) -> None:
-    rules = Rules.standard(tables).beside(Table("synonym", {"虎丘": ("海涌山",)}))
+    synonyms = Synonyms((Group(("虎丘", "海涌山")),), 7, tables.fold)
+    rules = Rules.standard(tables).beside(synonyms)
+    assert [each.split()[0] for each in rules.versions] == ["year", "number", "place", "synonym"]
+    assert rules.versions[-1] == f"synonym {synonyms.version}"
     found = {
         (phrase.rule, phrase.text)
         for typed in ("平江府志", "康熙三十年", "一百二十", "虎丘")
