@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import re
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -21,6 +23,7 @@ from search_shard.grammar import (
 )
 from search_shard.lattice import FIELDS, SCOPES
 
+ROOT = Path(__file__).resolve().parents[3]
 SYLLABLES = frozenset({"su", "zhou", "shan", "sū"})
 
 
@@ -219,3 +222,14 @@ SIGNS = [*"苏a 　()（）|-+「」“”\"'‘’:：,&;*?\0\ud800", "与", " 
 def test_anything_is_read_or_refused(text: str) -> None:
     with suppress(Rejected):
         read(text, SYLLABLES.__contains__)
+
+
+def test_the_specification_has_every_name() -> None:
+    page = (ROOT / "docs" / "spec" / "query.md").read_text(encoding="utf-8")
+    filters = page[page.index("### Filters") : page.index("## Lattice")]
+    rows = re.findall(r"^\| `(\w+)` \| ([^|`]+) \|", filters, re.MULTILINE)
+    assert {field: tuple(names.split()) for field, names in rows} == FILTER_NAMES
+    scopes = re.findall(r"^\| (`题`.*|`标题`.*) \|.*\|$", page, re.MULTILINE)
+    assert [tuple(re.findall("`(.+?)`", row)) for row in scopes] == list(SCOPE_NAMES.values())
+    signs = page[: page.index("### Words")]
+    assert all(f"`{join}`" in signs or f"`{join.upper()}`" in signs for join in JOINS)

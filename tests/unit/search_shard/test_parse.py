@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -29,6 +31,8 @@ from search_shard.rules.synonyms import Group, Synonyms
 from search_shard.spelling import render
 from search_shard.tables import Tables
 from search_shard.widening import Alternative
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 class Table:
@@ -407,3 +411,15 @@ def test_the_tables_of_the_project_and_those_of_the_province(tables: Tables) -> 
         ("synonym", "海涌山"),
     }
     assert parse_query("断限:康熙", rules).filters == (Filter("span", (), 1662, 1722),)
+
+
+def test_every_example_of_the_help_can_be_typed(tables: Tables) -> None:
+    page = (ROOT / "docs" / "searching.md").read_text(encoding="utf-8")
+    typed = [each.replace("\\|", "|") for each in re.findall("`([^`]+)`", page)]
+    rules = Rules.standard(tables)
+    assert len(typed) > 30
+    for example in typed:
+        whole = example + "320500" * example.endswith(":")  # a name shown without a value
+        query = parse_query(whole, rules)
+        check_query(query)
+        assert not any(note.rule in ("ignored", "closed") for note in query.notes), example
