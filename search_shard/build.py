@@ -20,7 +20,7 @@ from search_shard.layout import (
     Source,
     records,
 )
-from search_shard.postings import COUNT_MAX, build_table, partitions, rows_of
+from search_shard.postings import COUNT_MAX, build_table, rows_of, slices, sorted_keys, turns
 from search_shard.rank import HEADING_SCORE, TITLE_SCORE, damping, text_scores
 from search_shard.tables import SYLLABLE_SHIFT, Tables
 
@@ -330,28 +330,23 @@ def _champions(
     words, heads = arrays["words"], arrays["head_words"]
     dampings = damping(np.diff(arrays["word_at"]))
     at_title = np.arange(len(heads)) - arrays["head_at"][in_heads] < arrays["title_words"][in_heads]
+    fields = np.concatenate([np.zeros(len(words), np.uint16), 1 + at_title.astype(np.uint16)])
+    columns = (np.concatenate([words, heads]), np.concatenate([documents, in_heads]), fields)
     totals = np.zeros(size, np.int64)
     best, scored = [], []
-    for at in partitions(np.concatenate([words, heads]), size):
-        in_text, head = at[at < len(words)], at[at >= len(words)] - len(words)
-        key, counts = np.unique(_keys(words, documents, in_text), return_counts=True)
-        text = text_scores(np.minimum(counts, COUNT_MAX), dampings[key & np.uint32(0xFFFF)])
-        titled = np.unique(_keys(heads, in_heads, head[at_title[head]]))
-        headed = np.unique(_keys(heads, in_heads, head[~at_title[head]]))
-        every = np.union1d(key, np.union1d(titled, headed)) if len(head) else key
-        scores = np.zeros(len(every), np.int64)
-        for some, extra in ((key, text), (titled, TITLE_SCORE), (headed, HEADING_SCORE)):
-            scores[np.searchsorted(every, some)] += extra
-        held = np.bincount(every >> np.uint32(16), minlength=size)
-        totals += held
-        order = (every >> np.uint32(16)).astype(np.uint64) << np.uint64(32)
-        order |= (_SCORE_MAX - scores).astype(np.uint64) << np.uint64(16)
-        order |= (every & np.uint32(0xFFFF)).astype(np.uint64)
-        order.sort()
-        some = held[held > 0]
-        kept = order[rows_of(np.cumsum(some) - some, np.minimum(some, CHAMPIONS))]
-        best.append(kept & np.uint64(0xFFFF))
-        scored.append(_SCORE_MAX - (kept >> np.uint64(16) & np.uint64(0xFFFF)).astype(np.int64))
+    for keys in sorted_keys(columns, size):
+        for rows in slices(keys, 32):
+            places, scores = _place_scores(rows, dampings)
+            code = places >> np.uint64(16)
+            held = np.bincount(code.astype(np.int64), minlength=size)
+            totals += held
+            order = code << np.uint64(32) | places & np.uint64(0xFFFF)
+            order |= (_SCORE_MAX - scores).astype(np.uint64) << np.uint64(16)
+            order.sort()
+            some = held[held > 0]
+            kept = order[rows_of(np.cumsum(some) - some, np.minimum(some, CHAMPIONS))]
+            best.append(kept & np.uint64(0xFFFF))
+            scored.append(_SCORE_MAX - (kept >> np.uint64(16) & np.uint64(0xFFFF)).astype(np.int64))
     return {
         "totals": np.maximum(totals, 1) - 1,
         "champion_at": _starts(np.minimum(totals, CHAMPIONS)),
@@ -360,9 +355,21 @@ def _champions(
     }
 
 
-def _keys(codes: Array, documents: Array, at: Array) -> Array:
-    keys: Array = codes[at].astype(np.uint32) << np.uint32(16) | documents[at]
-    return keys
+def _place_scores(rows: Array, dampings: Array) -> tuple[Array, Array]:
+    """code << 16 | document, each once, and what a character scores there; ``rows`` sorted by code,
+    document, field (0 text, 1 heading, 2 title)."""
+    runs = np.flatnonzero(turns(rows))
+    counts = np.diff(runs, append=len(rows))
+    run = rows[runs]
+    field, place = run & np.uint64(0xFFFF), run >> np.uint64(16)
+    text = field == 0
+    scores = np.where(field == 1, HEADING_SCORE, TITLE_SCORE)
+    in_text = (place[text] & np.uint64(0xFFFF)).astype(np.int64)
+    scores[text] = text_scores(np.minimum(counts[text], COUNT_MAX), dampings[in_text])
+    new = np.flatnonzero(turns(place))
+    if len(new) == len(place):
+        return place, scores
+    return place[new], np.add.reduceat(scores, new)
 
 
 def _joined(parts: Sequence[Array], kind: type[np.generic]) -> Array:

@@ -8,7 +8,7 @@ docs/spec/segment.md.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,7 +16,9 @@ import numpy as np
 
 from search_shard.blocks import Array
 
-SORT_PAIRS: Final = 4_000_000  # sorted at a time: 32 MB, so that memory does not follow the text
+SORT_PAIRS: Final = 8_000_000  # sorted at a time: 64 MB, so that memory does not follow the text
+_CHUNK_ROWS: Final = 1 << 18  # made keys at a time
+_SLICE_PAIRS: Final = 1 << 18  # coded at a time
 LONG: Final = 128  # lists with more documents than this stand as gaps
 SHORT: Final = 24  # documents that are looked at one by one faster than as an array
 COUNT_MAX: Final = 255  # how often a pair is in a document, as far as it is counted
@@ -38,15 +40,12 @@ def build_table(firsts: Array, seconds: Array, documents: Array, size: int) -> d
     length) whose first code is not 0; ``size`` is one more than the largest first code."""
     parts: dict[str, list[Array]] = {name: [] for name in ("pair", "sizes", "where", "lists")}
     base = 0
-    for at in partitions(firsts, size):
-        key = firsts[at].astype(np.uint64) << np.uint64(32)
-        key |= seconds[at].astype(np.uint64) << np.uint64(16)
-        key |= documents[at]
-        key.sort()
-        coded = _encode(key, base)
-        base += len(coded["lists"])
-        for name, piece in coded.items():
-            parts[name].append(piece)
+    for key in sorted_keys((firsts, seconds, documents), size):
+        for piece in slices(key):
+            coded = _encode(piece, base)
+            base += len(coded["lists"])
+            for name, part in coded.items():
+                parts[name].append(part)
     pair = np.concatenate([np.empty(0, np.uint32), *parts["pair"]])
     begins = np.arange(size + 1, dtype=np.uint32) << np.uint32(16)
     return {
@@ -59,28 +58,59 @@ def build_table(firsts: Array, seconds: Array, documents: Array, size: int) -> d
     }
 
 
-def partitions(firsts: Array, size: int) -> Iterator[Array]:
-    """Where the codes other than 0 stand, by rising ranges of codes with about ``SORT_PAIRS``
-    places each (or one code)."""
-    totals = np.bincount(firsts, minlength=size)
+def sorted_keys(columns: Sequence[Array], size: int) -> Iterator[Array]:
+    """The rows of u16 ``columns`` whose first is not 0, each as one u64 (first column highest), by
+    rising ranges of the first column with about ``SORT_PAIRS`` rows each (or one value).
+
+    ``size`` is one more than the largest first value.
+    """
+    totals = np.bincount(columns[0], minlength=size)
     totals[0] = 0
     part = (np.maximum(np.cumsum(totals) - 1, 0) // SORT_PAIRS).astype(np.uint16)
-    part = np.cumsum(_turns(part), dtype=np.uint16)  # 1, 2, … without holes
+    part = np.cumsum(turns(part), dtype=np.uint16)  # 1, 2, … without holes
     part[0] = 0
-    of_place = part[firsts]
-    for number in range(1, int(part.max(initial=0)) + 1):
-        yield np.flatnonzero(of_place == number)
+    rows = np.bincount(part, totals).astype(np.int64)
+    for number in range(1, len(rows)):
+        keys = np.empty(rows[number], np.uint64)
+        filled = 0
+        for start in range(0, len(columns[0]), _CHUNK_ROWS):
+            first, *others = (column[start : start + _CHUNK_ROWS] for column in columns)
+            at = np.flatnonzero(part[first] == number)
+            key = first[at].astype(np.uint64)
+            for column in others:
+                key <<= np.uint64(16)
+                key |= column[at]
+            keys[filled : filled + len(at)] = key
+            filled += len(at)
+        keys.sort()
+        yield keys
+
+
+def slices(key: Array, shift: int = 16) -> Iterator[Array]:
+    """Sorted keys in pieces that a processor's cache holds; keys that are alike but for their
+    lowest ``shift`` bits stay together."""
+    low, step = np.uint64(shift), np.uint64(1 << shift)
+    start = 0
+    while start < len(key):
+        end = start + _SLICE_PAIRS
+        if end < len(key):
+            group = key[end] >> low << low
+            end = int(key.searchsorted(group))
+            if end <= start:
+                end = int(key.searchsorted(group + step))
+        yield key[start:end]
+        start = end
 
 
 def _encode(key: Array, base: int) -> dict[str, Array]:
     """Directory and lists of sorted ``first << 32 | second << 16 | document``; lists begin at
     ``base``, in units of two bytes."""
-    run_at = np.flatnonzero(_turns(key))
+    run_at = np.flatnonzero(turns(key))
     counts = np.diff(run_at, append=len(key))
     run = key[run_at]
     documents = run.astype(np.uint16)
     pair = (run >> np.uint64(16)).astype(np.uint32)
-    pair_at = np.flatnonzero(_turns(pair))
+    pair_at = np.flatnonzero(turns(pair))
     df = np.diff(pair_at, append=len(run))
     often = np.minimum(counts, COUNT_MAX).astype(np.uint8)
     repeats = np.add.reduceat(counts > 1, pair_at, dtype=np.int64) if len(pair_at) else df
@@ -146,14 +176,14 @@ def _write_often(raw: Array, often: Array, sizes: Array, tail_at: Array) -> None
     of_list = np.searchsorted(ends, at, side="right")
     place = at - (ends - sizes)[of_list]
     byte = tail_at[of_list] + place // 8
-    new = np.flatnonzero(_turns(byte))
+    new = np.flatnonzero(turns(byte))
     raw[byte[new]] = np.add.reduceat(np.uint8(128) >> (place % 8).astype(np.uint8), new)
-    first = np.flatnonzero(_turns(of_list))
+    first = np.flatnonzero(turns(of_list))
     rank = np.arange(len(at)) - np.repeat(first, np.diff(first, append=len(at)))
     raw[tail_at[of_list] + (sizes[of_list] + 7) // 8 + rank] = often[at]
 
 
-def _turns(values: Array) -> Array:
+def turns(values: Array) -> Array:
     """True where a value differs from the one before, and at the first."""
     turns = np.ones(len(values), bool)
     np.not_equal(values[1:], values[:-1], out=turns[1:])
