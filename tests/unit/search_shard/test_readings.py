@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search_shard.readings import LOCAL_READINGS, local_readings, split_syllables, toneless
+from search_shard.readings import (
+    LOCAL_READINGS,
+    folded_readings,
+    local_readings,
+    near_syllables,
+    split_syllables,
+    toneless,
+)
 from search_shard.tables import Tables
 
 
@@ -18,6 +25,24 @@ def test_local_readings_give_each_character_its_syllable() -> None:
     assert readings["里"] == {"li"}
     assert readings["州"] == {"zhou"}
     assert set("".join(LOCAL_READINGS)) == set(readings)
+
+
+def test_readings_of_a_folded_character_are_those_of_its_variants() -> None:
+    read = {"征": ["zheng"], "徵": ["zhi", "zheng"], "六": ["liu"], "多": list("aeiou") + ["ai"]}
+    phrases = {"多多": [["ū"], ["ū"]], "多": [["ó"]], "不等": [["a"]]}
+    table = folded_readings({"徵": "征", "〡": "无"}, read, phrases)
+    assert table["征"] == ["zheng", "zhi"]
+    assert table["六"] == ["liu", "lu"]  # as Jiangsu says
+    assert table["多"] == ["a", "u", "o", "e", "i"]  # home, most phrases, then as listed; four
+
+
+def test_near_syllables_go_both_ways(tables: Tables) -> None:
+    assert near_syllables("lin", tables.syllables) == ("ling", "nin", "ning")
+    assert near_syllables("zhan", tables.syllables) == ("zan", "zang", "zhang")
+    assert near_syllables("hui", tables.syllables) == ()
+    for syllable in tables.syllables:
+        for other in near_syllables(syllable, tables.syllables):
+            assert syllable in near_syllables(other, tables.syllables)
 
 
 def test_names_are_read_as_jiangsu_reads_them(tables: Tables) -> None:
