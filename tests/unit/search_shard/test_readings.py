@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from search_shard.readings import (
     LOCAL_READINGS,
+    Readings,
     folded_readings,
     local_readings,
     near_syllables,
@@ -28,12 +29,18 @@ def test_local_readings_give_each_character_its_syllable() -> None:
 
 
 def test_readings_of_a_folded_character_are_those_of_its_variants() -> None:
-    read = {"征": ["zheng"], "徵": ["zhi", "zheng"], "六": ["liu"], "多": list("aeiou") + ["ai"]}
+    read = {"征": ["zheng"], "徵": ["zhi", "zheng"], "六": ["liu"], "多": [*"aeiou", "ai"]}
     phrases = {"多多": [["ū"], ["ū"]], "多": [["ó"]], "不等": [["a"]]}
     table = folded_readings({"徵": "征", "〡": "无"}, read, phrases)
-    assert table["征"] == ["zheng", "zhi"]
-    assert table["六"] == ["liu", "lu"]  # as Jiangsu says
-    assert table["多"] == ["a", "u", "o", "e", "i"]  # home, most phrases, then as listed; four
+    assert table["征"] == Readings("zheng", ("zhi",))
+    assert table["六"] == Readings("liu", ("lu",))  # as Jiangsu says
+    assert table["多"] == Readings("a", tuple("uoei"))  # most phrases, then as listed; four
+
+
+def test_a_reading_of_few_phrases_is_rare_where_there_are_many() -> None:
+    phrases = {"大" * n: [["da"]] * n for n in range(1, 40)} | {"大夫": [["dai"], ["fu"]]}
+    table = folded_readings({}, {"大": ["da", "dai", "tai"]}, phrases)
+    assert table["大"] == Readings("da", (), ("dai", "tai"))
 
 
 def test_near_syllables_go_both_ways(tables: Tables) -> None:

@@ -20,21 +20,31 @@ def test_folding_twice_is_folding_once_and_keeps_length(tables: Tables) -> None:
 
 
 def test_readings_of_several_sounds_and_of_none(tables: Tables) -> None:
-    assert set(tables.readings("重")) == {"zhong", "chong", "tong"}
-    assert tables.readings("乾")[:2] == ("gan", "qian")  # at home with 干, a guest of qian
+    assert tables.readings("重") == ("zhong", "chong")
+    assert tables.every_reading("重") == ("zhong", "chong", "tong")  # of dictionaries only
+    assert tables.readings("乾") == ("gan", "qian")  # at home with 干, a guest of qian
     assert tables.readings("干") == tables.readings("乾")  # as they fold to one
-    assert tables.readings("征")[:2] == ("zheng", "zhi")  # 徵
-    assert max(len(tables.readings(c)) for c in "和着差干参于行") <= 5
-    assert tables.readings("〓") == ()
+    assert tables.readings("征") == ("zheng", "zhi")  # 徵
+    assert max(len(tables.every_reading(c)) for c in "和着差干参于行") <= 5
+    assert tables.readings("〓") == tables.every_reading("〓") == ()
 
 
 def test_guests_of_a_syllable_are_folded_and_at_home_elsewhere(tables: Tables) -> None:
     assert {"六", "角"} <= set(tables.sounding("lu")) != set(tables.sounding("a"))
-    assert "乾" not in tables.sounding("qian") and "干" in tables.sounding("qian")
+    assert "乾" not in tables.sounding("qian")
+    assert "干" in tables.sounding("qian")
     assert tables.sounding("zzz") == ""
     for syllable in ("a", "lu", "qian", tables.syllables[-1]):
         for character in tables.sounding(syllable):
-            assert syllable in tables.readings(character)[1:]
+            assert syllable in tables.every_reading(character)[1:]
+
+
+def test_guests_of_points_are_those_in_real_use(tables: Tables) -> None:
+    points = np.array(list(map(ord, "重山六")), dtype=np.uint32)
+    places, syllables = tables.guests_of(points)
+    assert places.tolist() == [0, 2]
+    assert [tables.syllables[number] for number in syllables] == ["chong", "lu"]
+    assert [len(found) for found in tables.guests_of(points[:0])] == [0, 0]
 
 
 def test_keys_keep_variants_together_within_their_sound(tables: Tables) -> None:
