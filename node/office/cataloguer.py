@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from ledger.roster import Roster
 from ledger.views import ItemView
 from node.office.catalog import find, record, revision_key
+from node.office.merging import merge_from
 from protocol.ids import ItemId, OfficeCode, item_birth_office
 from protocol.ports import BlockingWork, KeyValueStore, Reader
 from protocol.records import RECORD_ELEMENTS
@@ -29,7 +30,13 @@ class Shelved:
     """The records of an office, in columns for filters and facets, and as pages to search."""
 
     catalogue: Catalogue
-    segments: tuple[Segment, ...]
+    segments: tuple[Segment, ...]  # some of their items may be outdated
+    names: Mapping[str, str]  # of regions, when it was made
+
+    @property
+    def items(self) -> set[str]:
+        """Every item that a segment has."""
+        return {item for segment in self.segments for item in segment.numbers}
 
 
 class Cataloguer:
@@ -51,7 +58,7 @@ class Cataloguer:
         self._names: dict[str, str] = {}
         self._regions = Regions({})
         self._records: dict[OfficeCode, dict[str, Record]] = {}  # by item
-        self._empty = Shelved(Catalogue.build([], tables, {}), ())
+        self._empty = Shelved(Catalogue.build([], tables, {}), (), {})
         self._shelved: dict[OfficeCode, Shelved] = {}
 
     def of(self, office: OfficeCode) -> Shelved:
@@ -79,7 +86,9 @@ class Cataloguer:
                     changed.add(office)
         for office in sorted(changed):
             records = list(self._records[office].values())
-            self._shelved[office] = await self._work.run(self._shelve, records, self._names)
+            self._shelved[office] = await self._work.run(
+                self._shelve, records, self._names, self.of(office)
+            )
         return changed
 
     def _note(self, reader: Reader, office: OfficeCode, item: str) -> bool:
@@ -109,12 +118,25 @@ class Cataloguer:
             key, view.owner, elements, view.rights, places, view.holders, view.upload.index
         )
 
-    def _shelve(self, records: list[Record], names: Mapping[str, str]) -> Shelved:
+    def _shelve(self, records: list[Record], names: Mapping[str, str], before: Shelved) -> Shelved:
         catalogue = Catalogue.build(records, self._tables, names, self._calendar)
-        pages = [record_page(one, names) for one in catalogue.records]
+        standing = before.segments if before.names is names else ()
+        return Shelved(catalogue, self._searchable(catalogue, standing, names), names)
+
+    def _searchable(
+        self, catalogue: Catalogue, standing: tuple[Segment, ...], names: Mapping[str, str]
+    ) -> tuple[Segment, ...]:
+        """Segments with a page for each record: those that stand, and the new records with as many
+        of the last ones as are merged."""
+        known = {item for segment in standing for item in segment.numbers}
+        new = sum(record.item not in known for record in catalogue.records)
+        if not new:
+            return standing
+        kept = standing[: merge_from([*(segment.pages for segment in standing), new])]
+        known = {item for segment in kept for item in segment.numbers}
+        pages = [record_page(r, names) for r in catalogue.records if r.item not in known]
         parts = (
             pages[at : at + SEGMENT_PAGES_MAX] for at in range(0, len(pages), SEGMENT_PAGES_MAX)
         )
-        tables = self._tables
-        segments = tuple(Segment.open(build_segment(part, tables), tables) for part in parts)
-        return Shelved(catalogue, segments)
+        built = (build_segment(part, self._tables) for part in parts)
+        return (*kept, *(Segment.open(data, self._tables) for data in built))

@@ -8,7 +8,7 @@ needs no re-indexing and takes effect at once.  Segments are derived: a lost one
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import product
 
@@ -19,6 +19,7 @@ from ledger.views import ItemView
 from node.hands.keys import OfficeKeys
 from node.office.catalog import SHARD, every_item, find, read_whole, record, revision_key
 from node.office.cataloguer import Cataloguer
+from node.office.merging import merge_from
 from protocol.errors import Corrupt, Missing
 from protocol.ids import ItemId, OfficeCode, item_birth_office
 from protocol.limits import PAGES_BLOB_BYTES_MAX
@@ -32,9 +33,6 @@ from search_shard.segment import Segment, build_segment, merge_segments
 from search_shard.shard import Shard
 from search_shard.tables import Tables
 
-# A segment stays apart only while it is this many times as large as all that came after it: every
-# query pays for every segment, and merging 1 MB takes 60 ms.
-MERGE_RATIO = 4
 PAGES_PER_SEGMENT_MAX = 60_000
 ITEMS_PER_SEGMENT_MAX = 200
 
@@ -52,16 +50,6 @@ class ShardRow:
 
 
 EMPTY_ROW = ShardRow((), 0)
-
-
-def merge_from(pages: Sequence[int]) -> int:
-    """Which of the segments with so many pages, oldest first, are merged: this one and all after
-    it (only the last one: none is)."""
-    start, tail = len(pages) - 1, pages[-1]
-    while start and pages[start - 1] < MERGE_RATIO * tail:
-        start -= 1
-        tail += pages[start]
-    return start
 
 
 class Indexer:
@@ -148,7 +136,7 @@ class Indexer:
             shown = {revision_key(view) for view in seen}
             if shown <= known and read >= {revision_key(view) for view in seen if view.pages}:
                 texts = tuple(self._opened(segment.name) for segment in row.segments)
-                segments, hidden = (shelved.segments, known) if records else (texts, read)
+                segments, hidden = (shelved.segments, shelved.items) if records else (texts, read)
                 snapshot = Shard(segments, frozenset(hidden - shown), shelved.catalogue)
                 self._snapshots[office, staff, records] = snapshot
         return snapshot

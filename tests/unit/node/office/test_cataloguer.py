@@ -15,9 +15,11 @@ from search_shard.lattice import Filter
 from tests.unit.node.office.conftest import CITY, COUNTY, PROVINCE, Town
 
 
-def records_at(town: Town, at: OfficeCode, staff: bool = False) -> int | None:
-    """How many records of the county's shard the node at ``at`` would search."""
-    shard = town.node(at).indexer.shard(COUNTY, staff, records=True)
+def records_at(
+    town: Town, at: OfficeCode, staff: bool = False, of: OfficeCode = COUNTY
+) -> int | None:
+    """How many records of a shard the node at ``at`` would search."""
+    shard = town.node(at).indexer.shard(of, staff, records=True)
     return None if shard is None else shard.pages
 
 
@@ -53,6 +55,7 @@ def test_a_record_is_of_the_newest_revision_and_knows_its_holders(
         assert first.places == (COUNTY,)
         await town.report(COUNTY, {"a.txt": "江水".encode()}, "昆山新志", item=item)
         await town.quiet()
+        assert records_at(town, COUNTY, staff=True) == 1  # the old revision's page is hidden
         catalogue = cataloguer.of(COUNTY).catalogue
         (second,) = catalogue.records
         assert second.item != first.item
@@ -87,6 +90,25 @@ def test_a_shard_that_lacks_a_public_record_is_not_answered_for(
         assert records_at(town, CITY) == 1
 
     play(story, PROVINCE, CITY, COUNTY)
+
+
+def test_new_records_do_not_rebuild_the_old_ones(play: Callable[..., None]) -> None:
+    async def story(town: Town) -> None:
+        shelved = town.node(PROVINCE).indexer.cataloguer.of
+        sizes = []
+        for number in range(12):
+            await town.report(PROVINCE, {"a.bin": b"no text in it %d" % number}, f"第{number}志")
+            await town.quiet()
+            sizes.append([segment.pages for segment in shelved(PROVINCE).segments])
+            assert records_at(town, PROVINCE, staff=True, of=PROVINCE) == number + 1
+        assert [4, 1] in sizes
+        assert max(map(len, sizes)) == 2
+        before = shelved(PROVINCE).segments
+        town.node(PROVINCE).indexer.look_at(shelved(PROVINCE).catalogue.records[0].item[:20])
+        await town.quiet()
+        assert shelved(PROVINCE).segments is before
+
+    play(story, PROVINCE)
 
 
 def seen(node: Node, item: str) -> bool | None:

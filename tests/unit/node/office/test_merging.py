@@ -8,7 +8,7 @@ from math import log
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.office.indexer import MERGE_RATIO, merge_from
+from node.office.merging import MERGE_RATIO, merge_from
 
 
 def test_a_large_segment_stays_apart_from_a_small_one() -> None:
