@@ -374,7 +374,9 @@ class Searcher:
 
     def _explanation(self, asking: _Asking) -> Explanation:
         parsing = StepTime("parse", asking.parsed_us)
-        return explain(spelling.explain(asking.query), (parsing,), asking.gathered)
+        tables = f"tables: {', '.join(self._rules.versions)}"
+        lattice = (*spelling.explain(asking.query), tables)
+        return explain(lattice, (parsing,), asking.gathered)
 
     def _corrections(self, asking: _Asking, page: _Page) -> tuple[str, ...]:
         reasons = [shown.hit.reasons for shown in page.shown]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -237,7 +238,9 @@ def test_one_wrong_character_is_looked_for_when_too_little_is_found(play: Play) 
         assert (items(answer), answer.total, answer.near_total) == ([near], 1, 1)
         assert answer.hits[0].matched_by == "sound"
         assert answer.did_you_mean == ("登上虞山之巅",)
-        assert answer.explanation.lattice
+        *lattice, tables = answer.explanation.lattice
+        assert lattice
+        assert re.fullmatch("tables: year [0-9a-f]{8}, number 1, place [0-9a-f]{8}", tables)
         assert {trace.office for trace in answer.explanation.shards} == set(town.hosts)
         assert any(trace.steps for trace in answer.explanation.shards)
 
