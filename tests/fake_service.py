@@ -30,6 +30,7 @@ from node.office.answers import (
     LostTailLine,
     OfficeLine,
     PageAnswer,
+    PageProofAnswer,
     Question,
     RecordShown,
     SearchAnswer,
@@ -151,6 +152,9 @@ class FakeService:
         self, question: Question, asker: Asker
     ) -> AsyncIterator[ExportLine | ExportReceipt]:
         found = await self.search(question, asker)
+        if question.text == "断":
+            yield ExportLine(found.hits[0], MANIFEST, "11" * 32, 3, "22" * 32, "33" * 32)
+            raise Unavailable("holder", "the rest of the hits", "silence")
         for hit in found.hits:
             yield ExportLine(hit, MANIFEST, "11" * 32, 3, "22" * 32, "33" * 32)
         as_of = {source.office: source.as_of for source in found.coverage.sources}
@@ -158,6 +162,12 @@ class FakeService:
         yield ExportReceipt(
             found.query, found.total, True, count, True, found.epoch, as_of, found.coverage
         )
+
+    async def page_proof(self, item: str, seq: int) -> PageProofAnswer:
+        self._seen(item, PUBLIC)
+        line = json.dumps({"page": "37", "text": PAGES[1]}, ensure_ascii=False)
+        proven = (item, seq, 3, line, ("44" * 32,), "22" * 32, MANIFEST, "320582", 18, "11" * 32)
+        return PageProofAnswer(*proven)
 
     def _seen(self, item: str, asker: Asker) -> ItemLine:
         if item not in TITLES | EDITIONS:

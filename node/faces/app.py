@@ -19,6 +19,7 @@ from node.faces import (
     catalogue,
     changes,
     downloads,
+    export,
     forks,
     logs,
     metrics,
@@ -80,7 +81,7 @@ def make_web_app(service: Service, *, trusted: bool, shown_url: str) -> web.Appl
     )
     app[METRICS] = Metrics(service)
     app[portal.TEMPLATES] = portal.make_templates()
-    rooms = (api, changes, downloads, forks, logs, metrics, openapi, portal, proofs)
+    rooms = (api, changes, downloads, export, forks, logs, metrics, openapi, portal, proofs)
     for room in (*rooms, searching, catalogue):
         app.add_routes(room.routes())
     app.on_response_prepare.append(_add_headers)

@@ -10,8 +10,23 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import asdict
 from typing import Final
 
+from aiohttp import web
+
+from node.faces.asking import (
+    SEQ_MAX,
+    asked_fields,
+    asker_of,
+    choice_field,
+    integer,
+    item_in,
+    question_of,
+    service_of,
+)
 from node.faces.service import Json
 from node.office.answers import ExportLine, ExportReceipt
+from protocol.errors import FangzhiError
+
+Line = ExportLine | ExportReceipt
 
 FORMATS: Final = ("csv", "jsonl")
 COLUMNS: Final = (
@@ -58,7 +73,7 @@ def cell_text(value: object) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
-async def as_csv(lines: AsyncIterator[ExportLine | ExportReceipt]) -> AsyncIterator[str]:
+async def as_csv(lines: AsyncIterator[Line]) -> AsyncIterator[str]:
     """A header, a row for each hit, and a last row: ``receipt`` and its JSON."""
     yield _BOM + _csv_row(COLUMNS)
     async for line in lines:
@@ -68,16 +83,14 @@ async def as_csv(lines: AsyncIterator[ExportLine | ExportReceipt]) -> AsyncItera
             yield _csv_row(["receipt", json.dumps(asdict(line), ensure_ascii=False)])
 
 
-async def as_jsonl(lines: AsyncIterator[ExportLine | ExportReceipt]) -> AsyncIterator[str]:
+async def as_jsonl(lines: AsyncIterator[Line]) -> AsyncIterator[str]:
     """An object a line; the last one has the one member ``receipt``."""
     async for line in lines:
         row = export_row(line) if isinstance(line, ExportLine) else receipt_row(line)
         yield json.dumps(row, ensure_ascii=False) + "\n"
 
 
-WRITERS: Final[
-    dict[str, tuple[str, Callable[[AsyncIterator[ExportLine | ExportReceipt]], AsyncIterator[str]]]]
-] = {
+WRITERS: Final[dict[str, tuple[str, Callable[[AsyncIterator[Line]], AsyncIterator[str]]]]] = {
     "csv": ("text/csv", as_csv),
     "jsonl": ("application/jsonl", as_jsonl),
 }
@@ -87,3 +100,49 @@ def _csv_row(cells: Iterable[object]) -> str:
     out = io.StringIO()
     csv.writer(out, lineterminator="\r\n").writerow(cells)
     return out.getvalue()
+
+
+async def export(request: web.Request) -> web.StreamResponse:
+    """GET /api/v1/search/export?q=…&format=csv|jsonl; the view, the limit and the page of the
+    question make no difference."""
+    fields = asked_fields(request)
+    kind = choice_field({"format": "jsonl"} | fields, "format", FORMATS)
+    question, _ = question_of(fields)
+    found = service_of(request).export(question, asker_of(request))
+    first = await anext(found)  # what cannot be searched is refused, not broken off
+    media_type, write = WRITERS[kind]
+    response = web.StreamResponse(
+        headers={"Content-Disposition": f'attachment; filename="fangzhi-search.{kind}"'}
+    )
+    response.content_type, response.charset = media_type, "utf-8"
+    await response.prepare(request)
+    try:
+        async for text in write(_all(first, found)):
+            # A lone surrogate has no form in UTF-8; so it is an escape in JSON, and says so in CSV.
+            await response.write(text.encode("utf-8", "backslashreplace"))
+        await response.write_eof()
+    except FangzhiError:
+        # The head is sent, so the reader can only be told by a cut, and by the missing receipt.
+        if request.transport is not None:
+            request.transport.abort()
+    return response
+
+
+async def _all(first: Line, rest: AsyncIterator[Line]) -> AsyncIterator[Line]:
+    yield first
+    async for line in rest:
+        yield line
+
+
+async def page_proof(request: web.Request) -> web.Response:
+    """GET /api/v1/items/{item}/pages/{seq}/proof: what an exported line points at."""
+    seq = integer(request.match_info["seq"], "page number", 1, SEQ_MAX)
+    answer = await service_of(request).page_proof(item_in(request), seq)
+    return web.json_response(asdict(answer))
+
+
+def routes() -> list[web.RouteDef]:
+    return [
+        web.get("/api/v1/search/export", export),
+        web.get("/api/v1/items/{item}/pages/{seq}/proof", page_proof),
+    ]

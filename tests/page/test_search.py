@@ -51,6 +51,9 @@ def test_a_reader_asks_in_pinyin_narrows_turns_and_reads_lines(
     page.get_by_role("link", name="逐行索引").click()
     assert service.calls[-1][1].view == "lines"
     picture(page, "results-lines")
+    with page.expect_download() as kept:
+        page.get_by_role("link", name="CSV").click()
+    assert kept.value.suggested_filename == "fangzhi-search.csv"
     page.get_by_role("link", name="去掉“地区:张家港市”").click()
     expect(page.get_by_role("searchbox")).to_have_value("yunhe")
     page.get_by_role("link", name="版本对照").click()

@@ -14,7 +14,7 @@ from node.cli.searching import search
 from node.faces.app import make_runner, make_web_app
 from node.faces.asking import RULES_TO_SWITCH
 from node.office.answers import Question
-from protocol.errors import ConfigError, DecodeError
+from protocol.errors import ConfigError, DecodeError, Unavailable
 from tests.fake_service import FakeService
 
 from aiohttp import web  # isort: skip
@@ -137,3 +137,21 @@ async def test_in_json_nothing_is_printed_by_the_command(
     status, answer = await run("运河", "--json")
     assert (status, answer["total"], capsys.readouterr().out) == (0, 31, "")
     assert json.dumps(answer)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+async def test_an_export_is_kept_when_its_receipt_is_there(
+    run: Run, tmp_path: Path, suffix: str
+) -> None:
+    path = tmp_path / f"水利{suffix}"
+    _, told = await run("运河", "--without", "year", "--export", str(path))
+    assert told == {"file": str(path), "bytes": path.stat().st_size}
+    assert "receipt" in path.read_text("utf-8").splitlines()[-1][:12]
+
+
+async def test_an_export_that_was_cut_leaves_no_file(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(Unavailable):
+        await run("断", "--export", str(tmp_path / "a.csv"))
+    with pytest.raises(ConfigError, match="ending in"):
+        await run("运河", "--export", str(tmp_path / "a.xlsx"))
+    assert list(tmp_path.iterdir()) == []

@@ -9,6 +9,7 @@ import pytest
 
 from node.faces.app import make_web_app
 from node.faces.asking import RULES_TO_SWITCH, VIEWS
+from node.faces.export import COLUMNS
 from node.faces.openapi import document
 from node.faces.results import FacetValue
 from node.office import answers
@@ -72,6 +73,8 @@ def test_every_change_needs_a_token_and_no_reading_does() -> None:
         ("ShardSource", answers.ShardSource),
         ("Coverage", answers.Coverage),
         ("SearchAnswer", answers.SearchAnswer),
+        ("ExportReceipt", answers.ExportReceipt),
+        ("PageProof", answers.PageProofAnswer),
         ("MatchReason", answers.Reason),
         ("ContextLine", answers.Line),
         ("FacetCount", answers.FacetCount),
@@ -110,6 +113,10 @@ def test_bounds_are_those_of_the_system() -> None:
     assert schemas["Limit"]["maximum"] == HITS_MAX
     assert schemas["Rule"]["enum"] == list(RULES_TO_SWITCH)
     assert schemas["View"]["enum"] == list(VIEWS)
+
+
+def test_a_line_of_an_export_has_the_columns() -> None:
+    assert SPEC["components"]["schemas"]["ExportRow"]["required"] == list(COLUMNS)
 
 
 def test_no_reference_dangles() -> None:

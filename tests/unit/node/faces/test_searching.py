@@ -128,6 +128,14 @@ async def test_pages_follow_each_other_by_token(client: ClientSession) -> None:
     assert "有 1 条下架" in text
 
 
+async def test_all_results_can_be_exported(client: ClientSession) -> None:
+    text = await read(client, "/search?q=运河&without=year&page=second&view=lines")
+    address = unescape(next(re.finditer(r'href="(/api/v1/search/export[^"]*csv[^"]*)"', text))[1])
+    asked = parse_qs(urlsplit(address).query)
+    assert asked == {"format": ["csv"], "q": ["运河"], "without": ["year"]}
+    assert (await client.get(address)).content_type == "text/csv"
+
+
 async def test_lines_stand_with_their_context(client: ClientSession) -> None:
     text = await read(client, "/search?q=运河&view=lines")
     assert '<td class="left"><bdi>十一圩港原為</bdi></td>' in text
