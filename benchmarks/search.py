@@ -32,10 +32,10 @@ from benchmarks.shard.bars import OURS, PAIRS, bars
 from benchmarks.shard.corpus import Section, data_folder, read_sections, utf8_bytes
 from benchmarks.shard.folding import Folding
 from benchmarks.shard.measure import CLOCKS, Asked, Meant, ask_in_turns, percentiles
-from benchmarks.shard.ours import EXACT_BLOCKS, TEXT_BLOCKS, OurReader, our_engine
+from benchmarks.shard.ours import EXACT_TABLES, TEXT_BLOCKS, OurReader, our_engine
 from benchmarks.shard.peers import all_peers
 from benchmarks.shard.queries import POOLED, QueryMaker
-from benchmarks.shard.totals import check_peers
+from benchmarks.shard.totals import check_ours, check_peers
 from search_shard.tables import Tables, build_tables
 
 _WARM_SEED = 1_000_003  # other queries than the measured ones
@@ -99,7 +99,8 @@ def measure(chosen: argparse.Namespace, folder: Path) -> dict[str, Any]:
     for name, answers in asked.items():
         figures["engines"][name] |= tell(name, answers, meant)
     peers = {name: answers for name, answers in asked.items() if name != OURS}
-    figures["wrong_totals"] = check_peers(peers, sections, folding)
+    figures["wrong_totals"] = check_ours(asked[OURS], readers[0], sections, folding)
+    figures["wrong_totals"] += check_peers(peers, sections, folding)
     if PAIRS in asked:
         figures["p50_to_bigrams"] = ratio_where_both(asked[OURS], asked[PAIRS])
     exact = process.write_cases([case for case in cases if case.kind in POOLED], folder / "exact")
@@ -137,7 +138,7 @@ def sizes(reader: OurReader, text_bytes: int) -> dict[str, float]:
     """Blocks of our segments as shares of the text; the kept text counts for itself."""
     shares = {name: size / text_bytes for name, size in reader.sizes().items()}
     text = sum(shares[name] for name in TEXT_BLOCKS)
-    exact = sum(shares[name] for name in EXACT_BLOCKS)
+    exact = sum(share for name, share in shares.items() if name.startswith(EXACT_TABLES))
     tables = sum(shares.values()) - text
     print("blocks:", ", ".join(f"{n} {s:.3f}" for n, s in shares.items() if s >= 0.0005))
     print(f"index ÷ text: exact {exact:.3f}, all tables {tables:.3f}, + text {text:.3f}")

@@ -16,6 +16,7 @@ import numpy as np
 
 from search_shard.blocks import Array
 from search_shard.build import COMMON_PAGES
+from search_shard.fold import is_skipped
 from search_shard.lattice import SPOKEN, Phrase
 from search_shard.layout import CHAMPIONS, MEMBERS
 from search_shard.postings import COUNT_MAX, NOTHING, Table, rows_of
@@ -427,6 +428,25 @@ def _strange(segment: Segment, place: int) -> int:
 
 def find_heads(segment: Segment, phrase: Phrase, cells: Sequence[Cell]) -> tuple[Array, Array]:
     """Documents at which a title stands that has ``cells`` (not empty), and those of headings."""
+    titled, headed = _heads_with(segment, cells)
+    if phrase.rule == "literal" and not _is_plain(segment, phrase.text, cells):
+        titled = _keep(titled, lambda document: phrase.text in _read(segment.source(document).title))
+        headed = _keep(
+            headed, lambda document: phrase.text in _read(segment.source(document).section)
+        )
+    return titled, headed
+
+
+def _keep(documents: Array, holds: Callable[[int], bool]) -> Array:
+    return np.array([document for document in documents.tolist() if holds(document)], np.int64)
+
+
+def _read(text: str) -> str:
+    """``text`` without what is skipped."""
+    return "".join(character for character in text if not is_skipped(character))
+
+
+def _heads_with(segment: Segment, cells: Sequence[Cell]) -> tuple[Array, Array]:
     codes = [cell for cell in cells if isinstance(cell, int)]
     if len(codes) == len(cells) > 1:
         documents = _rarest(segment.heads, codes)

@@ -39,6 +39,7 @@ def corrections(
     alike = {
         rule: [(at, others(segment, text[at])) for at in wrong]
         for rule, others in (("sound", sounding), ("shape", looking))
+        if rule in phrase.near
     }
     if late():
         raise Late

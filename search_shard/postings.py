@@ -199,13 +199,14 @@ def rows_of(starts: Array, sizes: Array) -> Array:
     return indices
 
 
-def pair_filter(first_at: Array, seconds: Array) -> Array:
-    """A bit for every hash of a pair, eight bits a pair: one look tells most pairs that are not in
-    a table."""
-    firsts = np.repeat(np.arange(len(first_at) - 1, dtype=np.uint32), np.diff(first_at))
-    bits = 1 << max(13, (8 * len(seconds)).bit_length())
+def pair_filter(*tables: tuple[Array, Array]) -> Array:
+    """A bit for every hash of a pair, eight bits a pair: one look tells most pairs that are in none
+    of the tables (``first_at`` and ``seconds`` of each)."""
+    bits = 1 << max(13, (8 * sum(len(seconds) for _, seconds in tables)).bit_length())
     mask = np.zeros(bits, bool)
-    mask[_hashes(firsts, seconds, bits)] = True
+    for first_at, seconds in tables:
+        firsts = np.repeat(np.arange(len(first_at) - 1, dtype=np.uint32), np.diff(first_at))
+        mask[_hashes(firsts, seconds, bits)] = True
     packed: Array = np.packbits(mask, bitorder="little")
     return packed
 

@@ -165,7 +165,9 @@ def _quick(
 ) -> tuple[Matches, int, list[Ranked]] | None:
     """What :func:`_segment` and :func:`_best` find for words as typed, all of which must occur and
     none of which stands in a title or heading: what is asked most.  None for anything else."""
-    if ask.after is not None or ask.facets or ask.trace.clock or OR in query.plan:
+    if ask.after is not None or ask.facets or ask.trace.clock:
+        return None
+    if OR in query.plan or NOT in query.plan:
         return None
     words: list[list[int]] = []
     matches: Matches = []
@@ -188,7 +190,7 @@ def _quick(
         words.append(codes)
         lists += of_word
         matches.append([Matched(phrase, phrase.rule, codes, NONE, NOTHING, NOTHING)])
-    if NOT in query.plan or not words:
+    if not words:
         return None
     if len(words) > 1:
         lists.sort(key=itemgetter(0))

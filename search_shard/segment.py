@@ -26,6 +26,7 @@ from search_shard.tables import SYLLABLE_SHIFT, Tables
 
 __all__ = ["Page", "Segment", "build_segment", "merge_segments"]
 
+_BESIDE = ("pairs", "heads")  # tables of neighbouring characters
 _KEPT_CODES = 4096  # of characters asked for, remembered
 
 
@@ -79,7 +80,9 @@ class Segment:
             triples=Table.over(blocks, "triples"),
             syllables=Table.over(blocks, "syllables"),
             heads=Table.over(blocks, "heads"),
-            beside=pair_filter(arrays["pairs.first_at"], arrays["pairs.seconds"]),
+            beside=pair_filter(
+                *((arrays[f"{table}.first_at"], arrays[f"{table}.seconds"]) for table in _BESIDE)
+            ),
             words=blocks["words"],
             word_at=blocks["word_at"].cast("I"),
             champion_at=blocks["champion_at"].cast("I"),

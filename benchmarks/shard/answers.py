@@ -30,6 +30,7 @@ class Answer:
 
     total: int
     raw: Sequence[object]
+    near_total: int = 0  # pages beyond the total that match with a wrong character
 
 
 class Reader(Protocol):

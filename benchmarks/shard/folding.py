@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from pypinyin import lazy_pinyin
+
 from search_shard.fold import is_skipped
 from search_shard.tables import Tables
 
@@ -44,6 +46,11 @@ class _Learned(dict[int, str]):
     def __missing__(self, point: int) -> str:
         self[point] = self.learn(chr(point))
         return self[point]
+
+
+def spelled(word: str) -> list[str]:
+    """Toneless syllables with ü as v, as a person would type them: readings in their context."""
+    return [syllable.replace("ü", "v") for syllable in lazy_pinyin(word)]
 
 
 def unspaced(text: str) -> str:

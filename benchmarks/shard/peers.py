@@ -16,7 +16,7 @@ import tantivy
 
 from benchmarks.shard.answers import LIMIT, Answer, Case, Engine
 from benchmarks.shard.corpus import Section
-from benchmarks.shard.folding import Folding, unspaced
+from benchmarks.shard.folding import Folding, spelled, unspaced
 
 HEAP_BYTES = 256_000_000
 _FILE = "fts.sqlite"
@@ -39,10 +39,15 @@ def _bigrams() -> Fields:
 
 def _several(folding: Folding) -> Fields:
     """As in a search engine that is set up for Chinese: one field for each way to ask."""
-    ways: dict[str, Callable[[str], str]] = {
+    bodies: dict[str, Callable[[str], str]] = {
         "text": lambda text: " ".join(folding.fold(unspaced(text))),
         "sounds": folding.spell,
         "initials": folding.begin,
+    }
+    heads: dict[str, Callable[[str], str]] = {
+        "text": bodies["text"],
+        "sounds": lambda title: " ".join(spelled(title)),
+        "initials": lambda title: " ".join(syllable[0] for syllable in spelled(title)),
     }
 
     def body(way: Callable[[str], str], section: Section, _: bool) -> str:
@@ -51,8 +56,8 @@ def _several(folding: Folding) -> Fields:
     def head(way: Callable[[str], str], section: Section, begins: bool) -> str:
         return way(section.title) if begins else ""
 
-    fields: Fields = {name: partial(body, way) for name, way in ways.items()}
-    return fields | {f"title_{name}": partial(head, way) for name, way in ways.items()}
+    fields: Fields = {name: partial(body, way) for name, way in bodies.items()}
+    return fields | {f"title_{name}": partial(head, way) for name, way in heads.items()}
 
 
 def _build_tantivy(fields: Fields, sections: Sequence[Section], folder: Path) -> None:

@@ -15,12 +15,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from opencc import OpenCC
-from pypinyin import lazy_pinyin
 from pypinyin.constants import PHRASES_DICT
 
 from benchmarks.shard.answers import Case
 from benchmarks.shard.corpus import Section
-from benchmarks.shard.folding import Folding
+from benchmarks.shard.folding import Folding, spelled
 
 EXACT_LENGTHS = (1, 2, 3, 4, 8)
 POOLED = (  # the kinds that the bars of exact queries are about
@@ -201,11 +200,6 @@ class QueryMaker:
             written = f"{era}{chinese_number(year)}年"
             if self._stands(written):
                 yield Case("reign year", "rules", f"{start + year}年", (written,))
-
-
-def spelled(word: str) -> list[str]:
-    """Toneless syllables with ü as v, as a person would type them."""
-    return [syllable.replace("ü", "v") for syllable in lazy_pinyin(word)]
 
 
 def chinese_number(number: int) -> str:

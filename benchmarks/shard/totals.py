@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
 
 from benchmarks.shard.answers import Case
 from benchmarks.shard.corpus import Section
-from benchmarks.shard.folding import Folding, unspaced
+from benchmarks.shard.folding import Folding, spelled, unspaced
 from benchmarks.shard.measure import Asked
-from benchmarks.shard.scan import Scan, with_all
+from benchmarks.shard.ours import OurReader
+from benchmarks.shard.scan import Numbers, Scan, with_all
+from search_shard.lattice import NEAR_LENGTHS, SPOKEN, Phrase, Query
+from search_shard.tables import Tables
+from tests.unit.search_shard.judge import FIELDS, class_readings, joined
 
 _SHOWN = 10
+_SPOKEN_MAX = 12  # cases of a kind whose sounds are looked for: each reads all of the text
 _FIRST_TOKEN = 0xE000  # tokens become characters, so that a phrase of them is a string
 Words = Callable[[Case], Sequence[str]]
 
@@ -28,6 +35,100 @@ def check_peers(
             exact = [one for one in answers if one.case.ask == "words"]
             wrong += compare(name, exact, expected(exact, plain, lambda case: case.typed.split()))
     return wrong
+
+
+def check_ours(
+    answers: Sequence[Asked], reader: OurReader, sections: Sequence[Section], folding: Folding
+) -> int:
+    """Print every total of ours that is wrong, by the lattice that was parsed; how many are."""
+    judge = _Lattices(sections, folding, reader.tables)
+    exact, near, spoken = [], [], {}
+    for one in answers:
+        query = reader.parse(one.case)
+        if any(phrase.sounds for word in query.words for phrase in word.phrases):
+            spoken.setdefault(one.case.kind, []).append((one, query))
+        else:
+            (near if one.case.ask == "near" else exact).append((one, query))
+    wrong = 0
+    some = [pair for group in spoken.values() for pair in group[:_SPOKEN_MAX]]
+    for name, pairs in (("", exact), (", spoken", some), (", wrong character", near)):
+        asked = [one for one, _ in pairs]
+        truth = judge.totals([query for _, query in pairs])
+        wrong += compare(reader.name + name, asked, [total for total, _ in truth])
+        if name == ", wrong character":
+            totals = [one.answer.near_total for one in asked]
+            differ = sum(a != b for a, (_, b) in zip(totals, truth, strict=True))
+            print(f"{reader.name}: {len(near) - differ} of {len(near)} totals of near pages agree")
+            wrong += differ
+    return wrong
+
+
+class _Lattices:
+    """The meaning of a lattice, by reading everything.
+
+    Reads titles (at the first page of a work), headings (at the first of their part) and texts.
+    """
+
+    def __init__(self, sections: Sequence[Section], folding: Folding, tables: Tables) -> None:
+        fields: list[str] = []
+        seen: set[tuple[str, ...]] = set()
+        for section in sections:
+            marks = ((section.title,), (section.title, section.heading))
+            fields += ["" if mark in seen else folding.read(mark[-1]) for mark in marks]
+            fields.append(folding.read(section.text))
+            seen.update(marks)
+        self.scan = Scan(fields)
+        self.tables = tables
+        self.readings = class_readings(set().union(*fields), tables)
+        self.known: dict[str, frozenset[str]] = {}
+
+    def totals(self, queries: Sequence[Query]) -> list[tuple[int, int]]:
+        """Pages as asked, and those beyond with one wrong character, of each query."""
+        phrases = [phrase for query in queries for word in query.words for phrase in word.phrases]
+        written = {phrase.text for phrase in phrases if not phrase.sounds}
+        written |= {word for phrase in phrases for word in self.nearly(phrase)}
+        found = self.scan.texts_with(written)
+        totals = []
+        for query in queries:
+            exact, wider = [], []
+            for word in query.words:
+                as_asked: set[int] = set()
+                for phrase in word.phrases:
+                    as_asked |= self.pages(phrase, found)
+                exact.append(as_asked)
+                others = (found[w] // 3 for p in word.phrases for w in self.nearly(p))
+                wider.append(as_asked.union(*(numbers.tolist() for numbers in others)))
+            pages = joined(query.plan, exact)
+            totals.append((len(pages), len(joined(query.plan, wider) - pages)))
+        return totals
+
+    def pages(self, phrase: Phrase, found: Mapping[str, Numbers]) -> set[int]:
+        if phrase.sounds:
+            classes = [
+                [c for c, heard in self.readings.items() if not heard.isdisjoint(sounds)]
+                if character == SPOKEN
+                else [character]
+                for character, sounds in zip(phrase.text, phrase.sounds, strict=True)
+            ]
+            numbers = self.scan.texts_with_classes(classes)
+        else:
+            numbers = found[phrase.text]
+        return set((numbers[np.isin(numbers % 3, FIELDS[phrase.scope])] // 3).tolist())
+
+    def nearly(self, phrase: Phrase) -> Iterator[str]:
+        if not phrase.near or len(phrase.text) not in NEAR_LENGTHS:
+            return
+        for at, character in enumerate(phrase.text):
+            for other in self.alike(character):
+                yield phrase.text[:at] + other + phrase.text[at + 1 :]
+
+    def alike(self, character: str) -> frozenset[str]:
+        """The characters of like sound or shape."""
+        if character not in self.known:
+            heard = self.tables.readings(character)
+            same = {c for c, readings in self.readings.items() if not readings.isdisjoint(heard)}
+            self.known[character] = frozenset(same.union(self.tables.alike_to(character)))
+        return self.known[character] - {character}
 
 
 def expected(answers: Sequence[Asked], scan: Scan, words: Words) -> list[int]:
@@ -56,6 +157,7 @@ def _check_fields(
     """Each field by itself; a title is a text once."""
     texts = [section.text for section in sections]
     titles = sorted({section.title for section in sections})
+    begun = [[syllable[0] for syllable in spelled(title)] for title in titles]
     tokens: dict[str, str] = {}
 
     def as_characters(spelled: str | Sequence[str]) -> str:
@@ -75,8 +177,12 @@ def _check_fields(
             lambda case: folding.fold(case.typed).split(),
         ),
         (("pinyin",), Scan([as_characters(folding.spell(text)) for text in texts]), typed),
-        (("title pinyin",), Scan([as_characters(folding.spell(t)) for t in titles]), typed),
-        (("title initials",), Scan([as_characters(folding.begin(t)) for t in titles]), initials),
+        (("title pinyin",), Scan([as_characters(spelled(t)) for t in titles]), typed),
+        (
+            ("title initials",),
+            Scan([as_characters(letters) for letters in begun]),
+            initials,
+        ),
     ]
     wrong = 0
     for asks, scan, words in ways:
