@@ -430,7 +430,9 @@ def find_heads(segment: Segment, phrase: Phrase, cells: Sequence[Cell]) -> tuple
     """Documents at which a title stands that has ``cells`` (not empty), and those of headings."""
     titled, headed = _heads_with(segment, cells)
     if phrase.rule == "literal" and not _is_plain(segment, phrase.text, cells):
-        titled = _keep(titled, lambda document: phrase.text in _read(segment.source(document).title))
+        titled = _keep(
+            titled, lambda document: phrase.text in _read(segment.source(document).title)
+        )
         headed = _keep(
             headed, lambda document: phrase.text in _read(segment.source(document).section)
         )
