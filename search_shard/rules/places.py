@@ -113,8 +113,10 @@ class Places:
     def _others(self, name: str, fold: Fold) -> tuple[tuple[str, str], ...]:
         """(name, note) of what a place called ``name`` may be called too, the surest first."""
         found: dict[str, str] = {}
-        meant = [place for place, _ in self._old.get(name, [])]
-        for place, old in self._old.get(name, []):
+        # A county's successors come before the city whose seat it was.
+        before = sorted(self._old.get(name, []), key=lambda each: not each[1].code)
+        meant = [place for place, _ in before]
+        for place, old in before:
             found.setdefault(place.short, f"{old.text}是其{old.told}")
         for place in (*meant, *self._present.get(name, [])):
             for old in place.offers(name):
