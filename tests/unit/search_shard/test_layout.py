@@ -9,17 +9,9 @@ from protocol.canonical import decode
 from protocol.errors import DecodeError
 from search_shard.blocks import open_blocks
 from search_shard.build import build_segment
-from search_shard.layout import KINDS, MAGIC, ragged, records
+from search_shard.layout import KINDS, MAGIC, records
 from search_shard.tables import Tables
 from tests.unit.search_shard.pages import ONE
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 10**9), st.integers(0, 5)), max_size=8))
-def test_ragged_lists_the_indices_of_all_runs(runs: list[tuple[int, int]]) -> None:
-    starts = np.array([start for start, _ in runs], dtype=np.uint32)
-    sizes = np.array([size for _, size in runs], dtype=np.int64)
-    assert ragged(starts, sizes).tolist() == [at for s, n in runs for at in range(s, s + n)]
 
 
 @settings(max_examples=60, deadline=None)

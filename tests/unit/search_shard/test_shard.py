@@ -1,11 +1,28 @@
 from __future__ import annotations
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from collections.abc import Iterable, Sequence
 
-from search_shard.shard import Shard, plan_merge
+from pyroaring import BitMap
+
+from search_shard.lattice import Filter, Query
+from search_shard.search import Ask, rank
+from search_shard.shard import Shard
 from search_shard.tables import Tables
 from tests.unit.search_shard.pages import ask, page, shard_of
+
+
+class Titled:
+    """Records by title alone: the items that a filter names."""
+
+    def __init__(self, items: Sequence[str]) -> None:
+        self._items = items
+
+    def select(self, filters: Sequence[Filter]) -> BitMap | None:
+        wanted = [value for one in filters for value in one.values]
+        return BitMap([n for n, item in enumerate(self._items) if item in wanted])
+
+    def items(self, numbers: Iterable[int]) -> list[str]:
+        return [self._items[number] for number in numbers]
 
 
 def test_deleted_items_are_hidden_in_every_segment(tables: Tables) -> None:
@@ -16,6 +33,7 @@ def test_deleted_items_are_hidden_in_every_segment(tables: Tables) -> None:
     answer = ask(shard, "苏州", tables)
     assert (answer.total, shard.pages) == (4, 4)
     assert {hit.item for hit in answer.hits} == {"a", "c"}
+    assert ask(shard, "苏", tables).total == 4  # a single character has a way of its own
 
 
 def test_a_snapshot_shares_its_segments_and_stays_as_it_was(tables: Tables) -> None:
@@ -24,38 +42,31 @@ def test_a_snapshot_shares_its_segments_and_stays_as_it_was(tables: Tables) -> N
     assert [hit.item for hit in ask(before, "蘇州", tables).hits] == ["a", "b"]
     assert [hit.item for hit in ask(after, "蘇州", tables).hits] == ["b"]
     assert (before.pages, after.pages) == (2, 1)
-    assert after.hidden[1] is None  # nothing to look up where nothing is hidden
+    assert after.shown[1] is None  # nothing to look up where nothing is hidden
 
 
 def test_a_shard_without_segments_or_with_everything_hidden(tables: Tables) -> None:
     hidden = shard_of(tables, [page("蘇州")], deleted=frozenset("a"))
-    for shard in (Shard((), frozenset()), hidden):
+    for shard in (Shard(()), hidden):
         assert shard.pages == 0
         assert (ask(shard, "蘇州", tables).total, ask(shard, "蘇", tables).hits) == (0, ())
 
 
-def test_plan_merge_takes_the_newest_run_of_like_size() -> None:
-    assert plan_merge([1000, 10, 10, 10, 10], 10_000) == range(1, 5)
-    assert plan_merge([30, 10, 10, 10], 10_000) == range(4)
-    assert plan_merge([31, 10, 10, 10], 10_000) is None
-    assert plan_merge([10, 10, 10], 10_000) is None
-    assert plan_merge([], 10_000) is None
-    assert plan_merge([10, 10, 10, 10, 10], 40) == range(1, 5)
-    assert plan_merge([10, 10, 10, 10], 39) is None
+def test_filters_are_the_catalogues_and_hide_beside_what_is_hidden(tables: Tables) -> None:
+    pages = [page("蘇州", item, seq) for item in "abc" for seq in range(2)]
+    segments = shard_of(tables, pages).segments
+    shard = Shard(segments, frozenset("c"), Titled("abc"))
+    chosen = Filter("item", ("b", "c"))
+    found = rank(shard, Query("", (), (), (chosen,)), Ask(facets=True))
+    assert (found.total, found.items) == (2, {"b": 2})
+    bare = Shard(segments, frozenset("c"))
+    assert rank(bare, Query("", (), (), (chosen,)), Ask()).total == 0  # nobody says what it means
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.integers(1, 300), max_size=120), st.integers(1000, 5000))
-def test_merging_as_planned_keeps_segments_few_and_small(
-    batches: list[int], pages_max: int
-) -> None:
-    pages: list[int] = []
-    for batch in batches:
-        pages.append(batch)
-        while (run := plan_merge(pages, pages_max)) is not None:
-            assert len(run) >= 4
-            pages[run.start : run.stop] = [sum(pages[run.start : run.stop])]
-        assert max(pages) <= pages_max
-    assert sum(pages) == sum(batches)
-    full = sum(batches) // (pages_max // 2) + 1
-    assert len(pages) <= 3 * (10 + full)
+def test_pages_that_came_later_are_left_out(tables: Tables) -> None:
+    pages = [page("蘇州", item, log_index=index) for index, item in enumerate("abcd")]
+    shard = shard_of(tables, pages[:2], pages[2:], deleted=frozenset("a"))
+    for size, total in ((1, 0), (2, 1), (3, 2), (4, 3), (0, 3)):
+        masks = shard.allowed((), size)
+        shown = [2 if mask is None else int(mask.sum()) for mask in masks]
+        assert sum(shown) == total
