@@ -27,6 +27,7 @@ from node.office.answers import (
     ForkReportLine,
     ItemAnswer,
     ItemLine,
+    LieLine,
     LostTailLine,
     OfficeLine,
     PageAnswer,
@@ -168,6 +169,9 @@ class FakeService:
         line = json.dumps({"page": "37", "text": PAGES[1]}, ensure_ascii=False)
         proven = (item, seq, 3, line, ("44" * 32,), "22" * 32, MANIFEST, "320582", 18, "11" * 32)
         return PageProofAnswer(*proven)
+
+    def lies(self) -> tuple[LieLine, ...]:
+        return (LieLine("320500", "320582", BOOK, 2, HOSTILE, '{"text":"志"}', 17, 1_700_000),)
 
     def _seen(self, item: str, asker: Asker) -> ItemLine:
         if item not in TITLES | EDITIONS:

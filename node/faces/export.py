@@ -141,8 +141,14 @@ async def page_proof(request: web.Request) -> web.Response:
     return web.json_response(asdict(answer))
 
 
+async def lies(request: web.Request) -> web.Response:
+    """GET /api/v1/search/lies: who was caught showing what does not stand in the signed text."""
+    return web.json_response({"lies": [asdict(line) for line in service_of(request).lies()]})
+
+
 def routes() -> list[web.RouteDef]:
     return [
         web.get("/api/v1/search/export", export),
+        web.get("/api/v1/search/lies", lies),
         web.get("/api/v1/items/{item}/pages/{seq}/proof", page_proof),
     ]

@@ -16,6 +16,7 @@ from node.office.answers import (
     ExportReceipt,
     ItemAnswer,
     ItemLine,
+    LieLine,
     OfficeLine,
     PageAnswer,
     PageProofAnswer,
@@ -49,6 +50,9 @@ class Service(Protocol):
 
     async def page_proof(self, item: str, seq: int) -> PageProofAnswer:
         """What proves page ``seq`` (from 1) of a public item."""
+
+    def lies(self) -> tuple[LieLine, ...]:
+        """Holders that showed what does not stand in the signed text, by time."""
 
     def item(self, item: str, asker: Asker) -> ItemAnswer: ...
 

@@ -275,6 +275,7 @@ class Node:
             self.exhibits,
             self.sequencer,
             self.submitter,
+            self.checks,
             self.replicator,
             self.links,
             self._roster,

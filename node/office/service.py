@@ -21,6 +21,7 @@ from node.office.answers import (
     ExportReceipt,
     ItemAnswer,
     ItemLine,
+    LieLine,
     OfficeLine,
     PageAnswer,
     PageProofAnswer,
@@ -86,6 +87,9 @@ class OfficeService:
 
     async def page_proof(self, item: str, seq: int) -> PageProofAnswer:
         return await self._node.checks.shown_proof(item, seq)
+
+    def lies(self) -> tuple[LieLine, ...]:
+        return self._node.checks.lie_lines()
 
     def item(self, item: str, asker: Asker) -> ItemAnswer:
         return self._node.reading.item(item, asker)

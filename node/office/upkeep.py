@@ -24,6 +24,7 @@ from node.office.keyring import Keyring
 from node.office.links import Links
 from node.office.replicator import Replicator
 from node.office.sequencer import Sequencer
+from node.office.spotcheck import LIE_CODE, SpotChecks
 from node.office.submitter import Submitter
 from protocol.errors import Corrupt, Unavailable
 from protocol.ids import BlobId, OfficeCode
@@ -67,6 +68,7 @@ class Upkeep:
         exhibits: Exhibits,
         sequencer: Sequencer,
         submitter: Submitter,
+        checks: SpotChecks,
         replicator: Replicator,
         links: Links,
         roster: Callable[[], Roster],
@@ -81,6 +83,7 @@ class Upkeep:
         self._exhibits = exhibits
         self._sequencer = sequencer
         self._submitter = submitter
+        self._checks = checks
         self._replicator = replicator
         self._links = links
         self._roster = roster
@@ -157,6 +160,12 @@ class Upkeep:
         for code in sorted(self._accuser.quarantined):
             cure = "the province closes its key (fangzhi roster); see /evidence and an export"
             found.append(Ailment("log.fork", f"{code} has signed two histories", cure))
+        for lie in self._checks.lies():
+            what = (
+                f"{lie.holder} showed what is not on page {lie.seq} of {lie.item} of {lie.office}"
+            )
+            cure = "tell its operator (rebuild its index); evidence: /api/v1/search/lies"
+            found.append(Ailment(LIE_CODE, what, cure))
         return found
 
     async def _examine_log(self, code: OfficeCode, repair: bool) -> list[Ailment]:

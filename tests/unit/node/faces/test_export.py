@@ -81,3 +81,8 @@ async def test_a_page_is_proven_to_anybody(client: ClientSession) -> None:
     assert len(proof["pages_root"]) == 64
     assert (await client.get(f"/api/v1/items/{HIDDEN}/pages/2/proof")).status == 403
     assert (await client.get(f"/api/v1/items/{BOOK}/pages/0/proof")).status == 400
+
+
+async def test_who_was_caught_lying_is_named(client: ClientSession) -> None:
+    (lie,) = (await (await client.get("/api/v1/search/lies")).json())["lies"]
+    assert (lie["holder"], lie["office"], lie["seq"]) == ("320500", "320582", 2)

@@ -91,6 +91,7 @@ def test_every_change_needs_a_token_and_no_reading_does() -> None:
         ("Finding", answers.Finding),
         ("Item", answers.ItemAnswer),
         ("Page", answers.PageAnswer),
+        ("Lie", answers.LieLine),
         ("OfficeLine", answers.OfficeLine),
         ("Status", answers.StatusAnswer),
         ("Fork", answers.ForkLine),
