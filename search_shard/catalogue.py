@@ -20,6 +20,7 @@ from pyroaring import BitMap
 
 from search_shard.facets import (
     DECADES,
+    FACETS,
     PERIODS,
     SINGLE_YEARS,
     YEAR_MAX,
@@ -37,7 +38,6 @@ from search_shard.layout import Page
 from search_shard.tables import Tables
 from search_shard.widening import Calendar
 
-FACETS: Final = ("place", "kind", "span", "rights", "published", "office", "holding")
 KINDS_MAX: Final = 200  # kinds of one catalogue that are counted, the most frequent ones
 KIND_CHARS_MAX: Final = 40
 # Between the elements of a record in the text that is searched: a symbol that no phrase has, so

@@ -33,6 +33,8 @@ PERIODS: Final = (
 DECADES: Final = tuple((year, year + 9) for year in range(1900, 2100, 10))
 SINGLE_YEARS: Final = tuple((year, year) for year in range(1900, 2100))
 YEAR_MIN, YEAR_MAX = -9_999, 9_999
+# The fields of a filter that are counted by.
+FACETS: Final = ("place", "kind", "span", "rights", "published", "office", "holding")
 Range = tuple[int, int]  # years, both included, 0 for an open end
 
 
@@ -46,14 +48,16 @@ class FacetCount:
 
 
 def merge_facets(counted: Iterable[Sequence[FacetCount]]) -> tuple[FacetCount, ...]:
-    """The sums of what shards counted: most first within a field, fields in the order met."""
+    """The sums of what shards counted, in whatever order they came: fields in the order of
+    :data:`FACETS`, most first within a field; other fields are left out."""
     sums: dict[tuple[str, str], int] = {}
     for facets in counted:
         for facet in facets:
+            if facet.field not in FACETS:
+                continue
             key = facet.field, facet.value
             sums[key] = sums.get(key, 0) + facet.count
-    places = {field: place for place, field in enumerate(dict.fromkeys(f for f, _ in sums))}
-    rows = sorted(sums.items(), key=lambda row: (places[row[0][0]], -row[1], row[0][1]))
+    rows = sorted(sums.items(), key=lambda row: (FACETS.index(row[0][0]), -row[1], row[0][1]))
     return tuple(FacetCount(field, value, count) for (field, value), count in rows)
 
 

@@ -11,14 +11,13 @@ from pyroaring import BitMap
 
 from search_shard.catalogue import (
     BREAK,
-    FACETS,
     Catalogue,
     Record,
     folded,
     record_page,
     western_years,
 )
-from search_shard.facets import YEAR_MAX, YEAR_MIN
+from search_shard.facets import FACETS, YEAR_MAX, YEAR_MIN
 from search_shard.filters import Filters
 from search_shard.fold import is_skipped
 from search_shard.grammar import Condition

@@ -115,4 +115,6 @@ def test_shards_counts_add_up() -> None:
         FacetCount("rights", "open", 3),
     )
     assert merge_facets([one, two]) == merge_facets([two, one])
-    assert merge_facets([]) == ()
+    assert merge_facets([]) == merge_facets([[FacetCount("unheard-of", "x", 9)]]) == ()
+    three = (FacetCount("place", "320000", 1),)
+    assert merge_facets([one, three])[0] == three[0]
