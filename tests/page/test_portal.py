@@ -20,6 +20,8 @@ PAGES = {
     "lines": "/search?q=yunhe 类型:旧志&view=lines&explain=1",
     "editions": "/search?q=运河&view=editions&without=sound",
     "nothing": "/search?q=无此 运河",
+    "catalogue": "/catalogue?q=运河 类型:旧志",
+    "shelves": "/catalogue",
     "office": "/o/320582/",
     "item": f"/items/{BOOK}",
     "proof": f"/items/{BOOK}/proof",
