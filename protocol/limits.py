@@ -79,6 +79,8 @@ AUDIT_FINDINGS_MAX: Final = 10_000
 
 # search
 QUERY_CHARS_MAX: Final = 300
+SUGGEST_CHARS_MAX: Final = 64
+SUGGESTIONS_MAX: Final = 10
 HITS_MAX: Final = 100
 SNIPPET_CHARS: Final = 80
 PAGE_TOKEN_CHARS_MAX: Final = 64 * KiB  # two bytes for each office of a large network

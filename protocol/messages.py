@@ -284,6 +284,32 @@ class EvidenceTell:
 
 
 @dataclass(frozen=True, slots=True)
+class SuggestAsk:
+    """What is being typed (docs/search.md); at most ``limit`` headings that may be meant."""
+
+    typed: str
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeadingLine:
+    """A heading of public pages: how many, and some of the items that have it.  ``rule`` says how
+    it was found, ``start`` to ``end`` what of it was typed."""
+
+    text: str
+    count: int
+    items: tuple[str, ...]
+    rule: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class SuggestReply:
+    headings: tuple[HeadingLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class BlobAsk:
     """Up to ``length`` bytes from ``offset`` of a stored file."""
 
@@ -424,6 +450,7 @@ METHODS: Final[dict[str, tuple[type, type]]] = {
     "log.heads": (HeadsAsk, Heads),
     "log.proof": (ProofAsk, EntryProof),
     "log.evidence": (EvidenceTell, Ack),
+    "suggest": (SuggestAsk, SuggestReply),
     "blob.read": (BlobAsk, Chunk),
     "search": (SearchAsk, SearchReply),
     "search.sketch": (SketchAsk, Sketch),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import accumulate, islice
+from itertools import accumulate, chain, islice
 from typing import Final, Self
 
 import numpy as np
@@ -53,6 +53,32 @@ class Suggestion:
     sources: tuple[str, ...]  # at most SOURCES_MAX
     rule: str
     marked: tuple[int, int]  # half-open range of the text's code points that was typed
+
+
+def merge_suggestions(parts: Iterable[Iterable[Suggestion]], limit: int) -> list[Suggestion]:
+    """The likeliest of several lists in the order of :meth:`Names.suggest`, what several have once,
+    with the larger count: the same pages may be in more than one."""
+    best: dict[tuple[str, str], Suggestion] = {}
+    for suggestion in chain.from_iterable(parts):
+        key = suggestion.kind, suggestion.text
+        if key not in best or suggestion.count > best[key].count:
+            best[key] = suggestion
+    return sorted(best.values(), key=_place)[:limit]
+
+
+def _place(suggestion: Suggestion) -> tuple[int, bool, bool, bool, int, int, str, int]:
+    start, end = suggestion.marked
+    rule = RULES.index(suggestion.rule)
+    return (
+        max(rule - RULES.index("initials"), 0),
+        start > 0,
+        suggestion.rule == "initials",
+        end < len(suggestion.text),
+        -suggestion.count,
+        len(suggestion.text),
+        suggestion.text,
+        KINDS.index(suggestion.kind),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -198,12 +198,8 @@ class SoundedTexts:
 
     def alike_in_sound(self, character: str) -> Array:
         """Mask of the codes that may be read as ``character`` is."""
-        code = self.code_of.get(character)
-        syllables = {self.tables.syllable_number(s) for s in self.tables.every_reading(character)}
-        if code is not None:
-            mine = (self.guests & np.uint64(0xFFFFFFFF)) == code
-            syllables |= set((self.guests[mine] >> np.uint64(32)).tolist())
-        return self._mask([r for s in syllables if s is not None for r in self._read_as(s, s + 1)])
+        numbers = map(self.tables.syllable_number, self.tables.every_reading(character))
+        return self._mask([r for n in numbers if n is not None for r in self._read_as(n, n + 1)])
 
     def alike_in_shape(self, character: str) -> Array:
         """Mask of the codes that look like ``character``."""
@@ -218,14 +214,12 @@ def _places(codes: Array, places: Array, count: int) -> Places:
 
 
 def _guests(code_of_point: Array, tables: Tables) -> Array:
-    """Further readings of the codes.  A folded character has the readings of all that fold to it:
-    乾 folds to 干 and is still found by qian."""
-    points = tables.guest_codepoints.astype("<u4").tobytes().decode("utf-32-le")
-    folded = np.frombuffer(tables.fold(points).encode("utf-32-le"), dtype="<u4")
-    known = folded < len(code_of_point)
-    codes = code_of_point[folded[known]].astype(np.uint64)
-    syllables = tables.guest_syllables[known].astype(np.uint64)
-    return np.unique((syllables << np.uint64(32) | codes)[codes != END])
+    """Further readings of the codes, those that only dictionaries know, too: a name may have kept
+    one, and there are few names."""
+    known = tables.guest_codepoints < len(code_of_point)
+    codes = code_of_point[tables.guest_codepoints[known]].astype(np.uint64)
+    guests = tables.guest_syllables[known].astype(np.uint64) << np.uint64(32) | codes
+    return np.sort(guests[codes != END])
 
 
 def _before(unit: Unit, ahead: set[int], at_start: bool) -> list[int]:

@@ -15,6 +15,7 @@ from node.faces.service import Json, Progress, ReadRange
 from node.office.answers import (
     PUBLIC,
     Asker,
+    CandidateWord,
     CatalogueAnswer,
     Element,
     EventLine,
@@ -36,8 +37,10 @@ from node.office.answers import (
     RecordShown,
     SearchAnswer,
     StatusAnswer,
+    SuggestAnswer,
 )
 from protocol.errors import AuthError, Forbidden, Missing, Rejected, Unavailable
+from search_shard.names import Suggestion
 from tests.fake_search import answer, catalogue_answer, hits_for
 from tests.fake_shelf import (
     AWAY,
@@ -172,6 +175,19 @@ class FakeService:
 
     def lies(self) -> tuple[LieLine, ...]:
         return (LieLine("320500", "320582", BOOK, 2, HOSTILE, '{"text":"志"}', 17, 1_700_000),)
+
+    async def suggest(self, typed: str, limit: int, asker: Asker) -> SuggestAnswer:
+        self.calls.append(("suggest", typed, limit, asker))
+        if not typed.startswith(("张", "zhang")):
+            return SuggestAnswer(typed, (), (), 1)
+        rule = "typed" if typed.startswith("张") else "pinyin"
+        found = (
+            Suggestion("place", "张家港市", 9, ("320582",), rule, (0, 1)),
+            Suggestion("title", TITLES[BOOK][0], 3, (BOOK,), rule, (0, 1)),
+            Suggestion("heading", f"张{HOSTILE}", 2, (STRANGE,), rule, (0, 1)),
+        )
+        words = (CandidateWord("张", 14),) if rule == "pinyin" else ()
+        return SuggestAnswer(typed, found[:limit], words, 1)
 
     def _seen(self, item: str, asker: Asker) -> ItemLine:
         if item not in TITLES | EDITIONS:

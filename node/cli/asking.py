@@ -1,4 +1,4 @@
-"""``status``, ``fetch``: questions to a node."""
+"""``status``, ``suggest``, ``fetch``: questions to a node."""
 
 from __future__ import annotations
 
@@ -59,6 +59,20 @@ def figures(answer: Json) -> Iterator[tuple[str, str]]:
     version = answer["synonyms"]
     yield "同义词表 synonyms", f"第 {version} 版 version {version}" if version else "无 none"
     yield "内存 memory", f"{answer['resident_bytes'] / 2**20:.0f} MiB"
+
+
+async def suggest(arguments: argparse.Namespace) -> tuple[int, Json]:
+    """Titles, places and headings, and the words that pinyin may stand for."""
+    async with reach(arguments.node, arguments.token) as client:
+        answer: Json = await client.get("/api/v1/suggest", q=arguments.typed, limit=arguments.limit)
+    if not arguments.json:
+        kinds = {"place": "地名 place", "title": "题名 title", "heading": "篇目 heading"}
+        for word in answer["words"]:
+            print(f"词语 word\t{word['text']}\t{word['pages']}")
+        for one in answer["suggestions"]:
+            where = " ".join(one["sources"])
+            print(f"{kinds[one['kind']]}\t{one['text']}\t{one['count']}\t{where}")
+    return 0, answer
 
 
 async def fetch(arguments: argparse.Namespace) -> tuple[int, Json]:

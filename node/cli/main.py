@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from node.hands.processor import prefer_fast_sort
 from protocol.errors import FangzhiError
+from protocol.limits import SUGGESTIONS_MAX
 
 Json = dict[str, Any]
 
@@ -53,6 +54,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "withdraw": ("node.cli.reporting", "withdraw"),
     "search": ("node.cli.searching", "search"),
     "catalogue": ("node.cli.searching", "catalogue"),
+    "suggest": ("node.cli.asking", "suggest"),
     "fetch": ("node.cli.asking", "fetch"),
     "verify": ("node.cli.verifying", "verify"),
     "audit": ("node.cli.auditing", "audit"),
@@ -158,6 +160,11 @@ def make_parser() -> argparse.ArgumentParser:
     one.add_argument("--limit", type=int, default=20, metavar="N")
     one.add_argument("--page", default="", metavar="TOKEN", help="'next' of an answer in JSON")
     one.add_argument("--facets", action="store_true", help="counts by region, kind, … · 分面")
+
+    one = command("suggest", "what may be meant by what is being typed · 联想", token=True)
+    one.add_argument("typed", metavar="TEXT")
+    _node_option(one)
+    one.add_argument("--limit", type=int, default=SUGGESTIONS_MAX, metavar="N")
 
     one = command("fetch", "get a file, or all files of an item · 调取", token=True)
     one.add_argument("what", metavar="HASH|ITEM")

@@ -27,6 +27,7 @@ from node.faces import (
     portal,
     proofs,
     searching,
+    suggesting,
 )
 from node.faces.asking import FACE, Face
 from node.faces.metrics import METRICS, Metrics
@@ -82,7 +83,7 @@ def make_web_app(service: Service, *, trusted: bool, shown_url: str) -> web.Appl
     app[METRICS] = Metrics(service)
     app[portal.TEMPLATES] = portal.make_templates()
     rooms = (api, changes, downloads, export, forks, logs, metrics, openapi, portal, proofs)
-    for room in (*rooms, searching, catalogue):
+    for room in (*rooms, searching, suggesting, catalogue):
         app.add_routes(room.routes())
     app.on_response_prepare.append(_add_headers)
     return app

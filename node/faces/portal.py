@@ -1,5 +1,5 @@
-"""The portal: what a reader sees of the network, rendered here, without cookies; the one page with
-a script is :mod:`node.faces.proofs`.
+"""The portal: what a reader sees of the network, rendered here, without cookies; a page that
+runs a script of ours (the search box, :mod:`node.faces.proofs`) says all without it, too.
 
 Chinese first; ``?lang=en`` says the same in English.  Texts of items are data: they are escaped
 by the templates and never interpreted.
@@ -32,7 +32,7 @@ from node.faces.results import reasons_of
 from node.faces.wording import LANGUAGES, Wording, phrases, tools
 from node.office.answers import ItemLine, OfficeLine
 from protocol.errors import FangzhiError, Missing
-from protocol.limits import QUERY_CHARS_MAX
+from protocol.limits import QUERY_CHARS_MAX, SUGGEST_CHARS_MAX
 
 TEMPLATES: Final = web.AppKey("templates", jinja2.Environment)
 FACET_VALUES_SHOWN: Final = 8
@@ -42,9 +42,14 @@ _STATIC_TYPES: Final = {
     "portal.css": "text/css",
     "seal.svg": "image/svg+xml",
     **dict.fromkeys(
-        ("bytes.js", "chain.js", "events.js", "proof.js", "roster.js", "tlog.js"), "text/javascript"
+        ("bytes.js", "chain.js", "events.js", "proof.js", "roster.js", "suggest.js", "tlog.js"),
+        "text/javascript",
     ),
 }
+SCRIPT_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
 
 
 def make_templates() -> jinja2.Environment:
@@ -60,6 +65,7 @@ def make_templates() -> jinja2.Environment:
         "reasons_of": reasons_of,
         "query_chars_max": QUERY_CHARS_MAX,
         "rules": RULES_TO_SWITCH,
+        "suggest_chars_max": SUGGEST_CHARS_MAX,
         "views": VIEWS,
         "facet_shown": FACET_VALUES_SHOWN,
         "seal": static_path("seal.svg"),
@@ -74,22 +80,30 @@ def wording_of(request: web.Request) -> Wording:
 
 
 def render(
-    request: web.Request, template: str, values: Mapping[str, Any], status: int = 200
+    request: web.Request,
+    template: str,
+    values: Mapping[str, Any],
+    status: int = 200,
+    script: str = "",
 ) -> web.Response:
-    """The page ``template`` in the request's language."""
+    """The page ``template`` in the request's language; ``script`` is the module that it runs."""
     wording = wording_of(request)
     other = next(language for language in LANGUAGES if language != wording.language)
     asked = {name: request.query.getall(name) for name in request.query if name != "lang"}
     page = request.app[TEMPLATES].get_template(template)
     body = page.render(
         {"query": "", "without": (), "literal": False, **values},
+        script=static_path(script) if script else "",
         t=wording.say,
         w=wording,
         other_language=Wording(other).link(request.path, **asked),
     )
     # A lone surrogate, which has no form in UTF-8, is shown as its number.
     data = body.encode("utf-8", "backslashreplace")
-    return web.Response(body=data, status=status, content_type="text/html", charset="utf-8")
+    policy = {"Content-Security-Policy": SCRIPT_POLICY} if script else {}
+    return web.Response(
+        body=data, status=status, content_type="text/html", charset="utf-8", headers=policy
+    )
 
 
 def office_names(request: web.Request) -> dict[str, str]:
@@ -109,7 +123,7 @@ async def home(request: web.Request) -> web.Response:
         "names": office_names(request),
         "items": service.items(None, asker_of(request), "", HOME_ITEMS),
     }
-    return render(request, "home.html", values)
+    return render(request, "home.html", values, script="suggest.js")
 
 
 def tree(

@@ -1,6 +1,6 @@
 """Proof of an item: the files of it in JSON, and a page whose script checks them in the browser.
 
-The script is an ES module of this package; nothing but this page may run one.
+The script is an ES module of this package.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Final
 from aiohttp import web
 
 from node.faces.asking import FACE, asker_of, item_in, service_of
-from node.faces.portal import render, static_path
+from node.faces.portal import render
 from node.faces.wording import Wording
 
 STEPS: Final = (
@@ -22,10 +22,6 @@ STEPS: Final = (
     "checkpoint",
     "witnesses",
     "anchors",
-)
-PAGE_POLICY: Final = (
-    "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
 
@@ -41,14 +37,11 @@ async def page(request: web.Request) -> web.Response:
     values = {
         "line": answer.line,
         "steps": STEPS,
-        "script": static_path("proof.js"),
         "node_url": request.app[FACE].shown_url,
         "zh": Wording("zh"),
         "en": Wording("en"),
     }
-    response = render(request, "proof.html", values)
-    response.headers["Content-Security-Policy"] = PAGE_POLICY
-    return response
+    return render(request, "proof.html", values, script="proof.js")
 
 
 def routes() -> list[web.RouteDef]:

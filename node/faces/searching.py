@@ -145,7 +145,7 @@ async def search(request: web.Request) -> web.Response:
         "missing": [names.get(code, code) for code in answer.coverage.missing],
         "answerers": answerers(answer, names),
     }
-    return render(request, "search.html", values)
+    return render(request, "search.html", values, script="suggest.js")
 
 
 def records_of(

@@ -23,6 +23,7 @@ from node.office.answers import (
     Question,
     SearchAnswer,
     StatusAnswer,
+    SuggestAnswer,
 )
 
 Json = dict[str, Any]
@@ -53,6 +54,9 @@ class Service(Protocol):
 
     def lies(self) -> tuple[LieLine, ...]:
         """Holders that showed what does not stand in the signed text, by time."""
+
+    async def suggest(self, typed: str, limit: int, asker: Asker) -> SuggestAnswer:
+        """At most ``limit`` names that may be meant by what is being typed."""
 
     def item(self, item: str, asker: Asker) -> ItemAnswer: ...
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from search_shard.facets import FacetCount as FacetCount  # noqa: PLC0414 (given on to faces)
 from search_shard.lattice import NEAR, RULES
+from search_shard.names import Suggestion
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +232,25 @@ class LieLine:
     line: str  # what stands there; "" when there is no such page
     log_index: int
     time: int  # milliseconds, by this node's clock
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateWord:
+    """A word that typed pinyin may stand for, and how many pages have names with it."""
+
+    text: str
+    pages: int
+
+
+@dataclass(frozen=True, slots=True)
+class SuggestAnswer:
+    """Titles, places and headings that may be meant by what is being typed, the likeliest first;
+    and the words, if it is pinyin."""
+
+    typed: str
+    suggestions: tuple[Suggestion, ...]
+    words: tuple[CandidateWord, ...]
+    took_ms: int
 
 
 @dataclass(frozen=True, slots=True)

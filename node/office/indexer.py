@@ -79,6 +79,7 @@ class Indexer:
         self._snapshots: dict[tuple[OfficeCode, bool, bool], Shard] = {}
         self._rows: dict[OfficeCode, ShardRow] = {}
         self.cataloguer = Cataloguer(state, work, tables, roster, Eras(tables.fold))
+        self.on_change: list[Callable[[OfficeCode], None]] = []  # a shard may be another now
         with state.read() as reader:
             for key, row in reader.scan(SHARD):
                 shard_row = unpack(ShardRow, row, bytes_max=2**26, where="shard row")
@@ -157,6 +158,8 @@ class Indexer:
     def _forget_snapshots(self, office: OfficeCode) -> None:
         for key in product((office,), (False, True), (False, True)):
             self._snapshots.pop(key, None)
+        for listener in self.on_change:
+            listener(office)
 
     def _opened(self, name: str) -> Segment:
         segment = self._open.get(name)

@@ -41,6 +41,7 @@ from node.office.snapshots import Snapshots
 from node.office.spotcheck import SpotChecks
 from node.office.statistician import Statistician
 from node.office.submitter import Submitter
+from node.office.suggester import Suggester
 from node.office.thesaurus import Thesaurus
 from node.office.upkeep import Upkeep
 from node.office.users import Users
@@ -212,6 +213,9 @@ class Node:
             self.searcher.use,
             config.peer.request_s_max,
         )
+        self.suggester = Suggester(
+            world, self.indexer, tables, keys, self.links, self._roster, self.searcher.holders
+        )
         self.intake = Intake(
             world,
             keys,
@@ -292,6 +296,7 @@ class Node:
                 "search": self.shards.on_search,
                 "search.sketch": self.statistician.on_sketch,
                 "page.proof": self.checks.on_page,
+                "suggest": self.suggester.on_suggest,
             }
         )
         self.folding.listeners.append(self._folded)
@@ -327,6 +332,7 @@ class Node:
                     self.indexer,
                     self.searcher,
                     self.statistician,
+                    self.suggester,
                     self.notary,
                     self.submitter,
                 ):
@@ -368,12 +374,14 @@ class Node:
             items |= self._items_elsewhere()
         for item in items:
             self.indexer.look_at(item)
+        self.suggester.look_at(items)
         self.custodian.look_at(items)
         self.thesaurus.look()
         self.reading.shelf.look_at(items)
         if roster_changed:
             self.keys.refresh()
             self.indexer.roster_changed()
+            self.suggester.roster_changed()
             self._keep_links()
             self._open_gates()
             self._roster_news.set()

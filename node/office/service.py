@@ -28,6 +28,7 @@ from node.office.answers import (
     Question,
     SearchAnswer,
     StatusAnswer,
+    SuggestAnswer,
 )
 from node.office.cards import cards
 from node.office.catalog import tally
@@ -90,6 +91,9 @@ class OfficeService:
 
     def lies(self) -> tuple[LieLine, ...]:
         return self._node.checks.lie_lines()
+
+    async def suggest(self, typed: str, limit: int, asker: Asker) -> SuggestAnswer:
+        return await self._node.suggester.suggest(typed, limit, asker)
 
     def item(self, item: str, asker: Asker) -> ItemAnswer:
         return self._node.reading.item(item, asker)

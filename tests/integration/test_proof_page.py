@@ -252,7 +252,7 @@ def test_only_this_page_may_run_a_script(reported: Reported) -> None:
     assert "script-src 'self';" in policy(f"/items/{reported.item}/proof")
     assert "unsafe" not in policy(f"/items/{reported.item}/proof")
     assert "script-src" not in policy(f"/items/{reported.item}")
-    assert "script-src" not in policy("/")
+    assert "script-src" not in policy("/network")
 
 
 # Alterations of a proof, and the step that has to refuse each.

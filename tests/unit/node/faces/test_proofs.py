@@ -4,15 +4,15 @@ import re
 
 from aiohttp import ClientSession
 
-from node.faces.portal import static_bytes
-from node.faces.proofs import PAGE_POLICY, STEPS
+from node.faces.portal import SCRIPT_POLICY, static_bytes
+from node.faces.proofs import STEPS
 from tests.fake_service import BOOK, HIDDEN, YEARBOOK
 
 
 async def test_the_page_names_every_step_that_its_script_checks(client: ClientSession) -> None:
     response = await client.get(f"/items/{BOOK}/proof")
     assert response.status == 200
-    assert response.headers["Content-Security-Policy"] == PAGE_POLICY
+    assert response.headers["Content-Security-Policy"] == SCRIPT_POLICY
     page = await response.text()
     assert tuple(re.findall(r'data-step="(\w+)"', page)) == STEPS
     assert f"const STEPS = {list(STEPS)}".replace("'", '"') in static_bytes("chain.js").decode()
