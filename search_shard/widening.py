@@ -75,16 +75,29 @@ def widen(text: str, wideners: Iterable[Widener], off: Collection[str] = ()) -> 
     if not found:
         return ()
     found = [each for each in found if each.rule not in off and each.start < each.end]
-    chosen: list[tuple[Alternative, ...]] = [(each,) for each in found[:PHRASES_MAX]]
-    for parts in chosen:  # grows while it is walked
-        later = (each for each in found if each.start >= parts[-1].end)
-        chosen += [(*parts, each) for each in later][: PHRASES_MAX - len(chosen)]
-    forms: dict[str, Widened] = {}
-    for parts in chosen:
-        form = _replaced(text, parts)
-        if form.text != text:
-            forms.setdefault(form.text, form)
+    forms: dict[str, Widened] = {text: Widened("", text, ())}
+    for parts in _chosen(found):
+        form = text
+        for part in reversed(parts):
+            form = form[: part.start] + part.text + form[part.end :]
+        if form not in forms:
+            rule = (
+                max((part.rule for part in parts), key=RULES.index) if parts[1:] else parts[0].rule
+            )
+            forms[form] = Widened(rule, form, parts)
+    del forms[text]
     return tuple(forms.values())
+
+
+def _chosen(found: Sequence[Alternative]) -> Sequence[tuple[Alternative, ...]]:
+    """Each of ``found``, then several that do not overlap, from left to right."""
+    chosen: list[tuple[Alternative, ...]] = [(each,) for each in found[:PHRASES_MAX]]
+    last = max((each.start for each in found), default=0)
+    for parts in chosen:  # grows while it is walked
+        if parts[-1].end <= last:
+            later = [(*parts, each) for each in found if each.start >= parts[-1].end]
+            chosen += later[: PHRASES_MAX - len(chosen)]
+    return chosen
 
 
 def notes_of(text: str, forms: Iterable[Widened]) -> list[Note]:
@@ -96,12 +109,3 @@ def notes_of(text: str, forms: Iterable[Widened]) -> list[Note]:
         Note(rule, typed, "、".join(others) + (f"（{note}）" if note else ""))
         for (rule, typed, note), others in told.items()
     ]
-
-
-def _replaced(text: str, parts: tuple[Alternative, ...]) -> Widened:
-    pieces, done = [], 0
-    for part in parts:
-        pieces += [text[done : part.start], part.text]
-        done = part.end
-    rule = max((part.rule for part in parts), key=RULES.index)
-    return Widened(rule, "".join(pieces) + text[done:], parts)
