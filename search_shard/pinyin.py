@@ -22,6 +22,7 @@ _OTHERWISE: Final = {"lue": "lve", "nue": "nve", "lyu": "lv", "nyu": "nv"}
 _INITIALS: Final = range(2, 13)
 _PIECE: Final = re.compile(r"[a-z]+(?:[1-5](?!\d))?|[^a-z]")  # with a tone, not with a year
 _HAS_LETTER: Final = re.compile("[a-z]")
+_ONE_LETTER: Final = re.compile("[a-z]|[^a-z]")
 
 
 class Speller:
@@ -37,6 +38,10 @@ class Speller:
             for start in starts
             if len(start) == 1 or start in ("zh", "ch", "sh")
         }
+        begin = "".join(start for start in self._begun if len(start) == 1)
+        longest_first = sorted(self._begun, key=len, reverse=True)
+        self._one_initial = re.compile("|".join((*longest_first, "[^a-z]")))
+        self._no_initial = re.compile(f"(?![{begin}])[a-z0-9]")
 
     def is_syllable(self, typed: str) -> bool:
         """Whether ``typed`` is one syllable, with its tone or without."""
@@ -62,19 +67,18 @@ class Speller:
     def initials(self, typed: str, fold: Callable[[str], str]) -> list[Spelled]:
         """Ways to read each letter in ``typed`` as the beginning of a syllable, zh as one too."""
         plain = letters(typed)
-        if not _HAS_LETTER.search(plain) or re.search("[0-9]", plain):
+        if not _HAS_LETTER.search(plain) or self._no_initial.search(plain):
             return []
         found = []
-        for pattern in ("[a-z]|[^a-z]", "[zcs]h|[a-z]|[^a-z]"):
-            way = _whole([self._begins(piece, fold) for piece in re.findall(pattern, plain)])
-            nothing = any(not sounds for char, sounds in zip(*way, strict=True) if char == SPOKEN)
-            if len(way[0]) in _INITIALS and not nothing and way not in found:
+        for pattern in (_ONE_LETTER, self._one_initial):
+            way = _whole([self._begins(piece, fold) for piece in pattern.findall(plain)])
+            if len(way[0]) in _INITIALS and way not in found:
                 found.append(way)
         return found
 
     def _begins(self, piece: str, fold: Callable[[str], str]) -> Spelled:
         if "a" <= piece[0] <= "z":
-            return _spoken([self._begun.get(piece, ())])
+            return _spoken([self._begun[piece]])
         return _written(fold(piece))
 
 
