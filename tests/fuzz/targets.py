@@ -31,7 +31,7 @@ from ledger.tlogproof import TlogProof, verify_proof
 from node.hands.keys import OfficeKeys
 from node.hands.storage.memory_kv import MemoryStore
 from node.office import changefile, membership
-from node.office.searcher import _check_hit
+from node.office.showing import read_hit
 from protocol import canonical, messages, records
 from protocol.canonical import Value
 from protocol.errors import FangzhiError
@@ -54,6 +54,7 @@ from protocol.shapes import pack, to_value, unpack
 from search_shard.lattice import NEAR, SPOKEN, Filter, Phrase, Query, Word, check_query
 from search_shard.parse import Rules, parse_query
 from search_shard.rank import Hit, Reason
+from search_shard.readings import Readings
 from search_shard.spelling import render
 from search_shard.tables import Tables, _pack
 from tests.told import CONTENT, FILE, Told
@@ -296,11 +297,12 @@ def _shapes() -> Iterator[Target]:
     query = Query("方志 x", (word, word), ("0", "1", "not"), (kind,))
     yield Target("query", _query, (pack(query),))
     hit = replace(example(Hit), reasons=(Reason(0, "typed", "text", "志"),), highlights=((0, 1),))
-    yield Target("hit", _hit, (pack(hit),))
+    key = messages.HitKey(hit.score, OfficeCode(hit.office), hit.item, hit.seq)
+    yield Target("hit", _hit, (pack(messages.HitLine(key, to_value(hit))),))
 
 
 # Few characters, so that no test waits for the tables.
-READ = {"苏": ["su"], "州": ["zhou"], "西": ["xi"], "安": ["an"], "先": ["xian"], "女": ["nv"]}
+READ = dict(zip("苏州西安先女", ["su", "zhou", "xi", "an", "xian", "nv"], strict=True))
 TYPED = (
     "苏州 与 -(虎丘|su zhou) 「平江府",
     "题:虎丘 类型：旧志,年鉴 -出版:1990..民国二十三年",
@@ -310,7 +312,8 @@ TYPED = (
 
 def _typed() -> Iterator[Target]:
     """What people type: refused, or a lattice within bounds that says itself again."""
-    rules = Rules.standard(Tables.from_bytes(_pack({"蘇": "苏"}, READ, {"丘": "兵"})))
+    read = {character: Readings(syllable) for character, syllable in READ.items()}
+    rules = Rules.standard(Tables.from_bytes(_pack({"蘇": "苏"}, read, {"丘": "兵"})))
 
     def parsed(data: bytes) -> None:
         query = parse_query(text_of(data), rules)
@@ -337,7 +340,7 @@ def _query(data: bytes) -> None:
 
 
 def _hit(data: bytes) -> None:
-    _check_hit(unpack(Hit, data, bytes_max=FRAME_BYTES_MAX, where="fuzz"))
+    read_hit(unpack(messages.HitLine, data, bytes_max=FRAME_BYTES_MAX, where="fuzz"))
 
 
 def example(kind: Any) -> Any:
