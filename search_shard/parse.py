@@ -44,7 +44,7 @@ NOTES_MAX: Final = 48
 _HAN: Final = "〇\u3400-\u9fff\uf900-\ufaff\U00020000-\U000323af"
 _PLAIN: Final = re.compile(f"[{_HAN}]+(?:[ \u3000]+[{_HAN}]+)*")  # no sign of the grammar
 _ALL_HAN: Final = re.compile(f"[{_HAN}]+")
-_REFERENCE: Final = re.compile("&[^&;]*;")  # a gaiji by its id, never pinyin
+_REFERENCE: Final = re.compile("&[^&;]*;")  # a gaiji by its id: no pinyin, no number
 _ADVICE: Final = "and 名称:甲|乙 for one of several values"
 
 
@@ -246,10 +246,10 @@ class _Parse:
         elif "literal" not in off:
             text = "".join(character for character in term.text if not is_skipped(character))
             yield from (Phrase("literal", text, (), scope) for scope in scopes)
-        if term.quoted:
+        if term.quoted or _REFERENCE.search(term.text):
             return
         yield from _widened(folded, rules, off, self.notes, scopes)
-        if _ALL_HAN.fullmatch(folded) or _REFERENCE.search(term.text):
+        if _ALL_HAN.fullmatch(folded):
             return
         spelled = rules.speller.spelled(term.text, rules.fold, PHRASES_MAX // 2)
         if "pinyin" not in off:

@@ -410,6 +410,7 @@ def test_the_tables_of_the_project_and_those_of_the_province(tables: Tables) -> 
         ("number", "120"),
         ("synonym", "海涌山"),
     }
+    assert len(parse_query("&KR1234;", rules).words[0].phrases) == 1
     assert parse_query("断限:康熙", rules).filters == (Filter("span", (), 1662, 1722),)
 
 
