@@ -128,10 +128,13 @@ class Segment:
 
     def codes_of(self, characters: str) -> Array:
         """Codes of those of many folded characters that are here, rising."""
-        points = np.frombuffer(characters.encode("utf-32-le"), np.uint32)
-        at = self.arrays["points"].searchsorted(points)
-        at[at == len(self.arrays["points"])] = 0
-        here = at[self.arrays["points"][at] == points]
+        wanted = np.frombuffer(characters.encode("utf-32-le", "surrogatepass"), np.uint32)
+        points = self.arrays["points"]
+        if not len(points):
+            return np.empty(0, np.int64)
+        at = points.searchsorted(wanted)
+        at[at == len(points)] = 0
+        here = at[points[at] == wanted]
         codes: Array = self.arrays["codes"][here].astype(np.int64)
         codes.sort()
         return codes

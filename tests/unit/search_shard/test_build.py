@@ -9,9 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocol.errors import Rejected
-from search_shard import build
+from search_shard import build, match
 from search_shard.build import SEGMENT_PAGES_MAX, build_segment
 from search_shard.fold import is_skipped
+from search_shard.layout import CODES_MAX
+from search_shard.postings import LONG
 from search_shard.segment import Segment
 from search_shard.tables import Tables
 from tests.unit.search_shard.pages import ask, page, segment_of, shard_of
@@ -34,7 +36,7 @@ def test_postings_are_the_pairs_of_a_scan(tables: Tables, texts: list[str]) -> N
     segment = segment_of([page(text, seq=seq) for seq, text in enumerate(texts)], tables)
     wanted: dict[tuple[str, str], dict[int, int]] = {}
     for document, text in enumerate(texts):
-        words = [c for c in text if not is_skipped(c)] + ["\0"]
+        words = [tables.fold(c) for c in text if not is_skipped(c)] + ["\0"]
         for first, second in pairwise(words):
             listed = wanted.setdefault((first, second), {})
             listed[document] = listed.get(document, 0) + 1
@@ -42,41 +44,52 @@ def test_postings_are_the_pairs_of_a_scan(tables: Tables, texts: list[str]) -> N
 
 
 def postings(segment: Segment) -> dict[tuple[str, str], dict[int, int]]:
-    """Pair → document → how often, read from the blocks one by one."""
-    arrays = {name: block.tolist() for name, block in segment.arrays.items()}
-    often = dict(zip(arrays["often_at"], arrays["often"], strict=True))
-    assert all(count > 1 for count in often.values())
-    read: dict[tuple[str, str], dict[int, int]] = {}
-    for code, character in enumerate(arrays["chars"]):
-        for pair in range(arrays["first_at"][code], arrays["first_at"][code + 1]):
-            at = range(arrays["list_at"][pair], arrays["list_at"][pair + 1])
-            key = chr(character), chr(arrays["chars"][arrays["seconds"][pair]])
-            assert key not in read
-            read[key] = {arrays["lists"][n]: often.get(n, 1) for n in at}
-            assert list(read[key]) == sorted(read[key])
-    return read
-
-
-def test_sorting_in_parts_gives_the_same_bytes(
-    tables: Tables, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pages = [page("知蘇州府事，重脩虎丘山寺。" * 3, seq=seq) for seq in range(9)]
-    whole = build_segment(pages, tables)
-    for pairs in (1, 7, 100):
-        monkeypatch.setattr(build, "_SORT_PAIRS", pairs)
-        assert build_segment(pages, tables) == whole
+    """Pair → document → how often."""
+    points, codes = segment.arrays["points"].tolist(), segment.arrays["codes"].tolist()
+    names = {0: "\0"} | {code: chr(point) for point, code in zip(points, codes, strict=True)}
+    table = segment.pairs
+    held: dict[tuple[str, str], dict[int, int]] = {}
+    for first in names:
+        for pair in range(table.first_at[first], table.first_at[first + 1]):
+            documents, counts = table.counted(pair)
+            key = names[first], names[table.seconds[pair]]
+            assert key not in held
+            held[key] = dict(zip(documents.tolist(), counts.tolist(), strict=True))
+    return held
 
 
 def test_codes_stand_in_the_global_order(tables: Tables) -> None:
     segment = segment_of([page("重蘇州，素苏𠮷a〓 虎")], tables)
-    characters = "".join(map(chr, segment.arrays["chars"].tolist()))
-    assert characters[0] == "\0"
-    assert characters[1 : segment.skipped + 1] == " ，"
-    keys = tables.keys(segment.arrays["chars"][segment.skipped + 1 :])
+    points, codes = segment.arrays["points"], segment.arrays["codes"]
+    assert sorted(codes.tolist()) == list(range(1, len(codes) + 1))
+    classes = points[np.argsort(codes)]
+    keys = tables.keys(classes)
     assert np.all(keys[1:] > keys[:-1])
-    at = [characters.index(character) for character in "素苏蘇"]
-    assert at[2] - at[1] == 1, "variants are neighbours"
-    assert max(at) - min(at) == 2, "and so are homophones"
+    names = "".join(map(chr, classes.tolist()))
+    assert "蘇" not in names, "a class has one code"
+    assert abs(names.index("素") - names.index("苏")) == 1, "homophones are neighbours"
+    assert segment.arrays["skipped"].tolist() == [0, ord(" "), ord("，")]
+
+
+def test_triples_and_best_pages_are_those_of_a_scan(
+    tables: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "COMMON_PAGES", LONG)  # a pair in a long list, at least
+    monkeypatch.setattr(match, "COMMON_PAGES", LONG)
+    dice = random.Random(1)
+    texts = ["".join(dice.choices("蘇州府志虎丘", (9, 9, 5, 3, 1, 1), k=30)) for _ in range(400)]
+    shard = shard_of(tables, [page(text, seq=seq) for seq, text in enumerate(texts)])
+    triples = shard.segments[0].triples
+    assert len(triples.sizes) > 20
+    spoken = [tables.fold(text) for text in texts]
+    for typed in ("苏州府", "州府志", "苏州苏", "州州州", "府志虎", "苏", "丘", "苏州府志"):
+        answer = ask(shard, typed, tables, limit=20)
+        often = [sum(t.startswith(typed, at) for at in range(30)) for t in spoken]
+        wanted = sorted((-count, seq) for seq, count in enumerate(often) if count)
+        assert answer.total == len(wanted), typed
+        assert [hit.seq for hit in answer.hits][: len(wanted)] == [seq for _, seq in wanted[:20]], (
+            typed
+        )
 
 
 def test_a_title_stands_once_an_item_and_a_heading_once_a_section(tables: Tables) -> None:
@@ -84,7 +97,8 @@ def test_a_title_stands_once_an_item_and_a_heading_once_a_section(tables: Tables
              for item in "ab" for seq in range(3)]  # fmt: skip
     segment = segment_of(pages, tables)
     assert segment.arrays["title_words"].tolist() == [2, 0, 0, 2, 0, 0]
-    assert segment.arrays["heading_words"].tolist() == [3, 0, 3, 3, 0, 3]
+    sizes = np.diff(segment.arrays["head_at"]) - segment.arrays["title_words"]
+    assert sizes.tolist() == [3, 0, 3, 3, 0, 3]
 
 
 def test_as_many_pages_as_a_document_number_can_name(tables: Tables) -> None:
@@ -103,24 +117,20 @@ def test_no_pages_make_an_empty_segment(tables: Tables) -> None:
         assert segment_of([page(blank)], tables).text(0) == blank
 
 
-def test_beyond_65535_characters_the_rarest_become_one(tables: Tables) -> None:
+def test_beyond_the_codes_the_rarest_are_kept_but_not_found(tables: Tables) -> None:
     points = [p for p in range(0x3400, 0x3400 + 70_000) if not 0xD800 <= p < 0xE000]
     every = "".join(map(chr, points))
-    often = every[:60_000]
-    segment = segment_of([page(every), page(often, seq=1)], tables)
-    assert len(segment.arrays["chars"]) <= 65_536
-    assert segment.text(1) == often
-    text = segment.text(0)
-    assert len(text) == len(every)
-    lost = [c for c, kept in zip(every, text, strict=True) if c != kept]
-    assert 70_000 - 2048 - 65_535 <= len(lost) < 5_000
-    assert {kept for c, kept in zip(every, text, strict=True) if c != kept} == {"\ufffd"}
-    assert not set(lost) & set(often)
+    often = every[:40_000]
+    shard = shard_of(tables, [page(every), page(often, seq=1)])
+    segment = shard.segments[0]
+    assert len(segment.arrays["codes"]) <= CODES_MAX
+    assert [segment.text(0), segment.text(1)] == [every, often]
+    assert ask(shard, often[:3], tables).total == 2
 
 
 def test_only_the_beginning_of_an_endless_title_is_searchable(tables: Tables) -> None:
     long = "志" * 70_000 + "終"
     segment = segment_of([page("之", title=long)], tables)
-    assert segment.arrays["title_words"].tolist() == [65_001]
+    assert segment.arrays["title_words"].tolist() == [60_001]
     assert segment.source(0).title == long
     assert ask(shard_of(tables, [page("之", title=long)]), "終", tables).total == 0

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from search_shard.query import Choice, Phrase, parse_query
 
 from search_shard import match
 from search_shard.match import (
@@ -21,7 +22,6 @@ from search_shard.match import (
     scan,
     widened,
 )
-from search_shard.query import Choice, Phrase, parse_query
 from search_shard.segment import Codes, Segment
 from search_shard.tables import Tables
 from tests.unit.search_shard.pages import never, page, segment_of

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from search_shard.query import Cell, Choice, Phrase, Query, Word, parse_query
 
 from protocol.errors import DecodeError, Rejected
 from protocol.limits import HITS_MAX, QUERY_CHARS_MAX, REQUEST_BYTES_MAX
 from protocol.shapes import pack
 from search_shard.layout import Page
-from search_shard.query import Cell, Choice, Phrase, Query, Word, parse_query
 from search_shard.rank import NEAR_BELOW, ShardAnswer, is_near
 from search_shard.search import search
 from search_shard.tables import Tables
