@@ -53,20 +53,19 @@ def _hit(segment: Segment, ranked: Ranked, matches: Matches, lines: bool) -> Hit
     reasons: list[Reason] = []
     spans: list[tuple[int, int]] = []
     for number, word in enumerate(matches):
+        rule = ""
         for matched in sorted(word, key=_sureness):
+            if rule and matched.rule != rule:
+                break  # what is less sure is not why
             here = [
                 original.span(place, place + len(matched.cells))
                 for place in _places(segment, document, matched, words)
             ]
             field = "text" if here else _head(document, matched)
-            if field:
-                if here:
-                    found = original.text[slice(*here[0])]
-                else:
-                    found = _in_head(segment, source, field, matched)
-                reasons.append(Reason(number, matched.rule, field, found))
-                spans += here
-                break
+            if field and not rule:
+                rule, found = matched.rule, original.text[slice(*here[0])] if here else ""
+                reasons.append(Reason(number, rule, field, found))
+            spans += here
     spans = sorted(set(spans))
     snippet, highlights = _cut(original.text, spans)
     return Hit(

@@ -6,13 +6,15 @@ from hypothesis import strategies as st
 
 from protocol.limits import SNIPPET_CHARS
 from search_shard.fold import is_skipped
+from search_shard.parse import Rules, parse_query
 from search_shard.rank import Hit
+from search_shard.snippet import LINES_MAX
 from search_shard.tables import Tables
-from tests.unit.search_shard.pages import ONE, ask, page, shard_of
+from tests.unit.search_shard.pages import LITERAL, ONE, answer, ask, page, shard_of, why
 
 
-def first_hit(tables: Tables, text: str, typed: str, mode: str = "auto") -> Hit:
-    return ask(shard_of(tables, [page(text)]), typed, tables, mode).hits[0]
+def first_hit(tables: Tables, text: str, typed: str) -> Hit:
+    return ask(shard_of(tables, [page(text)]), typed, tables).hits[0]
 
 
 def marked(hit: Hit) -> list[str]:
@@ -71,29 +73,47 @@ def test_marks_are_bounded_in_number(tables: Tables) -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "why"),
+    ("typed", "rule"),
     [
-        ("吴郡图经续记", "title:variant"),
+        ("吴郡图经续记", "title:typed"),
         ("wujuntujing", "title:pinyin"),
         ("wjtjxj", "title:initials"),
         ("吴郡图精", "title:sound"),
-        ("卷上", "title:exact"),
+        ("卷上", "heading:typed"),
     ],
 )
 def test_a_match_of_the_title_shows_the_beginning_without_marks(
-    tables: Tables, typed: str, why: str
+    tables: Tables, typed: str, rule: str
 ) -> None:
     hit = ask(shard_of(tables, [ONE]), typed, tables).hits[0]
-    assert (hit.matched_by, hit.snippet, hit.highlights) == (why, ONE.text, ())
+    assert (why(hit), hit.snippet, hit.highlights) == (rule, ONE.text, ())
 
 
-def test_the_costliest_word_says_why(tables: Tables) -> None:
-    shard = shard_of(tables, [page("蘇州虎丘素洲")])
-    for typed, why in [
-        ("蘇州 虎丘", "exact"), ("蘇州 苏州", "variant"), ("虎丘 suzhou", "pinyin"),
-        ("虎丘 素舟", "sound"), ("虎兵 蘇州", "shape"),
-    ]:  # fmt: skip
-        assert ask(shard, typed, tables).hits[0].matched_by == why, typed
+def test_every_word_says_why_it_is_here(tables: Tables) -> None:
+    shard = shard_of(tables, [page("蘇州虎丘素洲", title="府志")])
+    for typed, reasons in {
+        "蘇州 虎丘": [(0, "typed", "text", "蘇州"), (1, "typed", "text", "虎丘")],
+        "虎丘 suzhou": [(0, "typed", "text", "虎丘"), (1, "pinyin", "text", "蘇州")],
+        "虎兵 府志": [(0, "shape", "text", "虎丘"), (1, "typed", "title", "")],
+        "虎丘 OR 没有": [(0, "typed", "text", "虎丘")],
+        "虎丘 -没有": [(0, "typed", "text", "虎丘")],
+    }.items():
+        hit = ask(shard, typed, tables).hits[0]
+        assert [(r.word, r.rule, r.field, r.found) for r in hit.reasons] == reasons, typed
+
+
+def test_lines_are_every_occurrence_in_its_context(tables: Tables) -> None:
+    text = "之" * 30 + "蘇，\n州府" + "也" * 30 + "蘇州。"
+    query = parse_query("苏州", Rules(tables))
+    shard = shard_of(tables, [page(text)])
+    (hit,) = answer(shard, query, lines=True).hits
+    assert [line.match for line in hit.lines] == ["蘇，\n州", "蘇州"]
+    assert [line.left + line.match + line.right in text for line in hit.lines] == [True, True]
+    assert [len(line.left) for line in hit.lines] == [20, 20]
+    assert hit.lines[1].right == "。"
+    assert answer(shard, query).hits[0].lines == ()
+    many = answer(shard_of(tables, [page("蘇州" * 99)]), query, lines=True).hits[0]
+    assert len(many.lines) == LINES_MAX
 
 
 def test_a_hit_carries_what_a_reader_needs(tables: Tables) -> None:
@@ -106,10 +126,10 @@ def test_a_hit_carries_what_a_reader_needs(tables: Tables) -> None:
 @settings(max_examples=40, deadline=None)
 @given(st.text("蘇州𠮷虎 ，\n\u3000", max_size=250), st.text("蘇州𠮷虎", min_size=1, max_size=3))
 def test_what_is_marked_is_what_was_asked(tables: Tables, text: str, typed: str) -> None:
-    answer = ask(shard_of(tables, [page(text)]), typed, tables, "exact")
+    given = ask(shard_of(tables, [page(text)]), typed, tables, LITERAL)
     spoken = "".join(character for character in text if not is_skipped(character))
-    assert answer.total == (typed in spoken)
-    for hit in answer.hits:
+    assert given.total == (typed in spoken)
+    for hit in given.hits:
         assert hit.snippet in text
         assert len(hit.snippet) <= 2 * SNIPPET_CHARS
         assert hit.highlights
