@@ -270,10 +270,9 @@ def libraries(draw: st.DrawFn) -> list[Page]:
 @st.composite
 def queries(draw: st.DrawFn) -> Query:
     texts = draw(st.lists(WORDS, min_size=1, max_size=3))
-    weights = st.integers(0, 300)
+    near, weights = st.sampled_from([(), NEAR, ("sound",)]), st.integers(0, 300)
     words = tuple(
-        Word(text, (Phrase("typed", text, near=draw(st.booleans())),), draw(weights))
-        for text in texts
+        Word(text, (Phrase("typed", text, near=draw(near)),), draw(weights)) for text in texts
     )
     joins = [draw(st.sampled_from([AND, AND, OR, NOT])) for _ in texts[1:]]
     plan = ["0"]
