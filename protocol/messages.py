@@ -285,7 +285,7 @@ class EvidenceTell:
 
 @dataclass(frozen=True, slots=True)
 class SuggestAsk:
-    """What is being typed (docs/search.md); at most ``limit`` headings that may be meant."""
+    """What is being typed (docs/spec/names.md); at most ``limit`` headings that may be meant."""
 
     typed: str
     limit: int

@@ -1,7 +1,7 @@
 """Titles, places and headings: a small index of their own, for what is typed while it is typed.
 
 Built from all names at once, in memory: it takes less than a second for 200,000 of them, so it is
-never stored.  Specification: docs/search.md.
+never stored.  Specification: docs/spec/names.md.
 """
 
 from __future__ import annotations
@@ -189,6 +189,8 @@ class Names:
         when enough is typed, any."""
         for at, character in enumerate(line):
             rest = self.texts.nearly(line, at)
+            if not len(rest):
+                continue
             here = self.texts.codes[rest + at]
             sound = self.texts.alike_in_sound(character)[here]
             shape = self.texts.alike_in_shape(character)[here] & ~sound
