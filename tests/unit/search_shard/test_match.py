@@ -1,197 +1,183 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
-from itertools import pairwise
+from itertools import count
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from search_shard.query import Choice, Phrase, parse_query
 
 from search_shard import match
+from search_shard.lattice import SPOKEN, Phrase
 from search_shard.match import (
+    Found,
     Late,
-    asked,
-    find_in_heads,
-    find_phrase,
+    Sounds,
+    candidates,
+    cells_of,
+    find,
+    find_heads,
     keep_common,
-    pair_list,
-    resolve,
+    lists_of_codes,
     scan,
-    widened,
+    sounds_of,
 )
-from search_shard.segment import Codes, Segment
+from search_shard.segment import Segment
 from search_shard.tables import Tables
+from search_shard.trace import SILENT
 from tests.unit.search_shard.pages import never, page, segment_of
 
-
-def cells_of(segment: Segment, *allowed: str) -> list[Codes]:
-    """For each cell the codes of just these characters."""
-    return [resolve(segment, [Choice("exact", characters, ())]) for characters in allowed]
+LETTERS = "苏州虎丘山寺"
 
 
-def characters(segment: Segment, codes: Codes) -> set[str]:
-    return {chr(point) for point in segment.arrays["chars"][codes.mask].tolist()}
+def typed(text: str, *sounds: tuple[str, ...], rule: str = "typed") -> Phrase:
+    return Phrase(rule, text, sounds)
 
 
-def brute(texts: Sequence[str], allowed: Sequence[str]) -> dict[int, int]:
-    """Document → in how many places the characters stand one after another."""
-    counts: dict[int, int] = {}
-    for document, text in enumerate(texts):
-        starts = range(len(text) - len(allowed) + 1)
-        here = sum(all(text[s + n] in a for n, a in enumerate(allowed)) for s in starts)
-        counts |= {document: here} if here else {}
-    return counts
+def look(segment: Segment, phrase: Phrase) -> dict[int, int]:
+    """Document → how often."""
+    cells = cells_of(segment, phrase)
+    if not cells:
+        return {}
+    found = find(segment, phrase, cells, never, SILENT)
+    return dict(zip(found.documents.tolist(), found.counts.tolist(), strict=True))
 
 
-def test_a_choice_is_its_characters_its_fold_or_its_sound(tables: Tables) -> None:
-    segment = segment_of([page("蘇苏甦素粟州洲重")], tables)
-
-    def allowed(*choices: Choice) -> set[str]:
-        return characters(segment, resolve(segment, choices))
-
-    assert allowed(Choice("exact", "苏", ())) == {"苏"}
-    assert allowed(Choice("variant", "苏", ())) == set("苏蘇甦")
-    assert allowed(Choice("pinyin", "", ("su",))) == set("苏蘇甦素粟")
-    assert allowed(Choice("pinyin", "", ("chong",))) == {"重"}
-    assert allowed(Choice("exact", "苏虎", ("zhou",))) == set("苏州洲")
-    assert allowed(Choice("exact", "虎", ("nothing",))) == set()
+def overlapping(text: str, pattern: str) -> int:
+    return sum(text.startswith(pattern, at) for at in range(len(text)))
 
 
-def test_codes_are_disjoint_rising_ranges_that_agree_with_their_mask(tables: Tables) -> None:
-    segment = segment_of([page("蘇苏甦素粟州洲重蘇")], tables)
-    choices = [Choice("variant", "苏州", ()), Choice("pinyin", "", ("su", "chong"))]
-    codes = resolve(segment, choices)
-    edges = [edge for pair in codes.ranges for edge in pair]
-    assert edges == sorted(set(edges))
-    inside = [code for low, high in codes.ranges for code in range(low, high)]
-    assert inside == np.flatnonzero(codes.mask).tolist()
-    first_at = segment.arrays["first_at"]
-    assert codes.weight == sum(int(first_at[c + 1]) - int(first_at[c]) for c in inside) > 0
-
-
-def test_one_cell_at_a_time_is_widened(tables: Tables) -> None:
-    segment = segment_of([page("苏州素洲山")], tables)
-    phrase = parse_query("苏州", "auto", tables).words[0].phrases[0]
-    cells = [asked(segment, cell) for cell in phrase.cells]
-    assert [characters(segment, cell) for cell in cells] == [{"苏"}, {"州"}]
-    wide = [
-        [characters(segment, cell) for cell in way]
-        for way in widened(segment, phrase, cells, "sound")
-    ]
-    assert wide == [[set("苏素"), {"州"}], [{"苏"}, set("州洲")]]
-    assert not list(widened(segment_of([page("山")], tables), phrase, cells, "sound"))
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.text("蘇州虎丘", max_size=30), st.lists(st.text("蘇州虎丘", max_size=3), min_size=1))
-def test_scanning_finds_every_place(tables: Tables, text: str, allowed: list[str]) -> None:
-    segment = segment_of([page(text), page("蘇州虎丘", seq=1)], tables)
-    at = scan(segment.words(0), cells_of(segment, *allowed))
-    wanted = [
-        start
-        for start in range(len(text) - len(allowed) + 1)
-        if all(text[start + n] in some for n, some in enumerate(allowed))
-    ]
-    assert at.tolist() == wanted
-
-
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
-    st.lists(st.text("蘇州虎丘", max_size=16), min_size=1, max_size=10),
-    st.lists(st.text("蘇州虎丘", max_size=3), min_size=1, max_size=5),
+    st.lists(st.text(LETTERS, max_size=40), min_size=1, max_size=6),
+    st.text(LETTERS, min_size=1, max_size=5),
 )
 def test_phrases_are_found_and_counted_exactly(
-    tables: Tables, texts: list[str], allowed: list[str]
+    tables: Tables, texts: list[str], pattern: str
 ) -> None:
     segment = segment_of([page(text, seq=seq) for seq, text in enumerate(texts)], tables)
-    got = find_phrase(segment, cells_of(segment, *allowed), never)
-    assert dict(zip(got.documents.tolist(), got.counts.tolist(), strict=True)) == brute(
-        texts, allowed
-    )
-    assert got.documents.tolist() == sorted(set(got.documents.tolist()))
+    often = {seq: overlapping(text, pattern) for seq, text in enumerate(texts)}
+    wanted = {seq: many for seq, many in often.items() if many}
+    assert look(segment, typed(pattern)) == wanted
+    spoken = tuple(tables.readings(character)[:1] for character in pattern)
+    assert look(segment, typed(SPOKEN * len(pattern), *spoken)) == wanted  # none sounds like others
+    mixed = typed(SPOKEN + pattern[1:], spoken[0], *((),) * (len(pattern) - 1))
+    assert look(segment, mixed) == wanted
 
 
-@pytest.mark.parametrize("chunk", [1, 50, 1 << 20])
-@pytest.mark.parametrize("few", [0, 2, 10**6])
-def test_candidates_dense_and_sparse_verify_alike(
-    tables: Tables, monkeypatch: pytest.MonkeyPatch, chunk: int, few: int
+def test_frequent_phrases_by_lists_of_triples(
+    tables: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(match, "_VERIFY_CODES", chunk)
-    monkeypatch.setattr(match, "_FEW", few)
-    monkeypatch.setattr(match, "_ENOUGH", few)
-    draw = random.Random(5)
-    letters = "之乎者也蘇州府志山川"
-    texts = ["".join(draw.choices(letters, k=draw.randrange(60))) for _ in range(200)]
-    texts[7] += "虎丘山寺"
-    texts[90] += "山寺虎丘山"  # has every pair and not the phrase
-    texts[150] = "虎丘山寺" * 3 + texts[150]
+    dice = random.Random(3)
+    texts = ["".join(dice.choices(LETTERS, (9, 9, 4, 4, 1, 1), k=40)) for _ in range(1500)]
     segment = segment_of([page(text, seq=seq) for seq, text in enumerate(texts)], tables)
-    for allowed in (
-        ["虎", "丘", "山", "寺"],
-        ["之乎", "者也", "蘇州"],
-        list("之乎者"),
-        list("府府府"),
-    ):
-        got = find_phrase(segment, cells_of(segment, *allowed), never)
-        assert dict(zip(got.documents.tolist(), got.counts.tolist(), strict=True)) == brute(
-            texts, allowed
-        )
-    assert find_phrase(segment, cells_of(segment, *"虎丘山寺"), never).counts.tolist() == [1, 3]
+    assert len(segment.common) > 3
+    for size in (2, 3, 4, 6):
+        for pattern in {"".join(dice.choices(LETTERS[:4], k=size)) for _ in range(12)}:
+            often = {seq: overlapping(text, pattern) for seq, text in enumerate(texts)}
+            wanted = {seq: many for seq, many in often.items() if many}
+            assert look(segment, typed(pattern)) == wanted, pattern
+            codes = segment.codes(pattern)
+            if size == 3:
+                monkeypatch.setattr(match, "COMMON_PAGES", 10**6)  # without triples: verified
+                assert look(segment, typed(pattern)) == wanted
+                monkeypatch.undo()
+            lists = lists_of_codes(segment, codes)
+            left = candidates(lists)
+            assert left is not None
+            assert set(wanted) <= set(left.tolist())
 
 
-def test_pairs_that_are_apart_in_the_lists_are_summed(tables: Tables) -> None:
-    texts = ["蘇州蘇洲", "州蘇", "素州蘇州蘇州", "蘇"]
-    segment = segment_of([page(text, seq=seq) for seq, text in enumerate(texts)], tables)
-    first, second = cells_of(segment, "蘇素", "州洲")
-    both = pair_list(segment, first, second, never)
-    assert (both.documents.tolist(), both.counts.tolist()) == ([0, 2], [2, 3])
-    alone = pair_list(segment, first, None, never)
-    assert (alone.documents.tolist(), alone.counts.tolist()) == ([0, 1, 2, 3], [2, 1, 3, 1])
+def test_a_reading_beyond_the_first_is_found(tables: Tables) -> None:
+    segment = segment_of([page("重修"), page("中修", seq=1), page("虫修", seq=2)], tables)
+    assert set(look(segment, typed(SPOKEN * 2, ("chong",), ("xiu",)))) == {0, 2}
+    assert set(look(segment, typed(SPOKEN * 2, ("zhong",), ("xiu",)))) == {0, 1}
+    assert set(look(segment, typed(SPOKEN, ("chong",)))) == {0, 2}
+    assert set(look(segment, typed(SPOKEN + "修", ("chong", "zhong"), ()))) == {0, 1, 2}
+
+
+def test_what_has_no_reading_stands_beside_what_is_spoken(tables: Tables) -> None:
+    segment = segment_of([page("第3州"), page("第州", seq=1), page("𠮷3舟", seq=2)], tables)
+    assert set(look(segment, typed("3" + SPOKEN, (), ("zhou",)))) == {0, 2}
+    assert set(look(segment, typed(SPOKEN + "3", ("di",), ()))) == {0}
+
+
+def test_sounds_are_ranges_that_agree_with_their_mask(tables: Tables) -> None:
+    segment = segment_of([page("重中種蟲崇沖乐岳月")], tables)
+    for syllables in (("zhong",), ("chong", "yue"), ("le",)):
+        sounds = sounds_of(segment, syllables)
+        listed = sorted({code for low, high in sounds.ranges for code in range(low, high)})
+        assert np.flatnonzero(sounds.mask).tolist() == listed
+        assert all(low < high for low, high in sounds.ranges)
+    assert sounds_of(segment, ("su", "nonsense")).ranges == ()
+
+
+def test_a_character_or_sound_that_is_nowhere_leaves_no_cells(tables: Tables) -> None:
+    segment = segment_of([page("蘇州")], tables)
+    assert cells_of(segment, typed("苏无")) == []
+    assert cells_of(segment, typed(SPOKEN, ("hu",))) == []
+    assert len(cells_of(segment, typed("苏" + SPOKEN, (), ("zhou",)))) == 2
+    assert len(cells_of(segment, typed("蘇", rule="literal"))) == 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text("苏州虎丘", max_size=20), st.lists(st.text("苏州虎丘", min_size=1), max_size=3))
+def test_scanning_finds_every_place(tables: Tables, text: str, allowed: list[str]) -> None:
+    segment = segment_of([page("苏州虎丘" + text)], tables)
+    words = np.array(segment.codes(text), np.uint16)
+    cells = []
+    for some in allowed:
+        mask = np.zeros(len(segment.homes), bool)
+        mask[segment.codes(some)] = True
+        ranges = tuple((code, code + 1) for code in sorted(set(segment.codes(some))))
+        cells.append(Sounds(ranges, mask, ()))
+    if not cells:
+        return
+    wanted = [
+        at
+        for at in range(len(text) - len(cells) + 1)
+        if all(text[at + n] in some for n, some in enumerate(allowed))
+    ]
+    assert scan(words, cells).tolist() == wanted
 
 
 def test_heads_are_told_apart_from_each_other_and_from_text(tables: Tables) -> None:
-    segment = segment_of(
-        [
-            page("虎丘", "a", 0, "虎丘志", "蘇州"),
-            page("虎丘", "a", 1, "虎丘志", "虎丘山"),
-            page("之", "b", 0, "志虎", "丘"),
-            page("虎丘", "c"),
-        ],
-        tables,
-    )
-    in_title, in_heading = find_in_heads(segment, cells_of(segment, "虎", "丘"))
-    assert (in_title.tolist(), in_heading.tolist()) == ([0], [1])
-    nothing = find_in_heads(segment_of([page("虎丘")], tables), cells_of(segment, "虎", "丘"))
-    assert [found.tolist() for found in nothing] == [[], []]
+    pages = [page("虎丘", str(n), title="虎丘志", section="山寺") for n in range(80)]
+    pages += [page("之", "x", section="虎丘"), page("山寺", "y", title="太湖")]
+    segment = segment_of(pages, tables)
+    for text, titled, headed in (
+        ("虎丘", 80, 1), ("虎丘志", 80, 0), ("山寺", 0, 80), ("志山", 0, 0), ("太", 1, 0),
+        ("太湖", 1, 0), ("丘", 80, 1), ("湖山", 0, 0),
+    ):  # fmt: skip
+        phrase = typed(text)
+        found = find_heads(segment, phrase, cells_of(segment, phrase))
+        assert tuple(map(len, found)) == (titled, headed), text
+    initials = typed(SPOKEN * 2, ("tai", "tong"), ("hu",))
+    assert [len(some) for some in find_heads(segment, initials, cells_of(segment, initials))] == [
+        1,
+        0,
+    ]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.sets(st.integers(0, 40)), st.sets(st.integers(0, 40)))
 def test_keep_common_is_the_intersection(few: set[int], many: set[int]) -> None:
-    left, right = (np.array(sorted(some), dtype=np.int64) for some in (few, many))
+    left, right = (np.array(sorted(some), np.uint16) for some in (few, many))
     assert keep_common(left, right).tolist() == sorted(few & many)
 
 
 def test_a_passed_deadline_stops_every_search_that_takes_long(tables: Tables) -> None:
-    segment = segment_of([page("蘇州虎丘素州" * 9)], tables)
-    classes = cells_of(segment, "蘇素", "州丘", "虎蘇")
-    with pytest.raises(Late):
-        find_phrase(segment, classes, lambda: True)
-    with pytest.raises(Late):
-        pair_list(segment, classes[0], classes[1], lambda: True)
-    looks = iter([False] * len(list(pairwise(classes))))
-    with pytest.raises(Late):  # while verifying
-        find_phrase(segment, classes, lambda: next(looks, True))
-    assert not len(find_phrase(segment, cells_of(segment, "蘇", "山"), lambda: True).documents)
-
-
-def test_phrase_of_a_cell_that_nothing_can_be(tables: Tables) -> None:
-    segment = segment_of([page("蘇州府")], tables)
-    phrase = Phrase(parse_query("蘇無府", "exact", tables).words[0].phrases[0].cells, False)
-    cells = [asked(segment, cell) for cell in phrase.cells]
-    assert not cells[1].ranges
-    assert not len(find_phrase(segment, cells, never).documents)
-    assert not len(scan(segment.words(0), cells))
+    segment = segment_of([page("蘇州府志虎丘" * 50, seq=seq) for seq in range(3)], tables)
+    for phrase in (
+        typed("苏州府志"),
+        typed(SPOKEN * 3, ("su",), ("zhou",), ("fu",)),
+        typed(SPOKEN, ("su",)),
+        typed("蘇州府", rule="literal"),
+    ):
+        with pytest.raises(Late):
+            find(segment, phrase, cells_of(segment, phrase), lambda: True, SILENT)
+    turn = count()
+    phrase = typed("苏州府志")
+    found = find(segment, phrase, cells_of(segment, phrase), lambda: next(turn) > 0, SILENT)
+    assert isinstance(found, Found)

@@ -13,6 +13,7 @@ from protocol.shapes import pack
 from search_shard import search as room
 from search_shard.lattice import (
     AND,
+    NEAR,
     NOT,
     OR,
     SPOKEN,
