@@ -117,11 +117,31 @@ def draw_search(figures: dict[str, Any], folder: Path) -> None:
         )
 
 
+def draw_federation(figures: dict[str, Any], folder: Path) -> None:
+    rows = figures["losses"]
+    shards = figures["shards"]
+    times = {name: [row[name] for row in rows.values()] for name in ("p50", "p95")}
+    title = f"A query over {shards} shards while holders are lost"
+    bars(folder / "federation-losses.svg", title, list(rows), times, "ms", logarithmic=True)
+    if figures.get("growth"):
+        grown = figures["growth"]
+        names = {"p50": "p50", "p95": "p95", "cpu": "processor of the coordinator"}
+        lines(
+            folder / "federation-growth.svg",
+            "A query as shards grow in number",
+            [row["shards"] for row in grown],
+            {label: [row[name] for row in grown] for name, label in names.items()},
+            ("shards", "ms"),
+            logarithmic="xy",
+        )
+
+
 def main() -> None:
-    saved = FOLDER / "search.json"
-    if saved.is_file():
-        draw_search(json.loads(saved.read_text("utf-8")), FOLDER)
-        print(f"drawn again from {saved.name}")
+    for name, draw in (("search", draw_search), ("federation", draw_federation)):
+        saved = FOLDER / f"{name}.json"
+        if saved.is_file():
+            draw(json.loads(saved.read_text("utf-8")), FOLDER)
+            print(f"drawn again from {saved.name}")
 
 
 if __name__ == "__main__":

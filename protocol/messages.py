@@ -340,6 +340,7 @@ class HitKey:
 class SearchAsk:
     """One parsed ``query`` for the shards of ``offices``; the best ``limit`` hits of them all.
 
+    ``query`` is the canonical lattice (docs/spec/query.md), encoded once for all who are asked.
     ``as_of`` (:mod:`search_shard.federate`) are the log sizes of the snapshot: what later events
     brought is left out.  ``after`` is the key of the last hit of the page before.  ``near``: count
     pages with one wrong character, too.  ``records`` asks for items by their records instead of
@@ -349,7 +350,7 @@ class SearchAsk:
 
     offices: tuple[OfficeCode, ...]
     as_of: bytes
-    query: Value
+    query: bytes
     limit: int
     after: HitKey | None
     near: bool

@@ -82,11 +82,11 @@ async def fan_out(
     asking: dict[asyncio.Task[SearchReply | None], _Question] = {}
     gathered = Gathered()
     try:
-        while len(gathered.shards) < len(shards) and (now := loop.time()) < end:
+        while (left := untried.keys() - gathered.shards) and (now := loop.time()) < end:
             due = {
-                str(office): list(map(str, holders))
-                for office, holders in untried.items()
-                if office not in gathered.shards and silent_until.get(office, now) <= now
+                str(office): list(map(str, untried[office]))
+                for office in left
+                if untried[office] and silent_until.get(office, now) <= now
             }
             for name, names in plan_routes(due, live)[0].items():
                 holder, offices = OfficeCode(name), tuple(map(OfficeCode, names))
@@ -97,9 +97,7 @@ async def fan_out(
                 asking[task] = _Question(holder, offices, now)
             if not asking:
                 break
-            wakes = [
-                at for o, at in silent_until.items() if o not in gathered.shards and untried[o]
-            ]
+            wakes = [silent_until[office] for office in left if untried[office]]
             pause = max(min([end, *wakes]) - now, 0.001)
             done, _ = await asyncio.wait(asking, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
             for task in done:

@@ -484,7 +484,7 @@ class Node:
         return member.peer_address, member.tls_pin
 
     def _reachable(self, office: OfficeCode) -> bool:
-        return office in self.links.live() or self._where(office) is not None
+        return self._where(office) is not None or office in self.links.live()
 
     def _keep_links(self) -> None:
         """Dial the parents; while they cannot be reached, the province, then the cities."""

@@ -27,7 +27,6 @@ class _Known:
     answers: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED))  # seconds
     wait_s: float | None = None  # of ``answers``; None: to be worked out
     silences: int = 0  # since its last answer
-    is_silent: bool = False
     probe_at: float = 0.0
 
 
@@ -37,23 +36,24 @@ class Patience:
     def __init__(self, hedge_s: float) -> None:
         self._hedge_s = hedge_s
         self._known: dict[OfficeCode, _Known] = {}
+        self._silent: set[OfficeCode] = set()
 
     def answered(self, holder: OfficeCode, seconds: float) -> None:
         known = self._known.setdefault(holder, _Known())
         known.answers.append(seconds)
         known.wait_s = None
-        known.silences, known.is_silent = 0, False
+        known.silences = 0
+        self._silent.discard(holder)
 
     def fell_silent(self, holder: OfficeCode, now: float) -> None:
         known = self._known.setdefault(holder, _Known())
-        known.is_silent = True
+        self._silent.add(holder)
         known.probe_at = now + min(PROBE_S * 2**known.silences, PROBE_S_MAX)
         known.silences = min(known.silences + 1, 16)
 
     def spoke(self, holder: OfficeCode) -> None:
         """It answered a probe: it may be asked again like the others."""
-        if known := self._known.get(holder):
-            known.is_silent = False
+        self._silent.discard(holder)
 
     def wait_s(self, holder: OfficeCode) -> float:
         """Seconds to wait for its answer before another holder is asked, too."""
@@ -67,19 +67,15 @@ class Patience:
 
     def order(self, holders: Iterable[OfficeCode]) -> list[OfficeCode]:
         """The same holders, those that have fallen silent last."""
-        return sorted(holders, key=self.is_silent)
+        return sorted(holders, key=self._silent.__contains__) if self._silent else list(holders)
 
     def is_silent(self, holder: OfficeCode) -> bool:
-        known = self._known.get(holder)
-        return known is not None and known.is_silent
+        return holder in self._silent
 
     def due(self, now: float) -> list[OfficeCode]:
         """The silent holders that are to be probed now."""
-        return [
-            code for code, known in self._known.items() if known.is_silent and known.probe_at <= now
-        ]
+        return sorted(code for code in self._silent if self._known[code].probe_at <= now)
 
     def next_probe(self) -> float | None:
         """When the first of them is."""
-        times = [known.probe_at for known in self._known.values() if known.is_silent]
-        return min(times, default=None)
+        return min((self._known[code].probe_at for code in self._silent), default=None)

@@ -42,7 +42,7 @@ from protocol.limits import HITS_MAX
 from protocol.messages import HitKey, HitLine, SearchAsk, SearchReply
 from protocol.placement import index_holders
 from protocol.ports import KeyValueStore
-from protocol.shapes import to_value
+from protocol.shapes import pack
 from search_shard import spelling
 from search_shard.federate import Merged, encode_sizes, merge
 from search_shard.lattice import Filter, Query
@@ -63,7 +63,7 @@ ROUNDS_MAX = 3  # of asking again what a liar answered for
 CHECK_SHARE = 0.5  # of the time that is left may go into spot checks
 PROBE_S = 1.0
 _ALL = Query("", (), (), (Filter("item", ()),))
-_NOTHING = SearchAsk((), b"", to_value(_ALL), 1, None, False, "snippet", False, False, False, 1)
+_NOTHING = SearchAsk((), b"", pack(_ALL), 1, None, False, "snippet", False, False, False, 1)
 
 
 @dataclass(slots=True)
@@ -252,12 +252,14 @@ class Searcher:
         offices = [code for code in asking.snapshot.sizes if code in roster.members]
         due = [code for code in offices if code not in asking.gathered.shards]
         sizes = asking.snapshot.sizes
-        held = self._shards.held(due, sizes, asking.staff, asking.question.records)
-        here = tuple(at.office for at in held)
+        holders = {code: self.holders(roster, code) for code in due}
+        ours = [code for code in due if any(holder in self._keys for holder in holders[code])]
+        held = self._shards.held(ours, sizes, asking.staff, asking.question.records)
+        here = {at.office: at for at in held}
         shards = {
             code: [
                 holder
-                for holder in self.holders(roster, code)
+                for holder in holders[code]
                 if holder not in self._keys and not self._checks.is_distrusted(holder, code)
             ]
             for code in due
@@ -276,9 +278,9 @@ class Searcher:
             return await self._ask(holder, asked, seconds)
 
         async def ask_here() -> None:
-            asked = replace(question, offices=here)
+            asked = replace(question, offices=tuple(here))
             reply = await self._shards.search(asked, asking.query, held, seconds)
-            asking.gathered.take(min(self._keys.hosted), here, reply)
+            asking.gathered.take(min(self._keys.hosted), tuple(here), reply)
 
         there, _ = await asyncio.gather(
             fan_out(shards, live, ask, seconds, self._patience),
@@ -292,7 +294,7 @@ class Searcher:
         return SearchAsk(
             offices=(),
             as_of=asking.snapshot.encoded,
-            query=to_value(asking.query),
+            query=pack(asking.query),
             limit=min(asking.limit + 1, ASKED_MAX),
             after=asking.token.after,
             near=asking.near,

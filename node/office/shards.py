@@ -17,7 +17,7 @@ from node.office.links import Peer
 from node.office.snapshots import AsOf, Snapshots
 from protocol.errors import DecodeError
 from protocol.ids import OfficeCode
-from protocol.limits import HITS_MAX
+from protocol.limits import HITS_MAX, REQUEST_BYTES_MAX
 from protocol.messages import (
     FacetLine,
     HitKey,
@@ -28,7 +28,7 @@ from protocol.messages import (
     TraceLine,
 )
 from protocol.ports import BlockingWork
-from protocol.shapes import from_value, to_value
+from protocol.shapes import to_value, unpack
 from search_shard.federate import decode_sizes
 from search_shard.lattice import Query, check_query
 from search_shard.rank import hit_order
@@ -68,7 +68,7 @@ class Shards:
         Raises:
             DecodeError: a question out of its bounds.
         """
-        query = from_value(Query, ask.query, "query")
+        query = unpack(Query, ask.query, bytes_max=REQUEST_BYTES_MAX, where="query")
         check_query(query)
         if ask.view not in VIEWS:
             raise DecodeError("view", " or ".join(VIEWS), repr(ask.view[:20]))

@@ -101,7 +101,7 @@ class SpotChecks:
 
     def is_distrusted(self, holder: OfficeCode, office: OfficeCode) -> bool:
         until = self._distrusted.get((holder, office), 0)
-        return until > self._clock.now()
+        return until > 0 and until > self._clock.now()
 
     def draw(self, shown: Sequence[Shown]) -> list[Shown]:
         """Which hits to check: the first of every holder not met before, and some others."""

@@ -15,7 +15,7 @@ from node.office.links import Peer
 from protocol.errors import DecodeError, Rejected
 from protocol.ids import OfficeCode
 from protocol.messages import HitLine, SearchAsk, SearchReply
-from protocol.shapes import from_value, to_value
+from protocol.shapes import from_value, pack, to_value
 from search_shard.parse import Rules, parse_query
 from search_shard.rank import Hit
 
@@ -186,7 +186,7 @@ def ask_for(town: Any, *offices: OfficeCode, limit: int = 10, **how: Any) -> Sea
     query = parse_query("虞山", Rules(town.cluster.tables), frozenset(VERBATIM))
     as_of = town.node(PROVINCE).snapshots.now().encoded
     ask = SearchAsk(
-        offices, as_of, to_value(query), limit, None, False, "snippet", False, False, False, 2000
+        offices, as_of, pack(query), limit, None, False, "snippet", False, False, False, 2000
     )
     return replace(ask, **how)
 
@@ -198,7 +198,7 @@ def test_what_a_holder_is_asked_is_bounded(play: Play) -> None:
         answer = await shards.on_search(None, ask_for(town, *([CITY] * 500), limit=2**60))
         assert [shard.office for shard in answer.shards] == [CITY]
         assert (await shards.on_search(None, ask_for(town, CITY2))).shards == ()
-        for how in ({"view": "magic"}, {"as_of": b"1"}, {"query": ()}):
+        for how in ({"view": "magic"}, {"as_of": b"1"}, {"query": b""}):
             with pytest.raises(DecodeError):
                 await shards.on_search(None, ask_for(town, CITY, **how))
 
