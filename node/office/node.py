@@ -275,6 +275,7 @@ class Node:
             self.folding,
             self.indexer,
             self.custodian,
+            self.thesaurus,
             self.accuser,
             self.exhibits,
             self.sequencer,

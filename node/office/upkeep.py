@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from ledger import logbook
+from ledger import logbook, views
 from ledger.log_check import LogFinding, check_log
 from ledger.roster import Roster
 from ledger.settlement import digest
@@ -26,6 +26,7 @@ from node.office.replicator import Replicator
 from node.office.sequencer import Sequencer
 from node.office.spotcheck import LIE_CODE, SpotChecks
 from node.office.submitter import Submitter
+from node.office.thesaurus import Thesaurus
 from protocol.errors import Corrupt, Unavailable
 from protocol.ids import BlobId, OfficeCode
 from protocol.limits import TILE_WIDTH
@@ -64,6 +65,7 @@ class Upkeep:
         folding: Folding,
         indexer: Indexer,
         custodian: Custodian,
+        thesaurus: Thesaurus,
         accuser: Accuser,
         exhibits: Exhibits,
         sequencer: Sequencer,
@@ -79,6 +81,7 @@ class Upkeep:
         self._folding = folding
         self._indexer = indexer
         self._custodian = custodian
+        self._thesaurus = thesaurus
         self._accuser = accuser
         self._exhibits = exhibits
         self._sequencer = sequencer
@@ -195,10 +198,14 @@ class Upkeep:
     async def _damaged(self, blob: BlobId, repair: bool) -> Ailment:
         with self._world.state.read() as reader:
             used = [f"{view.item} of {view.owner} ({kind})" for view, kind in uses(reader, blob)]
+            synonyms = views.synonym_table(reader, self._roster().genesis.province)
+        if synonyms is not None and synonyms.table == blob:
+            used.append("the table of synonyms")
         what = f"file {blob.hex} is damaged; it belongs to {', '.join(used) or 'no item'}"
         cure = "fangzhi doctor HOME --repair (from another holder)"
         if repair:
             await self._custodian.lost(blob)
+            self._thesaurus.look()
             here = bool(used) and await self._is_back(blob)
             cure = "repaired from another holder" if here else "removed; see which holders are off"
         return Ailment("file.damaged", what, cure)

@@ -52,8 +52,9 @@ class Era:
 
     def unfolded(self, text: str) -> str:
         """``text`` with the name of the era as it is written (乾隆, where folding has 干隆)."""
-        for folded, name in zip(self.folded, self.names, strict=True):
-            text = text.replace(folded, name)
+        if self.folded != self.names:
+            for folded, name in zip(self.folded, self.names, strict=True):
+                text = text.replace(folded, name)
         return text
 
     def year(self, number: int) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 
 from search_shard.widening import Alternative
@@ -77,6 +78,7 @@ def spellings(value: int) -> tuple[str, ...]:
     return tuple(dict.fromkeys(written))
 
 
+@lru_cache(maxsize=1024)
 def write_number(value: int) -> str:
     """With units, as in a text: 一千二百零三万零四."""
     if value < 10:
