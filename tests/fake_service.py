@@ -176,6 +176,10 @@ class FakeService:
     def lies(self) -> tuple[LieLine, ...]:
         return (LieLine("320500", "320582", BOOK, 2, HOSTILE, '{"text":"志"}', 17, 1_700_000),)
 
+    async def candidate_words(self, text: str, asker: Asker) -> tuple[CandidateWord, ...]:
+        words = (CandidateWord("运河", 31), CandidateWord("云和", 2))
+        return words if text == "yunhe" else ()
+
     async def suggest(self, typed: str, limit: int, asker: Asker) -> SuggestAnswer:
         self.calls.append(("suggest", typed, limit, asker))
         if not typed.startswith(("张", "zhang")):

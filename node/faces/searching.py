@@ -142,6 +142,7 @@ async def search(request: web.Request) -> web.Response:
         "works": works,
         "facets": facet_values(answer.facets),
         "others": others,
+        "candidates": await service.candidate_words(question.text, asker),
         "missing": [names.get(code, code) for code in answer.coverage.missing],
         "answerers": answerers(answer, names),
     }

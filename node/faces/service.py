@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from node.office.answers import (
     Asker,
+    CandidateWord,
     CatalogueAnswer,
     EvidenceAnswer,
     ExportLine,
@@ -54,6 +55,9 @@ class Service(Protocol):
 
     def lies(self) -> tuple[LieLine, ...]:
         """Holders that showed what does not stand in the signed text, by time."""
+
+    async def candidate_words(self, text: str, asker: Asker) -> tuple[CandidateWord, ...]:
+        """What a query of two syllables of pinyin may stand for; nothing for other queries."""
 
     async def suggest(self, typed: str, limit: int, asker: Asker) -> SuggestAnswer:
         """At most ``limit`` names that may be meant by what is being typed."""

@@ -15,6 +15,7 @@ from ledger import logbook, views
 from node.office.answers import (
     PUBLIC,
     Asker,
+    CandidateWord,
     CatalogueAnswer,
     EvidenceAnswer,
     ExportLine,
@@ -91,6 +92,9 @@ class OfficeService:
 
     def lies(self) -> tuple[LieLine, ...]:
         return self._node.checks.lie_lines()
+
+    async def candidate_words(self, text: str, asker: Asker) -> tuple[CandidateWord, ...]:
+        return await self._node.suggester.words(text, asker)
 
     async def suggest(self, typed: str, limit: int, asker: Asker) -> SuggestAnswer:
         return await self._node.suggester.suggest(typed, limit, asker)

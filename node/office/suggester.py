@@ -9,6 +9,7 @@ what must not be shown any more is left out from that moment on.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
@@ -30,6 +31,7 @@ from protocol.ids import BlobId, OfficeCode
 from protocol.limits import SUGGEST_CHARS_MAX, SUGGESTIONS_MAX, TITLE_CHARS_MAX
 from protocol.messages import HeadingLine, SuggestAsk, SuggestReply
 from protocol.ports import Reader
+from search_shard.candidates import words_of
 from search_shard.names import (
     RULES,
     SOURCES_MAX,
@@ -38,11 +40,14 @@ from search_shard.names import (
     Suggestion,
     merge_suggestions,
 )
+from search_shard.readings import split_syllables
 from search_shard.shard import Shard
 from search_shard.tables import Tables
+from search_shard.typed import read_typed
 
 ASK_S: Final = 0.015  # others have so long: a reader notices 30 ms
 SETTLE_S: Final = 0.3  # what changes together is gathered together
+WORDS_SHOWN: Final = 6
 ITEMS_AT_ONCE: Final = 256  # are read without letting others have their turn
 REST_RATIO: Final = 4  # and for so many times as long as gathering took, nothing is gathered
 
@@ -135,6 +140,25 @@ class Suggester:
             words=tuple(CandidateWord(text, pages) for text, pages in words),
             took_ms=round((loop.time() - started) * 1000),
         )
+
+    async def words(self, text: str, asker: Asker) -> tuple[CandidateWord, ...]:
+        """What a query of two syllables of pinyin may stand for, and on how many pages of the
+        shards that stand here; nothing for other queries."""
+        read = read_typed(text[:SUGGEST_CHARS_MAX], self._tables)
+        inner = {at for at in read.breaks if 0 < at < len(read.line)}
+        ways = split_syllables(read.line, self._tables.syllables) if read.line.isascii() else ()
+        pairs = [(way[0], way[1]) for way in ways if len(way) == 2 and inner <= {len(way[0])}]
+        staff = bool(asker.office)
+        shards = [self._indexer.shard(office, staff) for office in self._indexer.offices]
+        here = [shard for shard in shards if shard is not None]
+
+        def count() -> Counter[str]:
+            counts = (words_of(shard, *pair) for shard in here for pair in pairs)
+            return sum(counts, Counter[str]())
+
+        found = await self._work.run(count) if pairs else Counter[str]()
+        ranked = sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))
+        return tuple(CandidateWord(word, pages) for word, pages in ranked[:WORDS_SHOWN])
 
     async def on_suggest(self, _peer: Peer, ask: SuggestAsk) -> SuggestReply:
         """Another node wants headings of the public pages of shards that stand here."""

@@ -88,6 +88,25 @@ def test_what_is_withdrawn_or_not_passed_is_not_suggested(play: Play) -> None:
     play(story, PROVINCE, CITY, COUNTY)
 
 
+def test_pinyin_in_a_query_names_the_words_of_the_text(play: Play) -> None:
+    async def story(town: Any) -> None:
+        await town.public_item(COUNTY, "常熟虞山，虞山尚湖。")
+        await town.report(COUNTY, {"s.txt": "榆山".encode()})
+        await town.quiet()
+
+        async def words(typed: str, asker: Asker = PUBLIC) -> list[tuple[str, int]]:
+            found = await town.node(COUNTY).suggester.words(typed, asker)
+            return [(word.text, word.pages) for word in found]
+
+        assert await words("yushan") == await words("Yú Shān") == await words("yu'shan")
+        assert await words("yushan") == [("虞山", 1)]
+        assert sorted(await words("yushan", STAFF)) == sorted([("榆山", 1), ("虞山", 1)])
+        for other in ("yu shan shang", "yus han", "虞shan", "虞山", "", "yush", "a" * 10**4):
+            assert await words(other) == []
+
+    play(story, PROVINCE, CITY, COUNTY)
+
+
 def test_a_holder_that_lies_or_hangs_is_not_waited_for(play: Play) -> None:
     async def story(town: Any) -> None:
         item = await a_book(town, COUNTY, "常熟志", "虞山")
