@@ -59,7 +59,7 @@ class Filters:
             known = _RIGHTS.get(typed.strip().casefold())
             if known is None:
                 raise Rejected(
-                    "query", "权限:公开, 内部 or 封存 (open, office, sealed)", typed[:20]
+                    "query", "rights as 公开, 内部 or 封存 (open, office, sealed)", typed[:20]
                 )
             return [known]
         value = self._fold(typed)

@@ -11,6 +11,7 @@ from node.office.answers import (
     Explanation,
     FacetCount,
     Hit,
+    HolderTime,
     Line,
     Note,
     Question,
@@ -57,17 +58,16 @@ FACETS = (
     FacetCount("published", "2013", 10),
     FacetCount("rights", "open", 31),
 )
-QUICK = (StepTime("lists", 80), StepTime("verify", 310))
+QUICK = (StepTime("postings", 412, 80), StepTime("found", 20, 310))
 EXPLANATION = Explanation(
-    lattice=("词 1  yunhe", "    拼音 [yun][he]  权 812", "    拼音 运河 云和 运和"),
-    steps=(StepTime("parse", 210), StepTime("shards", 8_400), StepTime("merge", 95)),
+    lattice=("query yunhe", "word 0 yunhe (weight 812)", "  pinyin [yun][he]"),
+    parse_us=210,
+    holders=(HolderTime("320500", 2, 8_400),),
     shards=(
         ShardTrace("320582", "320500", 412, 96, 20, QUICK),
         ShardTrace("320581", "320500", 118, 31, 9, QUICK),
     ),
 )
-
-
 FURTHER = {
     "412": "十一圩港原為運河支流，光緒初年開浚，沿岸設埠，南貨北運多取道於此。",
     "413": "內河客班輪船經運河至無錫、蘇州，民國間日開兩班。",

@@ -133,6 +133,8 @@ class FakeService:
         self.calls.append(("search", question, asker))
         if question.text == "过载":
             raise Unavailable("search", "room for one more query", "a full queue")
+        if question.text == "非 的":
+            raise Rejected("query", "a word to look for besides what to leave out", "only 非 (NOT)")
         missing = (AWAY, "320682") if not self.offices_answering else ()
         return answer(question, hits_for(asker, self.hostile_shown), missing)
 

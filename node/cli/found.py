@@ -145,6 +145,9 @@ class Printer:
             why = _WORDS.say(f"search.other.{other['why']}")
             self.say(f"{why}：{safe(other['q'])}（{at_least}{other['total']} 页）")
 
+        if not answer["hits"]:
+            self.say(_WORDS.say("search.none_advice"), "dim")
+
     def _coverage(
         self, answer: Json, unit: str = "页", further: str = "fangzhi search --next"
     ) -> None:
@@ -172,11 +175,16 @@ class Printer:
         self.say("\n解析 the parsed query", "bold")
         for line in told["lattice"]:
             self.say(f"  {safe(line)}")
-        self.say(f"各步 steps：{_steps(told['steps'])}")
+        parts = [f"解析 parse {_ms(told['parse_us'])}"]
+        parts += [
+            f"{_office(holder['office'])}（{holder['shards']} 个分库）{_ms(holder['us'])}"
+            for holder in told["holders"]
+        ]
+        self.say("；".join(parts))
         table = Table("分库 shard", "作答 by", box=SIMPLE_HEAD)
         for heading in ("索引项\npostings", "候选\ncandidates", "核对\nverified"):
             table.add_column(heading, justify="right", no_wrap=True)
-        table.add_column("用时 time", ratio=1)
+        table.add_column("用时 time", no_wrap=True)
         for shard in told["shards"]:
             names = (_office(shard["office"]), _office(shard["answered_by"]))
             numbers = [str(shard[name]) for name in ("postings", "candidates", "verified")]
@@ -213,10 +221,14 @@ def _branch(field: str, value: FacetValue) -> str:
 
 
 def _steps(steps: Iterable[Json]) -> str:
-    return "  ".join(
-        f"{_WORDS.name_of('explain.step', step['name'])} {step['us'] / 1000:.1f} ms"
+    return "\n".join(
+        f"{_WORDS.name_of('explain.step', step['name'])} {step['count']} ({_ms(step['us'])})"
         for step in steps
     )
+
+
+def _ms(us: int) -> str:
+    return f"{us / 1000:.2f} ms"
 
 
 def _last_cells(text: str, cells: int) -> str:

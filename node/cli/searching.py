@@ -13,10 +13,11 @@ from urllib.parse import urlencode
 
 from node.cli.client import Client
 from node.cli.found import Printer
-from node.cli.reaching import progress_bar, reach
+from node.cli.reaching import console, progress_bar, reach
 from node.faces.asking import RULES_TO_SWITCH
+from node.faces.wording import Wording
 from node.hands.storage.durable import StagedFile
-from protocol.errors import ConfigError
+from protocol.errors import ConfigError, Rejected
 
 Json = dict[str, Any]
 
@@ -34,7 +35,11 @@ async def search(arguments: argparse.Namespace) -> tuple[int, Json]:
     async with reach(node, arguments.token) as client:
         if arguments.export:
             return 0, await _export(client, body, Path(arguments.export))
-        answer: Json = await client.post("/api/v1/search", body)
+        try:
+            answer: Json = await client.post("/api/v1/search", body)
+        except Rejected as error:
+            console.print(Wording("zh").refused(error.expected), markup=False)
+            raise
     _remember(node, body, answer["next"])
     if not arguments.json:
         Printer().show(answer, body["view"])

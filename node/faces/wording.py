@@ -74,6 +74,12 @@ class Wording:
         row = office_table().get(code)
         return row.english if self.language == "en" and row and row.name == name else name
 
+    def refused(self, expected: str) -> str:
+        """What to do about a refused query: its ``expected``, in words of this language."""
+        told = (columns for key, columns in phrases().items() if key.startswith("refused."))
+        chinese = next((zh for zh, en in told if expected.startswith(en)), expected)
+        return chinese if self.language == "zh" else expected
+
     def facet(self, field: str, value: str, names: Mapping[str, str]) -> str:
         """The name of a value of a facet; ``names`` of offices by code."""
         if field in ("place", "office", "holding"):

@@ -89,7 +89,19 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class StepTime:
+    """``count``: pages, lists or characters that a step had to do with; ``us``: microseconds."""
+
     name: str
+    count: int
+    us: int
+
+
+@dataclass(frozen=True, slots=True)
+class HolderTime:
+    """How long a node took to answer for ``shards`` shards, as the coordinator saw it."""
+
+    office: str
+    shards: int
     us: int
 
 
@@ -106,7 +118,8 @@ class ShardTrace:
 @dataclass(frozen=True, slots=True)
 class Explanation:
     lattice: tuple[str, ...]
-    steps: tuple[StepTime, ...]
+    parse_us: int
+    holders: tuple[HolderTime, ...]
     shards: tuple[ShardTrace, ...]
 
 

@@ -9,6 +9,7 @@ from ledger.views import ItemView
 from node.office.answers import (
     Explanation,
     Hit,
+    HolderTime,
     Line,
     Note,
     Reason,
@@ -86,14 +87,10 @@ def notes_of(query: Query) -> tuple[Note, ...]:
     return tuple(Note(note.rule, note.typed, note.taken_for) for note in query.notes)
 
 
-def explain(lattice: Sequence[str], steps: Sequence[StepTime], gathered: Gathered) -> Explanation:
-    """``steps`` are the coordinator's own; holders' times and those of their shards follow."""
-    times = [
-        StepTime(f"{holder}: {shards}", round(1e6 * seconds))
-        for holder, shards, seconds in gathered.times
-    ]
+def explain(lattice: Sequence[str], parse_us: int, gathered: Gathered) -> Explanation:
+    holders = (HolderTime(code, count, round(1e6 * s)) for code, count, s in gathered.times)
     traces = (_trace(each) for _, each in sorted(gathered.shards.items()))
-    return Explanation(tuple(lattice), (*steps, *times), tuple(traces))
+    return Explanation(tuple(lattice), parse_us, tuple(holders), tuple(traces))
 
 
 def _trace(answered: Answered) -> ShardTrace:
@@ -104,8 +101,20 @@ def _trace(answered: Answered) -> ShardTrace:
         postings=_sum(lines, "postings"),
         candidates=_sum(lines, "candidates"),
         verified=_sum(lines, "found"),
-        steps=tuple(StepTime(f"{line.what} {line.detail}".strip(), line.us) for line in lines),
+        steps=_steps(lines),
     )
+
+
+def _steps(lines: Sequence[TraceLine]) -> tuple[StepTime, ...]:
+    """Each kind of step once, in the order of the first, with all its counts and times; lines tell
+    the time from the start."""
+    steps: dict[str, tuple[int, int]] = {}
+    before = 0
+    for line in lines:
+        count, us = steps.get(line.what, (0, 0))
+        steps[line.what] = count + line.count, us + max(line.us - before, 0)
+        before = max(line.us, before)
+    return tuple(StepTime(name, count, us) for name, (count, us) in steps.items())
 
 
 def _sum(lines: Sequence[TraceLine], what: str) -> int:

@@ -124,7 +124,7 @@ def test_an_item_keeps_its_hyphen(rules: Rules) -> None:
 
 def test_rights_are_classes(rules: Rules) -> None:
     assert make(rules, "rights", "公开", "SEALED").values == ("open", "sealed")
-    with pytest.raises(Rejected, match="权限:公开"):
+    with pytest.raises(Rejected, match="rights as 公开"):
         make(rules, "rights", "秘密")
 
 

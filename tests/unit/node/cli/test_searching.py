@@ -14,7 +14,7 @@ from node.cli.searching import search
 from node.faces.app import make_runner, make_web_app
 from node.faces.asking import RULES_TO_SWITCH
 from node.office.answers import Question
-from protocol.errors import ConfigError, DecodeError, Unavailable
+from protocol.errors import ConfigError, DecodeError, Rejected, Unavailable
 from tests.fake_service import FakeService
 
 from aiohttp import web  # isort: skip
@@ -71,8 +71,9 @@ async def test_an_answer_is_printed_for_people(
         "志书类型：新方志 18，旧志 9，年鉴 4",
         "共 31 页；其中 1 页差一字（同音或形近）；109/109 个分库作答",
         "fangzhi search --next",
-        "拼音 [yun][he]  权 812",
-        "verify 0.3 ms",
+        "  pinyin [yun][he]",
+        "解析 parse 0.21 ms；苏州市（2 个分库）8.40 ms",
+        "核对 20 (0.31 ms)",
     ):
         assert words in said
     assert said.count("《张家港市志（1986—2005）》") == 1
@@ -124,6 +125,14 @@ async def test_next_goes_on_where_the_last_search_ended(run: Run, service: FakeS
         await run("--next")
     with pytest.raises(ConfigError, match="QUERY"):
         await run()
+
+
+async def test_a_query_that_cannot_be_answered_is_refused_with_advice(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(Rejected, match="besides what to leave out"):
+        await run("非 的")
+    assert "还缺一个要找的词" in capsys.readouterr().err
 
 
 async def test_a_wrong_rule_is_refused_in_words(run: Run) -> None:

@@ -82,6 +82,7 @@ def test_every_change_needs_a_token_and_no_reading_does() -> None:
         ("Explanation", answers.Explanation),
         ("ShardTrace", answers.ShardTrace),
         ("StepTime", answers.StepTime),
+        ("HolderTime", answers.HolderTime),
         ("RecordShown", answers.RecordShown),
         ("Element", answers.Element),
         ("FacetValue", FacetValue),

@@ -135,6 +135,7 @@ async def test_the_window_of_an_office_that_is_off_stays_open(client: ClientSess
         ("/items/320582-mistyped", 404, "没有找到这一页", "There is no such page"),
         (f"/items/{BOOK}/pages/77", 404, "没有找到这一页", "There is no such page"),
         (f"/items/{HIDDEN}", 403, "没有权限查看", "You may not see this"),
+        ("/search?q=非 的", 422, "还缺一个要找的词", "a word to look for besides what"),
         ("/search?q=过载", 503, "暂时无法作答", "No answer for the moment"),
         (
             "/search?q=" + "志" * (QUERY_CHARS_MAX + 1),

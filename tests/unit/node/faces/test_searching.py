@@ -156,9 +156,11 @@ async def test_how_it_was_done_is_told_to_those_who_ask(client: ClientSession) -
     asked = links(text)["这次检索是怎样进行的？"]
     assert asked == {"q": ["yunhe"], "explain": ["1"]}
     text = await read(client, "/search?q=yunhe&explain=1")
-    assert "拼音 [yun][he]  权 812" in text
+    assert "  pinyin [yun][he]" in text
+    assert "解析 0.21 毫秒" in text
+    assert "苏州市（2 个分库）8 毫秒" in text
     assert '<th scope="row">张家港市</th>' in text
-    assert "verify 0.3 毫秒" in text
+    assert "核对 20（0.31 毫秒）" in text
 
 
 async def test_nothing_found_tells_what_would_be(

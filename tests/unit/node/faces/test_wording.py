@@ -43,7 +43,7 @@ def test_templates_say_only_phrases_that_exist_and_all_of_them() -> None:
         "office.tier.",
     )
     computed += ("matched.", "severity.", "event.", "role.", "record.", "network.gate.")
-    computed += ("evidence.shape.", "field.", "period.", "explain.step.")
+    computed += ("evidence.shape.", "field.", "period.", "explain.step.", "refused.")
     computed += ("suggest.",)
     computed += ("proof.verdict.", "proof.step.", "proof.what.")
     unsaid = {key for key in phrases() if key not in said and not key.startswith(computed)}
