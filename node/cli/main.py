@@ -60,6 +60,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "audit": ("node.cli.auditing", "audit"),
     "export": ("node.cli.auditing", "export"),
     "rebuild": ("node.cli.upkeep", "rebuild"),
+    "statistics": ("node.cli.upkeep", "statistics"),
     "backup": ("node.cli.upkeep", "backup"),
     "restore": ("node.cli.upkeep", "restore"),
     "doctor": ("node.cli.upkeep", "doctor"),
@@ -193,6 +194,12 @@ def make_parser() -> argparse.ArgumentParser:
     one.add_argument("--report", metavar="FILE.html")
 
     command("rebuild", "throw derived state away and fold it again · 重建", home="HOME")
+    command(
+        "statistics",
+        "sign how rare words are (province) · 签署字词统计",
+        home="HOME|URL",
+        token=True,
+    )
     one = command("backup", "copy a home · 备份", home="HOME")
     one.add_argument("folder", metavar="DIR")
     one = command("restore", "make a home from a backup · 恢复")

@@ -45,6 +45,9 @@ def operations(home: Home, node: Node) -> dict[str, Operation]:
     async def rebuild(_arguments: Json, _progress: Progress) -> Json:
         return await node.upkeep.rebuild()
 
+    async def statistics(_arguments: Json, _progress: Progress) -> Json:
+        return await node.statistician.refresh()
+
     async def doctor(arguments: Json, progress: Progress) -> Json:
         ailments = await node.upkeep.examine(bool(arguments.get("repair")), progress)
         return {
@@ -59,6 +62,7 @@ def operations(home: Home, node: Node) -> dict[str, Operation]:
         "export": export,
         "backup": backup,
         "rebuild": rebuild,
+        "statistics": statistics,
         "doctor": doctor,
     }
 

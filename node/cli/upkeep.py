@@ -21,6 +21,18 @@ async def rebuild(arguments: argparse.Namespace) -> tuple[int, Json]:
     return (0 if result["equal"] else 1), result
 
 
+async def statistics(arguments: argparse.Namespace) -> tuple[int, Json]:
+    """Sum up the public text of every shard and sign it; all nodes weigh queries by it."""
+    async with reach(arguments.home, arguments.token) as client:
+        result = await client.operate("statistics", {}, lambda *_: None)
+    missing = f"，缺 missing {'、'.join(result['missing'])}" if result["missing"] else ""
+    console.print(
+        f"已签署 signed：{result['pages']} 页 pages，{result['shards']} 个分库 shards{missing}",
+        highlight=False,
+    )
+    return 0, result
+
+
 async def backup(arguments: argparse.Namespace) -> tuple[int, Json]:
     folder = str(Path(arguments.folder).absolute())
     with progress_bar() as bar:
