@@ -214,4 +214,5 @@ def catalogue_answer(question: Question, hits: Sequence[Hit]) -> SearchAnswer:
     """The items of the hits, each once, as hits of the catalogue."""
     books = {hit.item: replace(hit, seq=1, page="", section="", snippet="") for hit in hits}
     found = answer(question, list(books.values()), ())
-    return replace(found, total=len(found.hits), near_total=0)
+    facets = tuple(replace(each, count=-(-each.count // 8)) for each in found.facets)
+    return replace(found, total=len(found.hits), near_total=0, facets=facets)

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from node.faces.asking import (
     QUESTION_FIELDS,
+    RULES_TO_SWITCH,
     VIEWS,
     asked_fields,
     asker_of,
@@ -52,19 +53,24 @@ async def catalogue(request: web.Request) -> web.Response:
 async def page(request: web.Request) -> web.Response:
     """GET /catalogue?q=…; without a query every record there is."""
     service, fields = service_of(request), asked_fields(request)
+    if fields.get("literal") == "1":
+        fields["without"] = list(RULES_TO_SWITCH)
     typed = str(fields.get("q", "")).strip()
     question, _ = question_of(fields | {"q": typed or EVERY_RECORD, "facets": True})
     at = integer(request.query.get("at", "1"), "at", 1, AT_MAX)
     answer = await service.catalogue(question, asker_of(request))
     names = office_names(request)
+    asked = Asked(replace(question, text=typed), VIEWS[0], at, "/catalogue")
     values = {
         "query": typed,
-        "asked": Asked(replace(question, text=typed), VIEWS[0], at, "/catalogue"),
+        "asked": asked,
         "without": question.without,
+        "literal": asked.literal,
         "names": names,
         "chinese": told_apart(service.offices()),
         "answer": answer.search,
         "books": list(zip(answer.search.hits, answer.records, strict=True)),
+        "others": (),
         "facets": facet_values(answer.search.facets),
         "missing": [names.get(code, code) for code in answer.search.coverage.missing],
         "answerers": answerers(answer.search, names),
