@@ -212,7 +212,10 @@ def answer(question: Question, hits: Sequence[Hit], missing: tuple[str, ...]) ->
 
 def catalogue_answer(question: Question, hits: Sequence[Hit]) -> SearchAnswer:
     """The items of the hits, each once, as hits of the catalogue."""
-    books = {hit.item: replace(hit, seq=1, page="", section="", snippet="") for hit in hits}
+    said = (Reason(0, "typed", question.text),)
+    books = {
+        hit.item: replace(hit, seq=1, page="", section="", snippet="", reasons=said) for hit in hits
+    }
     found = answer(question, list(books.values()), ())
     facets = tuple(replace(each, count=-(-each.count // 8)) for each in found.facets)
     return replace(found, total=len(found.hits), near_total=0, facets=facets)

@@ -144,8 +144,8 @@ class FakeService:
         shown = []
         for hit in found.hits:
             record = self.item(hit.item, asker).record
-            at = record["title"].find("志")
-            marks = {"title": ((at, at + 1),) if at >= 0 else ()}
+            at = record["title"].find(question.text)
+            marks = {"title": ((at, at + len(question.text)),) if at >= 0 else ()}
             elements = tuple(
                 Element(name, text, marks.get(name, ())) for name, text in record.items() if text
             )

@@ -26,7 +26,7 @@ def test_a_reader_looks_a_book_up_and_goes_on_to_its_text(
     page.get_by_role("searchbox").fill("张家港")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name=TITLES[BOOK][0])).to_have_count(1)
-    expect(page.locator(".hits mark").first).to_have_text("志")
+    expect(page.locator(".hits mark").first).to_have_text("张家港")
     expect(page.locator(".hits .record").first).to_contain_text("编纂单位")
     picture(page, "catalogue")
     facets = page.get_by_role("complementary")
