@@ -18,6 +18,7 @@ from typing import Final, Self
 import numpy as np
 from pyroaring import BitMap
 
+from search_shard.blocks import Array
 from search_shard.facets import (
     DECADES,
     FACETS,
@@ -25,7 +26,6 @@ from search_shard.facets import (
     SINGLE_YEARS,
     YEAR_MAX,
     YEAR_MIN,
-    Chosen,
     FacetCount,
     Sets,
     Texts,
@@ -156,14 +156,14 @@ class Catalogue:
 
         Counts are exact: each is what :meth:`select` with that value would leave.
         """
-        chosen = self._chosen(counts)
+        weights = self._weights(counts)
         found: dict[str, Iterable[tuple[str, int]]] = {
-            "kind": self.kinds.counts(chosen),
-            "span": self.years["span"].counts(chosen, (*PERIODS, *DECADES)),
+            "kind": self.kinds.counts(weights),
+            "span": self.years["span"].counts(weights, (*PERIODS, *DECADES)),
             "published": self.years["published"].counts(
-                chosen, (*PERIODS, *DECADES, *SINGLE_YEARS)
+                weights, (*PERIODS, *DECADES, *SINGLE_YEARS)
             ),
-            **{field: sets.counts(chosen) for field, sets in self.codes.items()},
+            **{field: sets.counts(weights) for field, sets in self.codes.items()},
         }
         return tuple(
             FacetCount(field, value, count)
@@ -201,13 +201,14 @@ class Catalogue:
             if known.partition("/")[0] == item:
                 yield number
 
-    def _chosen(self, counts: BitMap | Mapping[str, int]) -> Chosen:
-        if isinstance(counts, BitMap):
-            return Chosen.of(counts)
+    def _weights(self, counts: BitMap | Mapping[str, int]) -> Array:
         weights = np.zeros(len(self.records), dtype=np.int64)
-        for item, count in counts.items():
-            weights[self.numbers[item]] = count
-        return Chosen.weighted(weights)
+        if isinstance(counts, BitMap):
+            weights[np.array(counts.to_array(), dtype=np.int64)] = 1
+        else:
+            numbers = [self.numbers[item] for item in counts]
+            weights[numbers] = [*counts.values()]
+        return weights
 
 
 def folded(text: str, tables: Tables) -> str:
@@ -278,4 +279,4 @@ def _kinds(records: Sequence[Record], texts: Texts, tables: Tables) -> Sets:
             parts[folded(part, tables)[:KIND_CHARS_MAX]] += count
     del parts[""]
     kinds = sorted(parts, key=lambda kind: (-parts[kind], kind))[:KINDS_MAX]
-    return Sets(tuple(sorted(kinds)), tuple(texts.containing(kind) for kind in sorted(kinds)))
+    return Sets.of({kind: texts.containing(kind) for kind in kinds})

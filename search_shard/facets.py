@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -32,7 +32,7 @@ PERIODS: Final = (
 )
 DECADES: Final = tuple((year, year + 9) for year in range(1900, 2100, 10))
 SINGLE_YEARS: Final = tuple((year, year) for year in range(1900, 2100))
-YEAR_MIN, YEAR_MAX = -9_999, 9_999
+YEAR_MIN, YEAR_MAX = -3_000, 3_000
 # The fields of a filter that are counted by.
 FACETS: Final = ("place", "kind", "span", "rights", "published", "office", "holding")
 Range = tuple[int, int]  # years, both included, 0 for an open end
@@ -102,10 +102,12 @@ class Texts:
 
 @dataclass(frozen=True, slots=True)
 class Sets:
-    """The records that have each of a few values."""
+    """The records that have each of a few values: as sets to select by, in a row to count by."""
 
     values: tuple[str, ...]  # sorted
     maps: tuple[BitMap, ...]
+    at: Array  # i64: where the records of each value begin in ``records``
+    records: Array  # i64
 
     @classmethod
     def build(cls, rows: Sequence[Iterable[str]]) -> Self:
@@ -114,8 +116,16 @@ class Sets:
         for number, row in enumerate(rows):
             for value in row:
                 numbers.setdefault(value, []).append(number)
-        values = tuple(sorted(numbers))
-        return cls(values, tuple(BitMap(array("I", numbers[value])) for value in values))
+        return cls.of({value: BitMap(array("I", found)) for value, found in numbers.items()})
+
+    @classmethod
+    def of(cls, maps: Mapping[str, BitMap]) -> Self:
+        """``maps``: value → records that have it, at least one."""
+        values = tuple(sorted(maps))
+        parts = [_numbers_of(maps[value]) for value in values]
+        ends = np.cumsum([0, *map(len, parts)], dtype=np.int64)
+        joined = np.concatenate(parts) if parts else np.empty(0)
+        return cls(values, tuple(maps[v] for v in values), ends[:-1], joined.astype(np.int64))
 
     def equal(self, value: str) -> BitMap:
         at = bisect_left(self.values, value)
@@ -127,24 +137,25 @@ class Sets:
         high = bisect_left(self.values, prefix + "\U0010ffff")
         return BitMap.union(BitMap(), *self.maps[low:high])
 
-    def counts(self, chosen: Chosen) -> Iterator[tuple[str, int]]:
-        """(value, count of what is chosen that has it), counts of 0 left out."""
-        for value, records in zip(self.values, self.maps, strict=True):
-            if count := chosen.among(records):
-                yield value, count
+    def counts(self, weights: Array) -> Iterator[tuple[str, int]]:
+        """(value, sum of the weights (i64) of the records that have it), sums of 0 left out."""
+        if self.values:
+            sums = np.add.reduceat(weights[self.records], self.at)
+            for place in np.flatnonzero(sums).tolist():
+                yield self.values[place], int(sums[place])
 
 
 @dataclass(frozen=True, slots=True)
 class Years:
     """The years of every record, both ends included."""
 
-    lows: Array  # i32; above the high where no year is known
+    lows: Array  # i32; both beyond YEAR_MAX where no year is known
     highs: Array  # i32
 
     @classmethod
-    def build(cls, rows: Sequence[tuple[int, int] | None]) -> Self:
+    def build(cls, rows: Sequence[Range | None]) -> Self:
         """``rows``: within YEAR_MIN .. YEAR_MAX, or None where no year is known."""
-        unknown = (YEAR_MAX + 1, YEAR_MIN - 1)
+        unknown = (YEAR_MAX + 1, YEAR_MAX + 1)
         pairs = np.array([row or unknown for row in rows], dtype=np.int32).reshape(-1, 2)
         return cls(np.ascontiguousarray(pairs[:, 0]), np.ascontiguousarray(pairs[:, 1]))
 
@@ -154,47 +165,17 @@ class Years:
         touched = (self.lows <= high) & (self.highs >= low)
         return _set_of(np.flatnonzero(touched).astype(np.uint32))
 
-    def counts(self, chosen: Chosen, ranges: Sequence[Range]) -> Iterator[tuple[str, int]]:
-        """(range, count of what is chosen that touches it), counts of 0 left out.
+    def counts(self, weights: Array, ranges: Sequence[Range]) -> Iterator[tuple[str, int]]:
+        """(range, sum of the weights (i64) of the records that touch it), sums of 0 left out.
 
         A record does not touch a range when it begins after it or ends before it, so two running
         sums over the years answer for every range.
         """
-        lows, highs = self.lows[chosen.numbers], self.highs[chosen.numbers]
-        known = lows <= highs
-        begun = _running(lows[known], chosen.weights[known])
-        ended = _running(highs[known], chosen.weights[known])
-        for low, high in ranges:
-            before = int(ended[(low or YEAR_MIN) - YEAR_MIN])
-            count = int(begun[(high or YEAR_MAX) - YEAR_MIN + 1]) - before
-            if count:
-                yield range_value(low, high), count
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """The records that are counted, each for one or for as many as its weight."""
-
-    records: BitMap
-    numbers: Array  # u32, rising
-    weights: Array  # i64, one for each of ``numbers``
-    dense: Array | None  # i64, one for every record; None where all weights are 1
-
-    @classmethod
-    def of(cls, records: BitMap) -> Self:
-        numbers = _numbers_of(records)
-        return cls(records, numbers, np.ones(len(numbers), dtype=np.int64), None)
-
-    @classmethod
-    def weighted(cls, weights: Array) -> Self:
-        """``weights``: of every record; those of weight 0 are not chosen."""
-        numbers = np.flatnonzero(weights).astype(np.uint32)
-        return cls(_set_of(numbers), numbers, weights[numbers], weights)
-
-    def among(self, records: BitMap) -> int:
-        if self.dense is None:
-            return int(self.records.intersection_cardinality(records))
-        return int(self.dense[_numbers_of(self.records & records)].sum())
+        lows = np.array([low or YEAR_MIN for low, _ in ranges])
+        highs = np.array([high or YEAR_MAX for _, high in ranges])
+        sums = _before(self.lows, weights, highs + 1) - _before(self.highs, weights, lows)
+        for place in np.flatnonzero(sums).tolist():
+            yield range_value(*ranges[place]), int(sums[place])
 
 
 def range_value(low: int, high: int) -> str:
@@ -210,11 +191,12 @@ def region_nodes(code: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(nodes))
 
 
-def _running(years: Array, weights: Array) -> Array:
-    """At index y - YEAR_MIN: the sum of the weights of years before y."""
-    width = YEAR_MAX - YEAR_MIN + 1
-    sums = np.bincount(years - YEAR_MIN, weights=weights, minlength=width)
-    return np.concatenate([[0], np.cumsum(sums)]).astype(np.int64)
+def _before(years: Array, weights: Array, ends: Array) -> Array:
+    """For each of ``ends`` the sum of the weights whose years are before it."""
+    sums = np.bincount(years - YEAR_MIN, weights=weights, minlength=YEAR_MAX - YEAR_MIN + 2)
+    sums = np.concatenate([[0], np.cumsum(sums)]).astype(np.int64)
+    found: Array = sums[ends - YEAR_MIN]
+    return found
 
 
 def _set_of(numbers: Array) -> BitMap:

@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from pyroaring import BitMap
 
 from search_shard.facets import (
     DECADES,
@@ -11,7 +10,6 @@ from search_shard.facets import (
     SINGLE_YEARS,
     YEAR_MAX,
     YEAR_MIN,
-    Chosen,
     FacetCount,
     Sets,
     Texts,
@@ -82,16 +80,13 @@ def test_counts_are_what_a_filter_would_leave(
     weights = data.draw(st.lists(st.integers(0, 9), min_size=len(spans), max_size=len(spans)))
     rows = data.draw(st.lists(st.lists(TEXT), min_size=len(spans), max_size=len(spans)))
     years, sets = Years.build(spans), Sets.build([dict.fromkeys(row) for row in rows])
-    for chosen, weight in (
-        (Chosen.weighted(np.array(weights, dtype=np.int64)), weights),
-        (Chosen.of(BitMap(n for n, w in enumerate(weights) if w)), [min(w, 1) for w in weights]),
-    ):
-        by_range = {
-            range_value(*each): sum(weight[n] for n in years.overlapping(*each)) for each in RANGES
-        }
-        assert dict(years.counts(chosen, RANGES)) == {v: n for v, n in by_range.items() if n}
-        by_value = {v: sum(weight[n] for n in sets.equal(v)) for v in sets.values}
-        assert dict(sets.counts(chosen)) == {v: n for v, n in by_value.items() if n}
+    dense = np.array(weights, dtype=np.int64)
+    by_range = {
+        range_value(*each): sum(weights[n] for n in years.overlapping(*each)) for each in RANGES
+    }
+    assert dict(years.counts(dense, RANGES)) == {v: n for v, n in by_range.items() if n}
+    by_value = {v: sum(weights[n] for n in sets.equal(v)) for v in sets.values}
+    assert dict(sets.counts(dense)) == {v: n for v, n in by_value.items() if n}
 
 
 def test_ranges_are_told_apart_by_their_values() -> None:
