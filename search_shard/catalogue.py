@@ -66,6 +66,8 @@ _LOOKED_INTO: Final[Mapping[str, tuple[str, ...]]] = {
     "place": ("place",),
     "office": (),
 }
+_RECORDED: Final = (*PERIODS, *DECADES)
+_PUBLISHED: Final = (*_RECORDED, *SINGLE_YEARS)
 _DATED: Final = ("published", "span")
 
 
@@ -159,10 +161,8 @@ class Catalogue:
         weights = self._weights(counts)
         found: dict[str, Iterable[tuple[str, int]]] = {
             "kind": self.kinds.counts(weights),
-            "span": self.years["span"].counts(weights, (*PERIODS, *DECADES)),
-            "published": self.years["published"].counts(
-                weights, (*PERIODS, *DECADES, *SINGLE_YEARS)
-            ),
+            "span": self.years["span"].counts(weights, _RECORDED),
+            "published": self.years["published"].counts(weights, _PUBLISHED),
             **{field: sets.counts(weights) for field, sets in self.codes.items()},
         }
         return tuple(

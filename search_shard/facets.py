@@ -10,6 +10,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Final, Self
 
 import numpy as np
@@ -165,14 +166,13 @@ class Years:
         touched = (self.lows <= high) & (self.highs >= low)
         return _set_of(np.flatnonzero(touched).astype(np.uint32))
 
-    def counts(self, weights: Array, ranges: Sequence[Range]) -> Iterator[tuple[str, int]]:
+    def counts(self, weights: Array, ranges: tuple[Range, ...]) -> Iterator[tuple[str, int]]:
         """(range, sum of the weights (i64) of the records that touch it), sums of 0 left out.
 
         A record does not touch a range when it begins after it or ends before it, so two running
         sums over the years answer for every range.
         """
-        lows = np.array([low or YEAR_MIN for low, _ in ranges])
-        highs = np.array([high or YEAR_MAX for _, high in ranges])
+        lows, highs = _ends(ranges)
         sums = _before(self.lows, weights, highs + 1) - _before(self.highs, weights, lows)
         for place in np.flatnonzero(sums).tolist():
             yield range_value(*ranges[place]), int(sums[place])
@@ -189,6 +189,12 @@ def region_nodes(code: str) -> tuple[str, ...]:
     """The regions that a GB/T 2260 code stands in, the widest first: province, city, county."""
     nodes = (f"{code[:2]}0000", f"{code[:4]}00", code)
     return tuple(dict.fromkeys(nodes))
+
+
+@cache
+def _ends(ranges: tuple[Range, ...]) -> tuple[Array, Array]:
+    lows = np.array([low or YEAR_MIN for low, _ in ranges])
+    return lows, np.array([high or YEAR_MAX for _, high in ranges])
 
 
 def _before(years: Array, weights: Array, ends: Array) -> Array:
