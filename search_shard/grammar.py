@@ -8,8 +8,8 @@ Specification: docs/spec/query.md.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from protocol.errors import Rejected
@@ -49,11 +49,11 @@ RIGHTS_NAMES: Final[dict[str, tuple[str, ...]]] = {  # values of the filter of r
 _FIELDS: Final = {name: field for field, names in FILTER_NAMES.items() for name in names}
 _SCOPES: Final = {name: scopes for scopes, names in SCOPE_NAMES.items() for name in names}
 
+_PARTS: Final = '\\s()（）|｜「」『』“”"＂'  # end a bare word
 _QUOTED: Final = (
     '「[^」]*(?:」|$)|『[^』]*(?:』|$)|“[^”]*(?:”|$)|"[^"]*(?:"|$)|＂[^＂]*(?:＂|$)'
-    r"|'[^']*'(?![^\s()（）|｜])|‘[^’]*’(?![^\s()（）|｜])"
+    f"|'[^']*'(?=[{_PARTS}]|$)|‘[^’]*’(?=[{_PARTS}]|$)"
 )
-_PARTS: Final = '\\s()（）|｜「」『』“”"＂'  # end a bare word
 _VALUE: Final = f"(?:{_QUOTED}|[^{_PARTS},，、]+)"
 _NAMES: Final = "|".join(sorted((*_FIELDS, *_SCOPES), key=len, reverse=True))
 _TOKEN: Final = re.compile(
@@ -147,16 +147,20 @@ def parts_of(text: str) -> tuple[Part, ...]:
     return tuple(parts)
 
 
-def read(text: str, is_syllable: Callable[[str], bool]) -> tuple[Node | None, list[Note]]:
+def read(
+    text: str, is_syllable: Callable[[str], bool], says: Callable[[str], object]
+) -> tuple[Node | None, list[Note]]:
     """The tree of ``text``, None when there is nothing to look for, and what was passed over.
 
-    Words that are one syllable of pinyin each and stand one after another are one word.
+    Words that are one syllable of pinyin each and stand one after another are one word.  A word or
+    quote that ``says`` nothing (punctuation alone) is none.
 
     Raises:
         Rejected: brackets deeper than :data:`DEPTH_MAX`; a filter without a value.
     """
     notes: list[Note] = []
     tokens = [token for match in _words(text, is_syllable) for token in _tokens(match, notes)]
+    tokens = [_spoken(token, says) for token in tokens]
     node = _Descent(tokens, notes).alternatives(0)
     if node is None and any(token.kind in (AND, OR, NOT) for token in tokens):
         return Term(text.strip(), text.strip()), []  # 与 and nothing else: the character itself
@@ -230,6 +234,17 @@ class _Descent:
         return Negated(node) if negated and node else node
 
 
+def _spoken(token: _Token, says: Callable[[str], object]) -> _Token:
+    node = token.node
+    if isinstance(node, Joined):
+        return replace(token, node=_join(OR, [each for each in node.parts if _says(each, says)]))
+    return token if node is None or _says(node, says) else replace(token, node=None)
+
+
+def _says(node: Node, says: Callable[[str], object]) -> bool:
+    return not isinstance(node, Term) or bool(says(node.text))
+
+
 def _present(node: Node | None) -> list[Node]:
     return [node] if node else []
 
@@ -293,7 +308,7 @@ def _term(typed: str, notes: list[Note]) -> Term:
     return Term(typed[1:-1], typed, quoted=True)
 
 
-def _join(how: str, parts: list[Node]) -> Node | None:
+def _join(how: str, parts: Sequence[Node]) -> Node | None:
     if len(parts) < 2:
         return parts[0] if parts else None
     flat: list[Node] = []

@@ -192,7 +192,7 @@ class _Parse:
         self.notes: list[Note] = []
 
     def query(self) -> Query:
-        node, self.notes = read(self.text, self.rules.speller.is_syllable)
+        node, self.notes = read(self.text, self.rules.speller.is_syllable, self.rules.fold)
         makes = Filters(self.rules.fold, self.rules.wideners, self.rules.calendar, self.off)
         filters: dict[Filter, None] = {}
         parts = []
