@@ -27,8 +27,8 @@ from search_shard.match import (
     best_single,
     candidates,
     cells_of,
+    either,
     find,
-    find_codes,
     find_heads,
     keep_common,
     lists_of_codes,
@@ -303,7 +303,7 @@ def _documents(word: Sequence[Matched]) -> Array:
     ]
     if len(parts) <= 1:
         return parts[0] if parts else NOTHING
-    return np.unique(np.concatenate(parts))
+    return either(parts)
 
 
 def _joined(plan: Sequence[str], words: Sequence[Array]) -> Array:
@@ -317,7 +317,7 @@ def _joined(plan: Sequence[str], words: Sequence[Array]) -> Array:
         if step == AND:
             stack.append(keep_common(left, right))
         elif step == OR:
-            stack.append(np.union1d(left, right))
+            stack.append(either((left, right)))
         else:
             stack.append(np.setdiff1d(left, right, assume_unique=True))
     return stack[0]
@@ -431,13 +431,11 @@ def _wider(
 
 def _corrected(segment: Segment, phrase: Phrase, ask: Ask) -> Iterator[Matched]:
     """The words that differ from a phrase in one character and stand somewhere."""
-    for rule, codes in corrections(segment, phrase, ask.late, ask.trace):
-        titled, headed = find_heads(segment, phrase, codes)
-        found = NONE if phrase.scope else find_codes(segment, codes, ask.late)
-        if phrase.scope:
-            titled, headed = (titled, NOTHING) if phrase.scope == "title" else (NOTHING, headed)
-        if len(found.documents) or len(titled) or len(headed):
-            yield Matched(phrase, rule, codes, found, titled, headed)
+    for one in corrections(segment, phrase, ask.late, ask.trace):
+        titled = np.array(one.titled if phrase.scope != "heading" else [], np.int64)
+        headed = np.array(one.headed if phrase.scope != "title" else [], np.int64)
+        if len(one.found.documents) or len(titled) or len(headed):
+            yield Matched(phrase, one.rule, one.codes, one.found, titled, headed)
 
 
 def _best(segment: Segment, number: int, documents: Array, scores: Array, ask: Ask) -> list[Ranked]:
