@@ -107,7 +107,8 @@ def corrections(
         if one.counts:
             often = np.minimum(np.array(list(one.counts.values())), COUNT_MAX)
             one.found = Found(np.array(list(one.counts)), often)
-        yield one
+        if len(one.found.documents) or one.titled or one.headed:
+            yield one
 
 
 def sounding(segment: Segment, character: str) -> Array:

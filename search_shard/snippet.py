@@ -63,7 +63,11 @@ def _hit(segment: Segment, ranked: Ranked, matches: Matches, lines: bool) -> Hit
             ]
             field = "text" if here else _head(document, matched)
             if field and not rule:
-                rule, found = matched.rule, original.text[slice(*here[0])] if here else ""
+                rule = matched.rule
+                if here:
+                    found = original.text[slice(*here[0])]
+                else:
+                    found = _in_head(segment, source, field, matched)
                 reasons.append(Reason(number, rule, field, found))
             spans += here
     spans = sorted(set(spans))

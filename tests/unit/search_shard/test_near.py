@@ -20,7 +20,7 @@ def words(segment: Segment, text: str, near: tuple[str, ...] = NEAR) -> dict[str
     points, codes = segment.arrays["points"].tolist(), segment.arrays["codes"].tolist()
     names = {code: chr(point) for point, code in zip(points, codes, strict=True)}
     given = corrections(segment, Phrase("typed", text, near=near), never, SILENT)
-    return {"".join(names[code] for code in codes): rule for rule, codes in given}
+    return {"".join(names[code] for code in one.codes): one.rule for one in given}
 
 
 @settings(max_examples=80, deadline=None)
