@@ -25,7 +25,8 @@ RULES: Final = (
     "pinyin",
     "initials",
 )
-NEAR: Final = ("sound", "shape")  # one wrong character; found in typed phrases only
+# One wrong character, in typed phrases only: of the same sound, of a like shape, any other.
+NEAR: Final = ("sound", "shape", "other")
 AND, OR, NOT = "and", "or", "not"  # in a plan; "not" is "and not": the left less the right
 SPOKEN: Final = "\0"  # in Phrase.text: this position is told by its sounds
 FIELDS: Final = (  # what a filter may look at, and facets are counted by
@@ -52,6 +53,7 @@ FILTER_VALUES_MAX: Final = 64
 WEIGHT_MAX: Final = 10_000
 _NUMBERS: Final = tuple(map(str, range(WORDS_MAX)))
 NEAR_LENGTHS: Final = range(2, 13)  # of phrases in which one wrong character is looked for
+OTHER_LENGTHS: Final = range(3, 13)  # and one that neither sounds nor looks like it
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ the neighbours of its place is looked for as a word of its own.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -15,7 +16,7 @@ from typing import Final, TypeVar
 import numpy as np
 
 from search_shard.blocks import Array
-from search_shard.lattice import NEAR_LENGTHS, Phrase
+from search_shard.lattice import NEAR_LENGTHS, OTHER_LENGTHS, Phrase
 from search_shard.match import (
     NONE,
     Deadline,
@@ -30,6 +31,7 @@ from search_shard.postings import COUNT_MAX, Table, may_have
 from search_shard.segment import Segment
 from search_shard.trace import Trace
 
+_PAGES_MAX: Final = 100  # with a half of the word, in which any other character is looked for
 _WORDS_MAX: Final = 200  # that are looked for one by one, for each place
 _READ_MAX: Final = 64  # documents that are read rather than that
 _READ_EACH: Final = 8  # and more for each of these words
@@ -54,7 +56,8 @@ class Correction:
 def corrections(
     segment: Segment, phrase: Phrase, late: Deadline, trace: Trace
 ) -> Iterator[Correction]:
-    """The words with one other character that stand here; by sound rather than by shape.
+    """The words with one other character that stand here; by sound rather than by shape, and
+    these rather than any other.
 
     Raises:
         Late: the deadline passed.
@@ -64,6 +67,21 @@ def corrections(
     codes = segment.codes(phrase.text)
     if codes.count(0) > 1:
         return
+    known = set()
+    for one in _alike(segment, phrase, codes, late, trace):
+        known.add(tuple(one.codes))
+        yield one
+    if "other" not in phrase.near or phrase.scope:
+        return
+    for at, other in _unlike(segment, codes, late)[:_WORDS_MAX]:
+        changed = [*codes[:at], other, *codes[at + 1 :]]
+        if tuple(changed) not in known:
+            yield Correction("other", changed, find_codes(segment, changed, late))
+
+
+def _alike(
+    segment: Segment, phrase: Phrase, codes: Sequence[int], late: Deadline, trace: Trace
+) -> Iterator[Correction]:
     places = _standing(segment, codes, phrase)
     trace.step("near", phrase.text, sum(map(len, places.values())))
     found: dict[tuple[int, int], Correction] = {}
@@ -127,6 +145,29 @@ def sounding(segment: Segment, character: str) -> Array:
 def looking(segment: Segment, character: str) -> Array:
     """Codes of the characters that look like a folded character, rising."""
     return segment.codes_of(segment.tables.alike_to(character))
+
+
+def _unlike(segment: Segment, codes: Sequence[int], late: Deadline) -> list[tuple[int, int]]:
+    """(place, other code) of words of texts with any other character in one place, read from the
+    pages that have the half of the word without that place."""
+    size = len(codes)
+    if size not in OTHER_LENGTHS:
+        return []
+    halves = (range(max(2, size // 2)), range(min(size // 2, size - 2), size))
+    words = [[codes[at] for at in half] for half in halves]
+    found = [find_codes(segment, word, late).documents for word in words if all(word)]
+    pages = sorted({page for documents in found for page in documents[:_PAGES_MAX].tolist()})
+    typed = [re.escape(chr(code)) if code else "(?!)" for code in codes]
+    places = [at for at in range(size) if not all(at in half for half in halves)]
+    ways = ["".join((*typed[:at], "(.)", *typed[at + 1 :])) for at in places]
+    pattern = re.compile(f"(?=(?:{'|'.join(ways)}))", re.DOTALL)
+    others = {
+        (places[match.lastindex - 1], ord(match[match.lastindex]))
+        for page in pages
+        for match in pattern.finditer(segment.spoken(page))
+        if match.lastindex
+    }
+    return sorted((at, other) for at, other in others if other != codes[at])
 
 
 def _standing(segment: Segment, codes: Sequence[int], phrase: Phrase) -> dict[int, Others]:

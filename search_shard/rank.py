@@ -19,16 +19,17 @@ CLASS_STEP: Final = 10_000
 # By lattice.RULES and lattice.NEAR.  Whoever types simplified gets what traditional gets, and a
 # page that says the year or the place in another way is as good as one that says it as asked.
 CLASSES: Final[Mapping[str, int]] = {
-    "literal": 60_000,
-    "typed": 60_000,
-    "year": 50_000,
-    "number": 50_000,
-    "place": 50_000,
-    "synonym": 50_000,
-    "pinyin": 40_000,
-    "initials": 30_000,
-    "sound": 20_000,
-    "shape": 10_000,
+    "literal": 70_000,
+    "typed": 70_000,
+    "year": 60_000,
+    "number": 60_000,
+    "place": 60_000,
+    "synonym": 60_000,
+    "pinyin": 50_000,
+    "initials": 40_000,
+    "sound": 30_000,
+    "shape": 20_000,
+    "other": 10_000,
 }
 NEAR_BELOW: Final = 10  # matches as asked; with fewer, pages with one wrong character are shown too
 TITLE_SCORE: Final = 4_000

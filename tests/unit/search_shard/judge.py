@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from search_shard.catalogue import Record
 from search_shard.fold import is_skipped
-from search_shard.lattice import AND, NEAR_LENGTHS, OR, SPOKEN, Filter, Phrase, Query
+from search_shard.lattice import AND, NEAR_LENGTHS, OR, OTHER_LENGTHS, SPOKEN, Filter, Phrase, Query
 from search_shard.layout import Page
 from search_shard.rank import NEAR_BELOW
 from search_shard.tables import Tables
@@ -121,7 +121,8 @@ class Judge:
         return re.compile("".join(parts)).search
 
     def _nearly(self, phrase: Phrase) -> set[Key]:
-        """Pages with the phrase in which one character is another of like sound or shape."""
+        """Pages with the phrase in which one character is another of like sound or shape, or any
+        other, if the text has it and half of the phrase is whole."""
         found: set[Key] = set()
         if len(phrase.text) not in NEAR_LENGTHS:
             return found
@@ -130,13 +131,21 @@ class Judge:
                 word = phrase.text[:at] + other + phrase.text[at + 1 :]
                 fields = FIELDS[phrase.scope]
                 found |= {p.key for p in self.pages if any(word in p.folded[n] for n in fields)}
+        if "other" in phrase.near and len(phrase.text) in OTHER_LENGTHS:
+            places = range(len(phrase.text)) if len(phrase.text) > 3 else (0, 2)
+            ways = [
+                re.escape(phrase.text[:at]) + "." + re.escape(phrase.text[at + 1 :])
+                for at in places
+            ]
+            stands = re.compile("|".join(ways), re.DOTALL)
+            found |= {page.key for page in self.pages if stands.search(page.folded[2])}
         return found
 
     def _alike(self, character: str, ways: Sequence[str]) -> set[str]:
         alike: set[str] = set()
         if "sound" in ways and not character.isascii():
-            heard = self.tables.readings(character)
-            alike = {c for c in self.letters if not self.readings[c].isdisjoint(heard)}
+            heard = self.tables.every_reading(character)
+            alike = {c for c in self.letters if {*self.tables.every_reading(c)} & {*heard}}
         if "shape" in ways:
             alike.update(self.tables.alike_to(character))
         return alike - {character}

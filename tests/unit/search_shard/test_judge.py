@@ -23,6 +23,7 @@ from search_shard.lattice import (
 )
 from search_shard.layout import Page
 from search_shard.parse import Rules, parse_query
+from search_shard.rank import is_near
 from search_shard.search import Ask, rank
 from search_shard.segment import Segment, build_segment
 from search_shard.shard import Shard
@@ -153,7 +154,9 @@ def answered(
     for one in ranking.best:
         segment = shard.segments[one.segment]
         office, item = segment.owner_of(one.document)
-        (near if 0 < one.score < 30_000 else asked).add((office, item, segment.seq(one.document)))
+        (near if one.score > 0 and is_near(one.score) else asked).add(
+            (office, item, segment.seq(one.document))
+        )
     assert ranking.exact
     found = Verdict(frozenset(asked), frozenset(near))
     return found, ranking.total, ranking.near_total, dict(ranking.items)

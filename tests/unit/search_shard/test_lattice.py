@@ -53,7 +53,7 @@ STRANGE = {
     "an unknown rule": asked(replace(TYPED, rule="sound")),
     "an unknown scope": asked(replace(TYPED, scope="page")),
     "an unknown way to be wrong": asked(replace(TYPED, near=("typed",))),
-    "many ways to be wrong": asked(replace(TYPED, near=("sound",) * 3)),
+    "many ways to be wrong": asked(replace(TYPED, near=("sound",) * 4)),
     "no characters": asked(Phrase("typed", "")),
     "many characters": asked(Phrase("typed", "苏" * (QUERY_CHARS_MAX + 1))),
     "sounds without a place": asked(replace(TYPED, sounds=((), ("zhou",)))),

@@ -32,27 +32,47 @@ def test_every_word_with_one_other_character_is_given(
     tables: Tables, texts: list[str], typed: str
 ) -> None:
     segment = segment_of([page(text, seq=seq) for seq, text in enumerate(texts)], tables)
-    given = words(segment, typed)
-    for other, rule in given.items():
-        (at,) = (n for n, pair in enumerate(zip(typed, other, strict=True)) if len(set(pair)) > 1)
-        alike = set(tables.alike_to(typed[at])) if rule == "shape" else set()
-        heard = set(tables.readings(typed[at])) & set(tables.readings(other[at]))
-        assert heard if rule == "sound" else other[at] in alike
     standing = {
         text[at : at + len(typed)] for text in texts for at in range(len(text) - len(typed) + 1)
     }
+    meant = {}
     for other in standing:
         wrong = [n for n, pair in enumerate(zip(typed, other, strict=True)) if len(set(pair)) > 1]
-        if len(wrong) != 1:
-            continue
-        (at,) = wrong
-        heard = set(tables.readings(typed[at])) & set(tables.readings(other[at]))
-        if heard:
-            assert given[other] == "sound"
-        elif other[at] in tables.alike_to(typed[at]):
-            assert given[other] == "shape"
-        else:
-            assert other not in given
+        if len(wrong) == 1:
+            (at,) = wrong
+            heard = set(tables.every_reading(typed[at])) & set(tables.every_reading(other[at]))
+            if heard:
+                meant[other] = "sound"
+            elif other[at] in tables.alike_to(typed[at]):
+                meant[other] = "shape"
+            elif len(typed) > 3 or (len(typed) == 3 and at != 1):
+                meant[other] = "other"
+    given = words(segment, typed)
+    assert {other: given.get(other) for other in meant} == meant
+    assert all(given[other] in ("sound", "shape") for other in given.keys() - meant.keys())
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant", "rule"),
+    [
+        ("虎丘龜寺", "虎丘山寺", "other"),
+        ("虎丘🐯寺", "虎丘山寺", "other"),  # a character that is nowhere here
+        ("虎丘龜", "虎丘山", "other"),
+        ("龜丘山", "虎丘山", "other"),
+        ("潜隆", "干隆", "sound"),  # 乾 is read qian
+        ("路合", "六合", "sound"),  # as Jiangsu says
+    ],
+)
+def test_any_other_character_and_any_reading(
+    tables: Tables, typed: str, meant: str, rule: str
+) -> None:
+    segment = segment_of([page("虎丘山寺於乾隆年間又至六合縣")], tables)
+    assert words(segment, tables.fold(typed))[meant] == rule
+
+
+def test_any_other_character_takes_half_of_the_word_as_typed(tables: Tables) -> None:
+    segment = segment_of([page("虎丘山", title="蘇州府學")], tables)
+    assert words(segment, "虎龙") == words(segment, "虎龙山") == words(segment, "苏州龙学") == {}
 
 
 def test_only_the_ways_that_the_phrase_allows(tables: Tables) -> None:

@@ -103,7 +103,7 @@ def test_all_of_the_lattice_is_explained(rules: Rules) -> None:
         "filter 类型:旧志",
         "note closed ( → )",
     )
-    assert explain(parse_query("虎丘", rules))[2:] == ("  typed 虎丘 ~ sound shape",)
+    assert explain(parse_query("虎丘", rules))[2:] == ("  typed 虎丘 ~ sound shape other",)
 
 
 def test_corrections_are_what_near_hits_have(rules: Rules) -> None:
