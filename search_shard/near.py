@@ -32,6 +32,7 @@ from search_shard.segment import Segment
 from search_shard.trace import Trace
 
 _PAGES_MAX: Final = 100  # with a half of the word, in which any other character is looked for
+_NUMERALS: Final = frozenset("〇零一二三四五六七八九十百千万廿卅0123456789")
 _WORDS_MAX: Final = 200  # that are looked for one by one, for each place
 _READ_MAX: Final = 64  # documents that are read rather than that
 _READ_EACH: Final = 8  # and more for each of these words
@@ -183,6 +184,8 @@ def _standing(segment: Segment, codes: Sequence[int], phrase: Phrase) -> dict[in
     typed, last = np.array([0, *codes, 0]), len(codes) - 1
     place = np.repeat([at for at, _, _ in tried], sizes)
     stands = others != typed[place + 1]
+    if not _NUMERALS.isdisjoint(phrase.text):  # another number is another meaning, not a slip
+        stands &= ~np.isin(others, segment.codes_of("".join(_NUMERALS)))
     stands &= (place == 0) | may_have(segment.beside, typed[place], others)
     stands &= (place == last) | may_have(segment.beside, others, typed[place + 2])
     places: dict[int, dict[int, str]] = {}

@@ -68,10 +68,9 @@ def _shown(segment: Segment, deleted: frozenset[str]) -> Array | None:
 
 
 def _of_items(segment: Segment, items: Iterable[str]) -> Array:
-    mask = np.zeros(segment.pages, dtype=bool)
-    for item in items:
-        start, end = segment.documents_of(item)
-        mask[start:end] = True
+    chosen = np.zeros(len(segment.items), dtype=bool)
+    chosen[[segment.numbers[item] for item in items if item in segment.numbers]] = True
+    mask: Array = np.repeat(chosen, np.diff(segment.item_at))
     return mask
 
 
