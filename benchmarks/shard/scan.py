@@ -36,11 +36,15 @@ class Scan:
 
     def texts_with_classes(self, classes: Sequence[Collection[str]]) -> Numbers:
         """The numbers of the texts that have one character of each class, one after another."""
-        at = np.arange(len(self.points) - len(classes) + 1)
+        at: Numbers | None = None
         for place, members in enumerate(classes):
             allowed = np.zeros(_POINTS, dtype=bool)
             allowed[[ord(character) for character in members]] = True
-            at = at[allowed[self.points[at + place]]]
+            if at is None:
+                at = np.flatnonzero(allowed[self.points[: len(self.points) - len(classes) + 1]])
+            else:
+                at = at[allowed[self.points[at + place]]]
+        assert at is not None, "a phrase has a position"
         return self._numbers(at)
 
     def _same_length(self, words: Sequence[str], length: int) -> dict[str, Numbers]:

@@ -17,7 +17,7 @@ from search_shard.tables import Tables
 from tests.unit.search_shard.judge import FIELDS, class_readings, joined
 
 _SHOWN = 10
-_SPOKEN_MAX = 12  # cases of a kind whose sounds are looked for: each reads all of the text
+_SPOKEN_MAX = 5  # cases of a kind whose sounds are looked for: each reads all of the text
 _FIRST_TOKEN = 0xE000  # tokens become characters, so that a phrase of them is a string
 Words = Callable[[Case], Sequence[str]]
 
