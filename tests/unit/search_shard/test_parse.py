@@ -274,7 +274,7 @@ OFF = {
 }
 
 
-@pytest.mark.parametrize("off", OFF, ids="-".join)
+@pytest.mark.parametrize("off", OFF, ids=lambda off: "-".join(sorted(off)))
 def test_rules_can_be_switched_off(wide: Rules, off: frozenset[str]) -> None:
     assert lines(parse_query("平江", wide, off)) == [OFF[off]]
 
