@@ -94,14 +94,14 @@ def _sureness(matched: Matched) -> int:
 
 
 def _places(segment: Segment, document: int, matched: Matched, words: Array) -> list[int]:
-    """Where a phrase stands among the words of a page."""
+    """Where a phrase stands among the words of a page: the first places, as many as are shown."""
     if matched.phrase.scope:
         return []
     places = scan(words, matched.cells)
     if matched.rule == "literal" and len(places):
         start = segment.word_at[document]
         places = keep_literal(segment, places + start, matched.phrase.text) - start
-    return list(places.tolist())
+    return list(places[: max(_MARKS_MAX, LINES_MAX)].tolist())
 
 
 def _head(document: int, matched: Matched) -> str:
