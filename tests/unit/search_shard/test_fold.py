@@ -64,6 +64,29 @@ def test_real_texts_fold(tables: Tables, typed: str, folded: str) -> None:
     assert tables.fold(typed) == folded
 
 
+@pytest.mark.parametrize(
+    "one",
+    [
+        *("昵暱", "檐簷", "痹痺", "睾睪", "粽糭糉", "只衹隻", "径逕迳徑", "稆穭穞", "敕勅勑𠡠"),
+        *("策筴䇲䇿", "着著", "于於", "后後", "里裏裡", "台臺颱檯", "云雲", "志誌", "历曆歷厯"),
+        *("干乾幹榦", "钟鐘鍾", "堤隄", "峰峯", "群羣", "村邨"),
+    ],
+)
+def test_variants_are_one(one: str, tables: Tables) -> None:
+    assert tables.fold(one) == tables.fold(one[0]) * len(one)
+
+
+@pytest.mark.parametrize("apart", ["幺么", "祇祗只", "著箸", "台怡", "云芸", "径经", "敕束"])
+def test_what_means_another_stays_apart(apart: str, tables: Tables) -> None:
+    assert len(set(tables.fold(apart))) == len(apart)
+
+
+def test_folding_twice_is_folding_once(tables: Tables) -> None:
+    every = "".join(chr(point) for point in range(0x32400) if not 0xD800 <= point < 0xE000)
+    once = tables.fold(every)
+    assert tables.fold(once) == once
+
+
 def test_every_own_variant_folds_like_what_it_is_read_as(tables: Tables) -> None:
     apart = [v + c for v, c in own_variants().items() if tables.fold(v) != tables.fold(c)]
     assert not apart
