@@ -30,7 +30,7 @@ LOCAL_READINGS = {
 }
 
 _GUESTS_MAX = 4  # further readings of a character
-_PHRASES_MIN, _USE_MIN = 20, 0.003  # with so many phrases a reading is used in this share of them
+_PHRASES_MIN, _USE_MIN = 2, 0.005  # a reading in use is in so many phrases, and this share of them
 # Sounds that speakers of Jiangsu's dialects write for each other, at the head and the tail.
 _NEAR_HEADS = (("zh", "z"), ("ch", "c"), ("sh", "s"), ("n", "l"), ("r", "l"), ("f", "h"))
 _NEAR_TAILS = (("ang", "an"), ("eng", "en"), ("ing", "in"))
@@ -79,7 +79,7 @@ def folded_readings(
     """Folded character → its readings, from those of its variants and a dictionary of phrases.
 
     In real use is how Jiangsu says it, and what a fair share of the phrases with this character
-    say; where there are few, any reading is.  At most four guests in all.
+    say: the index has a row for each pair of them.  At most four guests in all.
     """
     variants: defaultdict[str, list[str]] = defaultdict(list)
     for character in sorted(read, key=lambda c: (folds.get(c, c) != c, c)):
@@ -94,7 +94,7 @@ def folded_readings(
         ranked = dict.fromkeys([*own, *sorted(listed, key=lambda syllable: -count[syllable])])
         ranked.pop(home, None)
         guests = [*ranked][:_GUESTS_MAX]
-        fair = _USE_MIN * count.total() if count.total() >= _PHRASES_MIN else 0
+        fair = max(_PHRASES_MIN, _USE_MIN * count.total())
         used = tuple(s for s in guests if s in own or count[s] >= fair)
         table[folded] = Readings(home, used, tuple(s for s in guests if s not in used))
     return table
