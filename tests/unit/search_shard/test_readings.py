@@ -13,7 +13,9 @@ from search_shard.readings import (
     split_syllables,
     toneless,
 )
+from search_shard.shard import Shard
 from search_shard.tables import Tables
+from tests.unit.search_shard.pages import found, page, shard_of
 
 
 def test_toneless() -> None:
@@ -61,6 +63,18 @@ def test_names_are_read_as_jiangsu_reads_them(tables: Tables) -> None:
     for name, spelled in LOCAL_READINGS.items():
         for character, syllable in zip(name, spelled.split(), strict=True):
             assert syllable in tables.readings(character), name
+
+
+@pytest.fixture(scope="module")
+def named(tables: Tables) -> Shard:
+    return shard_of(tables, [page(f"在{name}。", seq=n) for n, name in enumerate(LOCAL_READINGS)])
+
+
+@pytest.mark.parametrize("name", LOCAL_READINGS)
+def test_a_name_is_found_by_how_it_is_said(name: str, tables: Tables, named: Shard) -> None:
+    spelled, seq = LOCAL_READINGS[name], [*LOCAL_READINGS].index(name)
+    for typed in (spelled, spelled.replace(" ", "")):
+        assert (seq, "pinyin") in found(named, typed, tables), typed
 
 
 @pytest.mark.parametrize(
