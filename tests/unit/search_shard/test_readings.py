@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pypinyin.constants import PINYIN_DICT
 
 from search_shard.readings import (
     LOCAL_READINGS,
@@ -11,6 +12,7 @@ from search_shard.readings import (
     local_readings,
     near_syllables,
     split_syllables,
+    syllables_of,
     toneless,
 )
 from search_shard.shard import Shard
@@ -63,6 +65,11 @@ def test_names_are_read_as_jiangsu_reads_them(tables: Tables) -> None:
     for name, spelled in LOCAL_READINGS.items():
         for character, syllable in zip(name, spelled.split(), strict=True):
             assert syllable in tables.readings(character), name
+
+
+def test_every_local_reading_is_in_a_dictionary_so_none_is_a_slip_of_ours() -> None:
+    for character, syllables in local_readings().items():
+        assert syllables <= set(syllables_of(PINYIN_DICT[ord(character)])), character
 
 
 @pytest.fixture(scope="module")
