@@ -32,6 +32,7 @@ check: $(VENV)/dev.stamp
 	$(BIN)/lint-imports
 
 bench: $(VENV)/dev.stamp
+	@$(PIP) install "matplotlib>=3.10,<4" "tantivy>=0.27,<1"
 	@status=0; for file in benchmarks/*.py; do echo "== $$file"; \
 	$(BIN)/python -m benchmarks.$$(basename $$file .py) || status=1; done; exit $$status
 
