@@ -41,6 +41,7 @@ from simulations.wire import FRAMES_UNDER_WAY_MAX, SimNetwork, Weather
 CITY, COUNTY, COUNTY2, OTHER = map(OfficeCode, ("320500", "320506", "320507", "320600"))
 STRANGER = OfficeCode("999999")
 NETWORK = NetworkId.of(b"jiangsu")
+ASK = SearchAsk((CITY,), b"", b"", 10, None, False, "snippet", False, False, False, 1000)
 
 
 def key(office: OfficeCode) -> SigningKey:
@@ -304,7 +305,7 @@ async def test_what_a_guest_may_ask() -> None:
         county = await here.node(COUNTY, reachable=False)
         assert await ask(county, CITY) == Heads(())
         with pytest.raises(RemoteFault, match="a guest"):
-            await county.ask(CITY, "search", SearchAsk((CITY,), None, 10, 1000), 5)
+            await county.ask(CITY, "search", ASK, 5)
         (guest,) = city.peers()
         assert await city.ask_peer(guest.key, "log.heads", HeadsAsk(), 5) == Heads(())
         with pytest.raises(Unavailable):
@@ -460,10 +461,7 @@ async def test_a_handler_that_hangs_holds_up_nobody_else() -> None:
         await ask(county, CITY)
         (peer,) = county.peers()
         slow = asyncio.gather(
-            *(
-                county.ask_peer(peer.key, "search", SearchAsk((CITY,), None, 10, 1000), 2)
-                for _ in range(ANSWERING_MAX - 1)
-            ),
+            *(county.ask_peer(peer.key, "search", ASK, 2) for _ in range(ANSWERING_MAX - 1)),
             return_exceptions=True,
         )
         await asyncio.sleep(0.5)
