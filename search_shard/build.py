@@ -20,7 +20,15 @@ from search_shard.layout import (
     Source,
     records,
 )
-from search_shard.postings import COUNT_MAX, build_table, rows_of, slices, sorted_keys, turns
+from search_shard.postings import (
+    COUNT_MAX,
+    build_table,
+    mapped,
+    rows_of,
+    slices,
+    sorted_keys,
+    turns,
+)
 from search_shard.rank import HEADING_SCORE, TITLE_SCORE, damping, text_scores
 from search_shard.tables import SYLLABLE_SHIFT, Tables
 
@@ -28,7 +36,7 @@ SEGMENT_PAGES_MAX = 65_536  # a document is a u16
 COMMON_PAGES = 512  # pairs on more pages than this are followed by a third character
 _COMMON_MAX = 60_000  # of such pairs
 _SCORE_MAX = 0xFFFF
-_CHUNK_CHARS = 2_000_000  # decoded at a time
+_CHUNK_CHARS = 1 << 18  # decoded at a time
 _POINTS = 0x110000
 _OTHER = 0xFFFD  # folded form of what finds no room among the codes
 _HEAD_CHARS_MAX = 60_000  # of a title or heading that is searchable
@@ -273,7 +281,7 @@ def _triples(
     number[rows[common >> 16] * width + columns[common & 0xFFFF]] = numbers
     rows = (rows * width).astype(np.uint32)
     columns = columns.astype(np.uint32)
-    pair = number[rows[words[:-1]] + columns[words[1:]]] if len(words) else words
+    pair = mapped(number, mapped(rows, words[:-1]) + mapped(columns, words[1:]))
     at = np.flatnonzero((pair[:-1] > 0) & (pair[1:] > 0))
     return pair[at], words[at + 2], documents[at], len(common) + 1
 
@@ -285,9 +293,9 @@ def _syllables(
     neighbour."""
     home, guest_of, guests = _readings(points, tables)
     counts = np.diff(guest_of).astype(np.uint8)
-    firsts, seconds = home[words[:-1]], home[words[1:]]
-    several = counts > 0
-    read = several[words]
+    sounds = mapped(home, words)
+    firsts, seconds = sounds[:-1], sounds[1:]
+    read = mapped(counts > 0, words)
     at = np.flatnonzero(read[:-1] | read[1:])
     left, right = words[at].astype(np.int64), words[at + 1].astype(np.int64)
     ways = (counts[left] + np.uint8(1)).astype(np.int64) * (counts[right] + np.uint8(1))

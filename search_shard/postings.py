@@ -66,22 +66,23 @@ def sorted_keys(columns: Sequence[Array], size: int) -> Iterator[Array]:
     """
     totals = np.bincount(columns[0], minlength=size)
     totals[0] = 0
-    part = (np.maximum(np.cumsum(totals) - 1, 0) // SORT_PAIRS).astype(np.uint16)
-    part = np.cumsum(turns(part), dtype=np.uint16)  # 1, 2, … without holes
-    part[0] = 0
-    rows = np.bincount(part, totals).astype(np.int64)
-    for number in range(1, len(rows)):
-        keys = np.empty(rows[number], np.uint64)
+    ends = np.cumsum(totals)
+    low = 1
+    while low < size:
+        done = int(ends[low - 1])
+        high = max(int(ends.searchsorted(done + SORT_PAIRS, side="right")), low + 1)
+        keys = np.empty(int(ends[high - 1]) - done, np.uint64)
         filled = 0
         for start in range(0, len(columns[0]), _CHUNK_ROWS):
             first, *others = (column[start : start + _CHUNK_ROWS] for column in columns)
-            at = np.flatnonzero(part[first] == number)
+            at = np.flatnonzero(first - np.uint16(low) < np.uint16(high - low))
             key = first[at].astype(np.uint64)
             for column in others:
                 key <<= np.uint64(16)
                 key |= column[at]
             keys[filled : filled + len(at)] = key
             filled += len(at)
+        low = high
         keys.sort()
         yield keys
 
@@ -181,6 +182,15 @@ def _write_often(raw: Array, often: Array, sizes: Array, tail_at: Array) -> None
     first = np.flatnonzero(turns(of_list))
     rank = np.arange(len(at)) - np.repeat(first, np.diff(first, append=len(at)))
     raw[tail_at[of_list] + (sizes[of_list] + 7) // 8 + rank] = often[at]
+
+
+def mapped(table: Array, codes: Array) -> Array:
+    """``table[codes]``, in pieces that a processor's cache holds."""
+    found = np.empty(len(codes), table.dtype)
+    for start in range(0, len(codes), _CHUNK_ROWS):
+        end = start + _CHUNK_ROWS
+        found[start:end] = table[codes[start:end]]
+    return found
 
 
 def turns(values: Array) -> Array:
