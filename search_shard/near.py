@@ -32,7 +32,6 @@ from search_shard.segment import Segment
 from search_shard.trace import Trace
 
 _PAGES_MAX: Final = 2000  # with a half of the word, in which any other character is looked for
-_NUMERALS: Final = "〇零一二三四五六七八九十百千万廿卅0123456789"
 _WORDS_MAX: Final = 200  # that are looked for one by one, for each place
 _READ_MAX: Final = 64  # documents that are read rather than that
 _READ_EACH: Final = 8  # and more for each of these words
@@ -168,14 +167,7 @@ def _unlike(segment: Segment, codes: Sequence[int], late: Deadline) -> list[tupl
         for match in pattern.finditer(text)
         if match.lastindex
     }
-    barred = _numerals(segment, codes)
-    return sorted((at, other) for at, other in others if other not in (codes[at], *barred))
-
-
-def _numerals(segment: Segment, codes: Sequence[int]) -> list[int]:
-    """Codes of numerals, if one was typed: another number is another meaning, not a slip."""
-    numerals: list[int] = segment.codes_of(_NUMERALS).tolist()
-    return [] if set(numerals).isdisjoint(codes) else numerals
+    return sorted((at, other) for at, other in others if other != codes[at])
 
 
 def _standing(segment: Segment, codes: Sequence[int], phrase: Phrase) -> dict[int, Others]:
@@ -191,8 +183,6 @@ def _standing(segment: Segment, codes: Sequence[int], phrase: Phrase) -> dict[in
     typed, last = np.array([0, *codes, 0]), len(codes) - 1
     place = np.repeat([at for at, _, _ in tried], sizes)
     stands = others != typed[place + 1]
-    if barred := _numerals(segment, codes):
-        stands &= ~np.isin(others, barred)
     stands &= (place == 0) | may_have(segment.beside, typed[place], others)
     stands &= (place == last) | may_have(segment.beside, others, typed[place + 2])
     places: dict[int, dict[int, str]] = {}

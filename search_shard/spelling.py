@@ -16,6 +16,7 @@ from search_shard.grammar import FILTER_NAMES, RIGHTS_NAMES
 from search_shard.lattice import AND, NEAR, NOT, OR, SPOKEN, Filter, Phrase, Query
 
 CORRECTIONS_MAX: Final = 3
+_NUMERALS: Final = frozenset("〇零一二三四五六七八九十百千万廿卅0123456789")
 _SHOWN_SOUNDS: Final = 3  # of a position; initials have tens
 # Beside these a word is no syllable that would join the next one.
 _APART: Final = re.compile("[〇\u3400-\u9fff\uf900-\ufaff\U00020000-\U000323af「」『』“”\"'()]")
@@ -85,8 +86,10 @@ def did_you_mean(
     """Corrected queries by what hits with a wrong character have instead, most frequent first.
 
     ``hits`` are the reasons of each hit; one without a near reason says nothing.  Variants of one
-    form count together and are shown in the form that is most frequent.
+    form count together and are shown in the form that is most frequent.  Another number is another
+    meaning and no slip, so it is not offered (康熙三十五 for 康熙三十年).
     """
+    typed = [fold(word.typed) for word in query.words]
     forms: dict[tuple[tuple[int, str], ...], Counter[tuple[str, ...]]] = {}
     for reasons in hits:
         found = {
@@ -95,6 +98,8 @@ def did_you_mean(
             if each.rule in NEAR and each.word < len(query.words)
         }
         if found and all(found.values()):
+            if any(_other_number(typed[word], fold(text)) for word, text in found.items()):
+                continue
             key = tuple(sorted((word, fold(text)) for word, text in found.items()))
             texts = tuple(found[word] for word, _ in key)
             forms.setdefault(key, Counter())[texts] += 1
@@ -107,6 +112,12 @@ def did_you_mean(
         corrected = render(replace(query, words=tuple(words)))
         corrections.append(Correction(corrected, counts.total()))
     return tuple(corrections)
+
+
+def _other_number(typed: str, found: str) -> bool:
+    """Whether a word with a number stands with another one."""
+    changed = {other for one, other in zip(typed, found, strict=False) if one != other}
+    return not _NUMERALS.isdisjoint(typed) and not _NUMERALS.isdisjoint(changed)
 
 
 def _words(query: Query, binds: int) -> str:

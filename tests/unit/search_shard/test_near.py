@@ -98,12 +98,6 @@ def test_words_too_short_or_too_long_and_spoken_ones_have_none(tables: Tables) -
     assert list(corrections(segment, spoken, never, SILENT)) == []
 
 
-def test_one_number_is_not_a_slip_for_another(tables: Tables) -> None:
-    segment = segment_of([page("康熙三十五年。康熙三十午。康熙王十年")], tables)
-    assert words(segment, "康熙三十年") == {"康熙王十年": "shape", "康熙三十午": "shape"}
-    assert "康熙三十五年" not in words(segment, "康熙三十三年")
-
-
 def test_what_sounds_or_looks_alike_here(tables: Tables) -> None:
     segment = segment_of([page("蘇素塑虎a")], tables)
     assert sounding(segment, "苏").tolist() == sorted(segment.codes("苏素塑"))

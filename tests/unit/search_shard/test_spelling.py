@@ -142,6 +142,14 @@ def test_corrections_are_few_and_never_of_nothing(rules: Rules) -> None:
     assert did_you_mean(query, strange, rules.fold) == ()
 
 
+def test_another_number_is_no_correction(rules: Rules) -> None:
+    query = parse_query("康熙三十年", rules)
+    found = ["康熙三十五", "康熙三十三年", "康熙三拾年", "康熙王十年"]
+    hits = [[Reason(0, "shape", each)] for each in found]
+    offered = {each.text for each in did_you_mean(query, hits, rules.fold)}
+    assert offered == {"康熙三拾年", "康熙王十年"}
+
+
 def test_what_a_shard_finds_nearly_is_offered(rules: Rules) -> None:
     def page(item: str, title: str, section: str, text: str) -> Page:
         return Page(item, "320500", 1, "1", title, section, text, "", 1)
