@@ -3,7 +3,8 @@
     python -m benchmarks.search [--quick] [--seed N] [--megabytes N] [--queries N]
         [--only-ours] [--no-growth] [--clock wall|cpu] [--out FOLDER]
 
-Engines answer the same queries in turns, so that whatever else the machine does hits them alike;
+Engines answer the same queries in turns, a block at a time, so that whatever else the machine does
+hits them alike;
 read the ratios.  A scan of the text is the judge of totals: a total that differs is printed and
 makes the command fail.  How to read the figures: benchmarks/README.md.
 """
@@ -48,6 +49,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="of the queries")
     parser.add_argument("--megabytes", type=float, default=99.6)
     parser.add_argument("--queries", type=int, default=200, help="of each kind")
+    parser.add_argument("--block", type=int, default=25, help="queries an engine is asked in a row")
     parser.add_argument("--quick", action="store_true", help="10 MB, 40 queries of each kind")
     parser.add_argument("--only-ours", action="store_true", help="no peers and no bars")
     parser.add_argument("--no-growth", action="store_true")
@@ -94,7 +96,7 @@ def measure(chosen: argparse.Namespace, folder: Path) -> dict[str, Any]:
     warm = QueryMaker(sections, chosen.seed + _WARM_SEED, folding, confusions).make(10)
     gc.collect()
     gc.freeze()  # the text in this process is no engine's garbage
-    asked = ask_in_turns(readers, cases, warm, chosen.clock)
+    asked = ask_in_turns(readers, cases, warm, chosen.clock, chosen.block)
     meant = Meant(cases, sections, folding)
     for name, answers in asked.items():
         figures["engines"][name] |= tell(name, answers, meant)

@@ -28,22 +28,24 @@ class Asked:
 
 
 def ask_in_turns(
-    readers: Sequence[Reader], cases: Sequence[Case], warm: Sequence[Case], clock: str
+    readers: Sequence[Reader], cases: Sequence[Case], warm: Sequence[Case], clock: str, block: int
 ) -> dict[str, list[Asked]]:
-    """Every case to every engine that can answer it, another engine first each time."""
+    """Every case to every engine that can answer it, ``block`` cases at a time, another engine
+    first each time: an engine is as warm as one that a client asks, and noise hits all alike."""
     now = CLOCKS[clock]
     for case in warm:
         for reader in readers:
             reader.ask(case)
     asked: dict[str, list[Asked]] = {reader.name: [] for reader in readers}
-    for number, case in enumerate(cases):
-        first = number % len(readers)
+    for turn, start in enumerate(range(0, len(cases), block)):
+        first = turn % len(readers)
         for reader in [*readers[first:], *readers[:first]]:
-            started = now()
-            answer = reader.ask(case)
-            seconds = now() - started
-            if answer is not None:
-                asked[reader.name].append(Asked(case, seconds, answer, reader.numbers(answer)))
+            for case in cases[start : start + block]:
+                started = now()
+                answer = reader.ask(case)
+                seconds = now() - started
+                if answer is not None:
+                    asked[reader.name].append(Asked(case, seconds, answer, reader.numbers(answer)))
     return asked
 
 
