@@ -1,12 +1,11 @@
 """Figures of one shard against their bars, with tantivy and SQLite FTS5 beside it in the same run.
 
     python -m benchmarks.search [--quick] [--seed N] [--megabytes N] [--queries N]
-        [--only-ours] [--no-growth] [--clock wall|cpu] [--out FOLDER]
+        [--only-ours] [--no-growth] [--clock wall|cpu] [--block N] [--out FOLDER]
 
 Engines answer the same queries in turns, a block at a time, so that whatever else the machine does
-hits them alike;
-read the ratios.  A scan of the text is the judge of totals: a total that differs is printed and
-makes the command fail.  How to read the figures: benchmarks/README.md.
+hits them alike; read the ratios.  A scan of the text is the judge of totals: a total that differs
+is printed and makes the command fail.  How to read the figures: benchmarks/README.md.
 """
 
 from __future__ import annotations
