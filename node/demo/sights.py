@@ -137,7 +137,8 @@ async def show_forms(stage: Stage) -> None:
     """Four ways to ask, three nodes: the same hits, the page with the words among them."""
     network = stage.network
     places = [network.province, network.place_of("320100"), stage.victim]
-    chosen = [p for p in stage.of(PASSED) if p.phrases]
+    often = Counter(each.phrase for p in stage.packages for each in p.phrases)  # drawn by chance
+    chosen = [p for p in stage.of(PASSED) if p.phrases and often[p.phrases[0].phrase] == 1]
     chosen = stage.random.sample(chosen, 3)
     for package in chosen:
         phrase, wrong, shown = package.phrases[0], [], {}
