@@ -231,9 +231,5 @@ def _digest(blocks: dict[str, Array], syllables: list[str]) -> bytes:
     return bytes(state.digest())
 
 
-def _codepoints(text: str) -> Array:
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
-
-
 def _text(points: Array) -> str:
     return points.astype("<u4").tobytes().decode("utf-32-le", "surrogatepass")

@@ -69,9 +69,6 @@ class Patience:
         """The same holders, those that have fallen silent last."""
         return sorted(holders, key=self._silent.__contains__) if self._silent else list(holders)
 
-    def is_silent(self, holder: OfficeCode) -> bool:
-        return holder in self._silent
-
     def due(self, now: float) -> list[OfficeCode]:
         """The silent holders that are to be probed now."""
         return sorted(code for code in self._silent if self._known[code].probe_at <= now)
