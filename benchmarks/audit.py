@@ -25,12 +25,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from ledger.audit import audit
 from ledger.changes import sign_change
 from ledger.checkpoint import Checkpoint, sign_checkpoint
+from ledger.custody import HoldTake
 from ledger.events import (
     DOMAIN,
     Anchor,
     AnchorLine,
     Context,
-    HoldTake,
     MemberAdmit,
     ReviewAccept,
     TextDerive,
@@ -39,7 +39,6 @@ from ledger.events import (
 )
 from ledger.genesis import Genesis, write_genesis
 from ledger.log_audit import check_replica
-from ledger.merkle import CompactRange, GrowingTree, leaf_hash, perfect_root
 from ledger.note import ED25519, NoteKey
 from ledger.spool import Tools
 from ledger.tiles import bundle_path, bundles_of, decode_bundle, encode_bundle, tile_path
@@ -49,6 +48,7 @@ from node.hands.workbench import Workbench
 from protocol.ids import BlobId, EventRef, ItemId, LeafHash, OfficeCode, RootHash, UnixMs, mint_item
 from protocol.keys import SigningKey
 from protocol.limits import TILE_WIDTH
+from protocol.merkle import CompactRange, GrowingTree, leaf_hash, perfect_root
 
 _LOOK_EACH_S = 0.5
 PROVINCE = "320000"

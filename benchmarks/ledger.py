@@ -34,7 +34,6 @@ from ledger import logbook
 from ledger.events import Context, VersionUpload, sign_event
 from ledger.genesis import Genesis
 from ledger.hash_rows import ROW_BYTES, TILE, roots_of_rows, row_key, subtree
-from ledger.merkle import HASH_BYTES, CompactRange
 from ledger.note import ED25519, NoteKey
 from ledger.roster import RosterRef
 from node.hands.keys import OfficeKeys, make_office_keys
@@ -45,6 +44,7 @@ from node.office.node import LEDGER_TABLES
 from node.office.sequencer import Sequencer
 from protocol.ids import BlobId, NetworkId, OfficeCode, RootHash, UnixMs, mint_item
 from protocol.limits import GiB
+from protocol.merkle import HASH_BYTES, CompactRange
 from protocol.ports import Writer
 from simulations.cluster import SimKeys
 

@@ -10,6 +10,7 @@ import hashlib
 import pickle
 import random
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,9 +18,9 @@ from typing import Final
 from benchmarks.shard.corpus import Section
 from ledger import logbook
 from ledger.changes import sign_change
+from ledger.custody import HoldTake
 from ledger.events import (
     Context,
-    HoldTake,
     MemberAdmit,
     ReviewAccept,
     TextDerive,
@@ -27,20 +28,29 @@ from ledger.events import (
     sign_event,
 )
 from ledger.genesis import Genesis, write_genesis
-from ledger.merkle import leaf_hash, root_of
 from ledger.note import ED25519, NoteKey
 from ledger.replay import Fold
 from ledger.views import TABLES as FOLDED
 from node.hands.keys import OfficeKeys, make_office_keys
-from node.hands.open_world import Threads
-from node.hands.storage.file_blobs import FileBlobStore
+from node.hands.open_world import SystemClock, Threads
 from node.hands.storage.memory_kv import MemoryStore
+from node.hands.storage.vault import open_vault
 from node.office.catalog import TABLES as CATALOG
 from node.office.catalog import note_blob, put_bytes
 from node.office.node import LEDGER_TABLES
-from protocol.ids import BlobId, EventRef, LeafHash, OfficeCode, RootHash, UnixMs, mint_item
+from protocol.ids import (
+    BlobId,
+    ChunkRoot,
+    EventRef,
+    LeafHash,
+    OfficeCode,
+    RootHash,
+    UnixMs,
+    mint_item,
+)
 from protocol.keys import SigningKey
-from protocol.ports import Writer
+from protocol.merkle import leaf_hash, root_of
+from protocol.ports import BlobStore, Writer
 from protocol.records import FileEntry, Manifest, PageText, encode_pages
 
 NETWORK: Final = "federation.example"
@@ -74,7 +84,7 @@ def keys_of(code: OfficeCode) -> OfficeKeys:
 class Town:
     """Writes the events of a network, as its offices would, and folds them."""
 
-    def __init__(self, folder: Path, offices: Sequence[Office], pin: bytes) -> None:
+    def __init__(self, blobs: BlobStore, offices: Sequence[Office], pin: bytes) -> None:
         self.offices, self.pin = offices, pin
         root = SigningKey.from_seed(bytes(32))
         name = f"{NETWORK}/root"
@@ -87,7 +97,7 @@ class Town:
         self.ledger = MemoryStore(LEDGER_TABLES)
         self.state = MemoryStore((*FOLDED, *CATALOG))
         self.fold = Fold(self.genesis)
-        self.blobs = FileBlobStore(folder / "blobs", folder / "staged", 0, Threads())
+        self.blobs = blobs
 
     def say(self, code: OfficeCode, *bodies: object) -> list[EventRef]:
         """One batch of a log, folded; where each event stands."""
@@ -138,7 +148,9 @@ class Town:
         item = mint_item(office.code, draw.randbytes(8))
         salt = draw.randbytes(16).hex()
         content = hashlib.sha256(item.encode()).digest()
-        file = FileEntry("志.pdf", 1, BlobId(content), "application/pdf", "print_pdf")
+        file = FileEntry(
+            "志.pdf", 1, BlobId(content), ChunkRoot(content), "application/pdf", "print_pdf"
+        )
         record = {"title": sections[0].title[:200] or "志"}
         manifest = Manifest(salt, item, office.code, "open", record, (file,)).encoded()
         texts = [
@@ -165,12 +177,19 @@ async def build(
     folder: Path, offices: Sequence[Office], pin: bytes, sections: Sequence[Section]
 ) -> None:
     """The network in ``folder``: ``town`` has genesis note and state, ``blobs`` the text."""
-    town = Town(folder, offices, pin)
-    town.found()
-    share = -(-len(sections) // len(offices))
-    for number, office in enumerate(offices):
-        part = sections[number * share : (number + 1) * share]
-        if part:
-            await town.publish(office, part, number)
-            await asyncio.sleep(0)
+    async with open_blobs(folder, "town") as blobs:
+        town = Town(blobs, offices, pin)
+        town.found()
+        share = -(-len(sections) // len(offices))
+        for number, office in enumerate(offices):
+            part = sections[number * share : (number + 1) * share]
+            if part:
+                await town.publish(office, part, number)
+                await asyncio.sleep(0)
     (folder / "town").write_bytes(pickle.dumps((town.note, town.state.dump())))
+
+
+def open_blobs(folder: Path, place: str) -> AbstractAsyncContextManager[BlobStore]:
+    """The files of all nodes in ``folder``, for the process called ``place``."""
+    cards, staged = folder / f"cards {place}", folder / f"staged {place}"
+    return open_vault(cards, folder / "blobs", staged, Threads(), SystemClock())

@@ -24,7 +24,6 @@ from ledger.examine import (
 )
 from ledger.genesis import Genesis
 from ledger.log_audit import Surveyed, UpperTiles, survey, tree_of, with_tile
-from ledger.merkle import HASH_BYTES, CompactRange
 from ledger.replay import Cursor
 from ledger.seen import Seen
 from ledger.source import LogSource
@@ -33,12 +32,13 @@ from ledger.tiles import Bundle, bundles_of
 from ledger.views import number
 from protocol.ids import OfficeCode
 from protocol.limits import TILE_WIDTH
+from protocol.merkle import HASH_BYTES, CompactRange
 from protocol.ports import Writer
 from protocol.shapes import pack
 
 RUN_BUNDLES: Final = 8
 SURVEY_BUNDLES: Final = 64
-_CHANGES: Final = (b"member.", b"policy.set")
+_CHANGES: Final = (b"member.", b"policy.set", b"recovery.set")
 
 
 @dataclass(frozen=True, slots=True)

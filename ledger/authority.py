@@ -11,10 +11,9 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final
 
+from ledger.custody import GRANTED, ITEM_FACTS, ReceiptIssue, RightsGrant
 from ledger.events import (
     Event,
-    HoldLose,
-    HoldTake,
     KeyEnroll,
     KeyRetire,
     MemberAdmit,
@@ -32,6 +31,7 @@ from ledger.views import UserKey
 from protocol.errors import DecodeError, ProofError
 from protocol.ids import ItemId, OfficeCode, item_birth_office, parse_item
 from protocol.keys import key_id
+from protocol.limits import HOLDS_PER_RECEIPT_MAX
 from protocol.records import RIGHTS_CLASSES
 
 ITEM_BODIES: Final = (
@@ -40,14 +40,13 @@ ITEM_BODIES: Final = (
     TextDerive,
     ReviewAccept,
     ReviewReturn,
-    HoldTake,
-    HoldLose,
+    *ITEM_FACTS,
 )
 
 ROLE_KINDS: Final[dict[str, frozenset[str]]] = {
     "clerk": frozenset({"version.upload", "text.derive"}),
     "reviewer": frozenset({"review.accept", "review.return"}),
-    "administrator": frozenset({"version.withdraw"}),
+    "administrator": frozenset({"version.withdraw", "rights.grant", "rights.revoke"}),
 }
 """Which kinds a named user's key may sign, by role; the service key may sign all."""
 
@@ -193,6 +192,12 @@ def check_authority(roster: Roster, item_id: ItemId, event: Event, body: object)
     check_office(roster, item_birth_office(item_id), event.origin, event.kind)
     if isinstance(body, VersionUpload) and body.rights not in RIGHTS_CLASSES:
         raise Broken("upload.rights")
+    if isinstance(body, RightsGrant) and (
+        body.what not in GRANTED or body.to == event.origin or body.to not in roster.members
+    ):
+        raise Broken("grant.refused")
+    if isinstance(body, ReceiptIssue) and not 0 < len(body.holds) <= HOLDS_PER_RECEIPT_MAX:
+        raise Broken("receipt.refused")
 
 
 def check_office(roster: Roster, owner: OfficeCode, origin: str, kind: str) -> None:
@@ -212,3 +217,9 @@ def check_office(roster: Roster, owner: OfficeCode, origin: str, kind: str) -> N
         case "review.accept" | "review.return":
             if owner not in roster.members or roster.reviewer_of(owner) != origin:
                 raise Broken("review.office")
+        case "seal.make" | "seal.rewrap" if origin != roster.heir(owner):
+            raise Broken("seal.office")
+        case "rights.grant" | "rights.revoke" if origin != roster.heir(owner):
+            raise Broken("grant.office")
+        case "receipt.issue" if origin != roster.genesis.province:
+            raise Broken("receipt.office")

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from ledger.authority import ITEM_BODIES, Broken, check_office, check_role, is_item
+from ledger.custody import ReceiptIssue, RightsGrant
 from ledger.events import KINDS, Event, signed_part
 from ledger.roster import Roster
 from ledger.views import UserKey, number
@@ -22,8 +23,11 @@ from protocol.limits import EVENT_BYTES_MAX
 from protocol.records import RIGHTS_CLASSES
 from protocol.shapes import plain_reader
 
+_RARE: Final = (ReceiptIssue, RightsGrant)  # an array inside; rules beyond who may say it
 _KINDS: Final = {
-    encode(kind): (kind, plain_reader(body)) for kind, body in KINDS.items() if body in ITEM_BODIES
+    encode(kind): (kind, plain_reader(body))
+    for kind, body in KINDS.items()
+    if body in ITEM_BODIES and body not in _RARE
 }
 _SIGNATURE: Final = b"\xc4\x40"  # and its 64 bytes end an entry
 

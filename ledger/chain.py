@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from ledger.authority import Broken, check_authority, item_named, judge, user_after
+from ledger.authority import ITEM_BODIES, Broken, check_authority, item_named, judge, user_after
 from ledger.checkpoint import Checkpoint, parse_checkpoint
 from ledger.events import (
     CHANGES,
@@ -33,7 +33,6 @@ from ledger.events import (
     parse_event,
 )
 from ledger.genesis import Genesis, read_genesis
-from ledger.merkle import leaf_hash, verify_consistency, verify_inclusion
 from ledger.note import parse_note
 from ledger.proof import Proof, entry_of
 from ledger.roster import RosterHistory
@@ -45,6 +44,7 @@ from ledger.witness_policy import witnessed
 from protocol.errors import DecodeError, Missing, ProofError
 from protocol.ids import BlobId, OfficeCode, RootHash
 from protocol.keys import key_id
+from protocol.merkle import leaf_hash, verify_consistency, verify_inclusion
 from protocol.records import FileEntry, Manifest, parse_manifest
 
 
@@ -162,6 +162,28 @@ def check_proof(
     )
 
 
+def check_event(
+    proof: Proof, genesis_note: bytes, history: RosterHistory | None = None
+) -> tuple[Event, Seen]:
+    """The event about an item that a proof without a manifest is of, and the log it stands in
+    (steps 1, 2, 4, 5).
+
+    Raises:
+        ProofError, DecodeError, Missing, Broken: it does not hold.
+    """
+    genesis = read_genesis(genesis_note)
+    if read_genesis(proof.genesis).id != genesis.id:
+        raise ProofError("genesis.note", f"network {genesis.id.short}", "another")
+    check = _Check(proof, genesis, history)
+    if history is None and not check.province().witnessed:
+        raise ProofError("provincial checkpoint", "enough witnesses", "too few")
+    body = parse_event(entry_of(proof.upload)).read_body()
+    if not isinstance(body, ITEM_BODIES):
+        raise ProofError("event", "one about an item", type(body).__name__)
+    event, _ = check.upload(body)
+    return event, check.stands(event.origin, proof.upload)
+
+
 def _recorded(proof: Proof, sha256: BlobId, size: int) -> tuple[VersionUpload, Manifest, FileEntry]:
     """Step 3."""
     event = parse_event(entry_of(proof.upload))
@@ -196,8 +218,8 @@ class _Check:
     def province(self) -> Seen:
         return self._see(self._genesis.province, self._note)
 
-    def upload(self, body: VersionUpload) -> tuple[Event, UserKey | None]:
-        """Step 4: the event, and the enrolment by which its signature counts."""
+    def upload(self, body: object) -> tuple[Event, UserKey | None]:
+        """Step 4: the event about an item, and the enrolment by which its signature counts."""
         proof = self._proof.upload
         entry = entry_of(proof)
         event = parse_event(entry)

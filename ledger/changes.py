@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Final, TypeVar
 
 from ledger.events import (
-    PolicySet,
+    NETWORK_CHANGES,
     RootSignature,
     RosterChange,
     kind_of,
@@ -57,6 +57,6 @@ def verify_change(genesis: Genesis, body: RosterChange) -> None:
 
 
 def name_of(body: RosterChange) -> str:
-    """How errors name a change: its kind and the office, or the version of the policy."""
-    about = body.version if isinstance(body, PolicySet) else body.code
+    """How errors name a change: its kind and the office, or the version of what is everybody's."""
+    about = body.version if isinstance(body, NETWORK_CHANGES) else body.code
     return f"{kind_of(body)} {about}"

@@ -19,7 +19,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from protocol.canonical import Value, encode
+from ledger.custody import (
+    AccessFetch,
+    HoldCheck,
+    HoldLose,
+    HoldOffer,
+    HoldRepair,
+    HoldTake,
+    KeySeal,
+    ReceiptIssue,
+    RightsGrant,
+    RightsRevoke,
+    SealMake,
+    SealRewrap,
+)
+from protocol.canonical import Value, decode, encode
 from protocol.errors import DecodeError
 from protocol.ids import BlobId, EventRef, NetworkId, OfficeCode, RootHash, UnixMs
 from protocol.keys import Signer, key_id, verify, verify_once
@@ -131,8 +145,27 @@ class PolicySet:
     signatures: tuple[RootSignature, ...]
 
 
-RosterChange = MemberAdmit | MemberRotate | MemberRevoke | MemberMove | MemberAbolish | PolicySet
-CHANGES: Final = (MemberAdmit, MemberRotate, MemberRevoke, MemberMove, MemberAbolish, PolicySet)
+@dataclass(frozen=True, slots=True)
+class RecoverySet:
+    """``recovery.set``: to this key of the province, kept offline, every sealed file is wrapped."""
+
+    version: int  # one more than the version before; the first is 1
+    key: bytes  # public, X25519
+    signatures: tuple[RootSignature, ...]
+
+
+NetworkChange = PolicySet | RecoverySet
+OfficeChange = MemberAdmit | MemberRotate | MemberRevoke | MemberMove | MemberAbolish
+RosterChange = OfficeChange | NetworkChange
+NETWORK_CHANGES: Final = (PolicySet, RecoverySet)
+CHANGES: Final = (
+    MemberAdmit,
+    MemberRotate,
+    MemberRevoke,
+    MemberMove,
+    MemberAbolish,
+    *NETWORK_CHANGES,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,25 +257,6 @@ class ReviewReturn:
 
 
 @dataclass(frozen=True, slots=True)
-class HoldTake:
-    """``hold.take``: this office now durably holds every file of a revision."""
-
-    item: str
-    manifest: BlobId
-    files: int
-    file_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class HoldLose:
-    """``hold.lose``: a scrub found that a file of a held revision is gone or damaged."""
-
-    item: str
-    manifest: BlobId
-    files: int
-
-
-@dataclass(frozen=True, slots=True)
 class AnchorLine:
     code: str
     size: int
@@ -274,15 +288,26 @@ KINDS: Final[dict[str, type[Any]]] = {
     "member.move": MemberMove,
     "member.abolish": MemberAbolish,
     "policy.set": PolicySet,
+    "recovery.set": RecoverySet,
     "key.enroll": KeyEnroll,
     "key.retire": KeyRetire,
+    "key.seal": KeySeal,
     "version.upload": VersionUpload,
     "version.withdraw": VersionWithdraw,
     "text.derive": TextDerive,
     "review.accept": ReviewAccept,
     "review.return": ReviewReturn,
+    "seal.make": SealMake,
+    "seal.rewrap": SealRewrap,
+    "hold.offer": HoldOffer,
     "hold.take": HoldTake,
     "hold.lose": HoldLose,
+    "hold.repair": HoldRepair,
+    "hold.check": HoldCheck,
+    "receipt.issue": ReceiptIssue,
+    "rights.grant": RightsGrant,
+    "rights.revoke": RightsRevoke,
+    "access.fetch": AccessFetch,
     "anchor": Anchor,
     "fork.report": ForkReport,
     "statistics.publish": StatisticsPublish,
@@ -355,6 +380,20 @@ def draft_event(body: object) -> bytes:
         expected = f"at most {EVENT_BYTES_MAX} bytes with its envelope"
         raise DecodeError(f"event {kind_of(body)}", expected, len(draft) + _ENVELOPE_BYTES_MAX)
     return draft
+
+
+def read_draft(draft: bytes) -> object:
+    """The body that :func:`draft_event` encoded.
+
+    Raises:
+        DecodeError: none of a kind that this version knows.
+    """
+    # 92 opens an array of two: kind and body
+    value = decode(b"\x92" + draft, bytes_max=DRAFT_BYTES_MAX + 1, where="draft")
+    kind, body = value if isinstance(value, tuple) and len(value) == 2 else (None, None)
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise DecodeError("draft", "a known kind and its body", repr(kind)[:40])
+    return from_value(KINDS[kind], body, f"draft {kind}")
 
 
 def sign_drafts(

@@ -24,13 +24,13 @@ from ledger import logbook
 from ledger.checkpoint import Checkpoint, log_key, open_checkpoint, parse_checkpoint
 from ledger.events import Event
 from ledger.members import Standing
-from ledger.merkle import leaf_hash, prefix_root, verify_inclusion
 from ledger.note import Note, NoteKey, parse_note
 from ledger.roster import Roster, RosterHistory
 from ledger.tlogproof import MAGIC, TlogProof
 from protocol.errors import Corrupt, DecodeError, ProofError
 from protocol.ids import OfficeCode, RootHash
 from protocol.limits import EVENT_BYTES_MAX, EVIDENCE_BYTES_MAX
+from protocol.merkle import leaf_hash, prefix_root, verify_inclusion
 from protocol.ports import Reader
 from protocol.shapes import pack, unpack
 

@@ -20,7 +20,6 @@ from typing import Final
 from ledger.events import CHANGES, Anchor, MemberAbolish, MemberRevoke, parse_event
 from ledger.genesis import Genesis, read_genesis
 from ledger.log_audit import Leaf, LeafReader
-from ledger.merkle import CompactRange, perfect_root
 from ledger.replay import Change, Cursor, Fold, Run
 from ledger.roster import Roster, RosterHistory
 from ledger.source import LogReader, LogSource
@@ -30,6 +29,7 @@ from ledger.views import number
 from protocol.errors import DecodeError, Missing, ProofError, Unavailable
 from protocol.ids import LeafHash, OfficeCode
 from protocol.limits import TILE_WIDTH
+from protocol.merkle import CompactRange, perfect_root
 from protocol.ports import Reader
 
 SECOND_SHIFT: Final = 10

@@ -65,13 +65,37 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
         "关闭处没有上级锚定记录",
         "no anchor recorded the size and root at which the keys were closed",
     ),
-    "key.refused": ("用户密钥登记或注销不合规则", "against a rule of users' keys"),
+    "key.refused": (
+        "用户密钥或加密公钥登记不合规则",
+        "against a rule of users' keys, or of sealing keys",
+    ),
     "upload.office": ("只能由资源所属机构上报", "not reported by the office of the item"),
     "upload.rights": ("权利类别不存在", "no such rights class"),
     "upload.supersedes": ("所替代的版本不是当前版本", "does not supersede the current revision"),
     "text.office": ("只能由资源所属机构著录文本", "text by another office than the item's"),
     "review.office": ("不是该机构的上级审核者", "reviewed by an office that is not its reviewer"),
     "withdraw.office": ("无权下架", "withdrawn by an office without the right"),
+    "seal.office": (
+        "只能由资源所属机构加密或轮换",
+        "sealed or wrapped anew by another office than the item's",
+    ),
+    "grant.office": (
+        "只能由资源所属机构授权或撤销",
+        "granted or revoked by another office than the item's",
+    ),
+    "grant.refused": ("授权的对象或内容不合规则", "a grant to nobody else, or of no such thing"),
+    "receipt.office": (
+        "只有省级机构可以签发入库回执",
+        "a receipt by another office than the province",
+    ),
+    "receipt.refused": (
+        "入库回执所列副本数不合规则",
+        "a receipt that counts no copies, or too many",
+    ),
+    "offer.refused": ("保管容量声明不合规则", "an offer of room against its rule"),
+    "check.refused": ("抽验记录不合规则", "a check of nobody else, or numbers that cannot be"),
+    "repair.refused": ("修复记录不合规则", "a repair of nothing, or from no member"),
+    "access.refused": ("调取记录不合规则", "an access by no member, or to no such thing"),
     "statistics.office": (
         "统计由省以外的机构签署",
         "statistics signed by an office that is not the province",
@@ -108,5 +132,8 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
         "given as evidence of a fork, and proves nothing against anybody",
     ),
     "review.early": ("审核自称早于上报", "claims a time before that of the upload it judges"),
-    "hold.early": ("未经审核通过即有他处保管", "kept elsewhere without having been passed"),
+    "hold.unsealed": (
+        "非公开版本资源未经加密即有他处保管",
+        "kept elsewhere as it is, though its class is not open",
+    ),
 }

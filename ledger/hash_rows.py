@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Final
 
-from ledger.merkle import HASH_BYTES, ROW_LEVELS, perfect_root
 from protocol.errors import Corrupt, Missing
 from protocol.ids import OfficeCode
 from protocol.limits import TILE_WIDTH
+from protocol.merkle import HASH_BYTES, ROW_LEVELS, perfect_root
 from protocol.ports import Reader, Writer
 
 TILE: Final = "tile"

@@ -11,12 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
-from ledger.merkle import HASH_BYTES, CompactRange, leaf_hash, node_hash, perfect_root
 from ledger.source import LogSource
 from ledger.tiles import Bundle, bundles_of, decode_bundle
 from protocol.errors import DecodeError, Missing, ProofError
 from protocol.ids import OfficeCode
 from protocol.limits import TILE_WIDTH
+from protocol.merkle import HASH_BYTES, CompactRange, leaf_hash, node_hash, perfect_root
 
 Report = Callable[[int, str], None]  # index or -1, code
 

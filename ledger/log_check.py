@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from ledger import hash_rows
 from ledger.hash_rows import ROW_BYTES, ROW_HASHES, TILE
 from ledger.logbook import ENTRY, Head, head, root_at
-from ledger.merkle import HASH_BYTES, ROW_LEVELS, leaf_hash, perfect_root
 from protocol.errors import Corrupt, Missing
 from protocol.ids import OfficeCode
+from protocol.merkle import HASH_BYTES, ROW_LEVELS, leaf_hash, perfect_root
 from protocol.ports import Reader
 
 

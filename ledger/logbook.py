@@ -19,7 +19,12 @@ from typing import Final
 from ledger import hash_rows
 from ledger.checkpoint import Checkpoint
 from ledger.hash_rows import ROWS_PER_STEP
-from ledger.merkle import (
+from ledger.tile_tree import TILE_BYTES
+from ledger.tiles import encode_bundle
+from protocol.errors import Corrupt, DecodeError, Missing, ProofError
+from protocol.ids import OfficeCode, RootHash
+from protocol.limits import ENTRY_BYTES_MAX, TILE_WIDTH, TREE_SIZE_MAX
+from protocol.merkle import (
     EMPTY_ROOT,
     HASH_BYTES,
     CompactRange,
@@ -29,13 +34,8 @@ from ledger.merkle import (
     perfect_root,
     range_root,
 )
-from ledger.merkle import prove_consistency as merkle_consistency
-from ledger.merkle import prove_inclusion as merkle_inclusion
-from ledger.tile_tree import TILE_BYTES
-from ledger.tiles import encode_bundle
-from protocol.errors import Corrupt, DecodeError, Missing, ProofError
-from protocol.ids import OfficeCode, RootHash
-from protocol.limits import ENTRY_BYTES_MAX, TILE_WIDTH, TREE_SIZE_MAX
+from protocol.merkle import prove_consistency as merkle_consistency
+from protocol.merkle import prove_inclusion as merkle_inclusion
 from protocol.ports import Reader, Writer
 
 ENTRY: Final = "entry"

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from ledger.events import Anchor, parse_event
-from ledger.merkle import prove_consistency
 from ledger.proof import Proof
 from ledger.roster import RosterHistory
 from ledger.source import LogReader
 from ledger.tlogproof import TlogProof
 from ledger.witness import format_request
 from protocol.errors import DecodeError
+from protocol.merkle import prove_consistency
 
 Place = tuple[str, int]  # office, index
 
@@ -88,7 +88,7 @@ def changes_for(history: RosterHistory, office: str) -> Iterator[int]:
     line = {code for code in newest.members if newest.heir(code) == newest.heir(office)}
     for before, after in pairwise(history):
         changed = [m for code, m in after.members.items() if before.members.get(code) is not m]
-        if not changed or any(m.always_on or m.code in line for m in changed):
+        if after.rules is not before.rules or any(m.always_on or m.code in line for m in changed):
             yield after.size - 1
 
 

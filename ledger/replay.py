@@ -30,6 +30,7 @@ from ledger.authority import (
     user_after,
 )
 from ledger.batch import Batch
+from ledger.custody import ROWS
 from ledger.events import (
     CHANGES,
     Anchor,
@@ -46,7 +47,7 @@ from ledger.events import (
     parse_whole,
 )
 from ledger.genesis import Genesis
-from ledger.merkle import EMPTY_ROOT, HASH_BYTES, CompactRange, GrowingTree, leaf_hash
+from ledger.holdings import take_row
 from ledger.roster import Roster, RosterHistory, RosterRef
 from ledger.settlement import settle
 from ledger.views import AnchorView, Epoch, SynonymTable, UserKey, folded_size, number
@@ -55,6 +56,7 @@ from protocol.errors import DecodeError, ProofError, Unavailable
 from protocol.ids import ItemId, LeafHash, OfficeCode, RootHash
 from protocol.keys import key_id
 from protocol.limits import SYNONYMS_BYTES_MAX
+from protocol.merkle import EMPTY_ROOT, HASH_BYTES, CompactRange, GrowingTree, leaf_hash
 from protocol.ports import Reader, Writer
 from protocol.shapes import pack
 
@@ -211,6 +213,8 @@ class Fold:
             self._take_statistics(writer, index, event, body)
         elif isinstance(body, SynonymsPut):
             self._take_synonyms(writer, index, event, body)
+        elif isinstance(body, ROWS):
+            take_row(writer, self.roster_at(event.roster_size), index, event, body)
         elif isinstance(body, ITEM_BODIES):
             return self._take_fact(writer, index, leaf, event, body)
         return frozenset()

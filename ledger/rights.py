@@ -1,8 +1,9 @@
-"""Who may see what of an item, and who keeps it?  The one place that decides.
+"""Who may see what of an item?  The one place that decides.
 
 A *derivative* is what somebody asks for: the record, the text of a page, a snippet of it, a
-service-level image, a file, the report of the checks, the words of a reason.  An asker is the
-public, or staff of an office.  The table is in docs/spec/membership.md.
+service-level image (服务级), its thumbnail, a file, the sealed copy of a file with its wrapped key,
+the report of the checks, the words of a reason.  An asker is the public, or staff of an office.
+Grants open more and expire here.  The table is in docs/spec/membership.md.
 """
 
 from __future__ import annotations
@@ -11,79 +12,88 @@ from collections.abc import Iterable
 from typing import Final
 
 from ledger.roster import Roster
-from ledger.views import ItemView
+from ledger.views import Grant, ItemView
 from protocol.errors import Forbidden
-from protocol.ids import OfficeCode
-from protocol.placement import file_keepers, index_holders
+from protocol.ids import OfficeCode, UnixMs
+from protocol.placement import index_holders
 
 DERIVATIVES: Final = (
     "record",
     "page_text",
     "snippet",
     "service_image",
+    "thumbnail",
     "file",
+    "sealed_file",
     "report",
     "reason",
 )
 STAFF_ROLES: Final = ("clerk", "reviewer", "auditor", "administrator")
-KEPT: Final = ("manifest", "report", "files", "pages")
 
 _ABOUT: Final = frozenset({"record", "report", "reason"})  # says what it is, shows nothing of it
-_PUBLIC: Final = frozenset(DERIVATIVES) - {"reason"}
+_PUBLIC: Final = frozenset(DERIVATIVES) - {"reason", "sealed_file"}
+_SERVICE: Final = frozenset({"record", "page_text", "snippet", "service_image", "thumbnail"})
+_GRANTED: Final = {"service": _SERVICE, "file": _SERVICE | {"file", "sealed_file"}}
 
 
 def decide(
-    roster: Roster, view: ItemView, asker_role: str, asker_office: str, derivative: str
-) -> None:
-    """Return if the asker may have this derivative of the item.
+    roster: Roster,
+    view: ItemView,
+    asker_role: str,
+    asker_office: str,
+    derivative: str,
+    now: UnixMs,
+) -> Grant | None:
+    """Return if the asker may have this derivative of the item at ``now``: the grant that it takes,
+    None if it is the asker's own right or everybody's.
 
     Raises:
         Forbidden: with the reason in words.
     """
     allowed, reason = _allowed(roster, view, asker_role, asker_office)
-    if derivative not in allowed:
-        where = f"{derivative} of {view.item}"
-        raise Forbidden(where, reason, f"{asker_role} of {asker_office or 'no office'}")
+    if derivative in allowed:
+        return None
+    if asker_role in STAFF_ROLES and view.status != "withdrawn":
+        for grant in view.grants:
+            is_theirs = asker_office in roster.members and roster.heir(grant.to) == asker_office
+            if is_theirs and now < grant.until and derivative in _GRANTED.get(grant.what, ()):
+                return grant
+    where = f"{derivative} of {view.item}"
+    raise Forbidden(where, reason, f"{asker_role} of {asker_office or 'no office'}")
+
+
+def may_be_found(view: ItemView, *, by_owner: bool) -> bool:
+    """What :func:`decide` says of ``snippet`` where no grant is, to the owner's staff or to the
+    public: for a search, which asks it of very many items."""
+    return view.public or (by_owner and view.status != "withdrawn")
+
+
+def whom_to_ask(roster: Roster, view: ItemView) -> OfficeCode:
+    """The office that can grant the use of an item."""
+    return roster.heir(view.owner)
 
 
 def _allowed(
     roster: Roster, view: ItemView, asker_role: str, asker_office: str
 ) -> tuple[frozenset[str], str]:
-    """What the asker may have, and who might have what is not in it."""
+    """What the asker may have without a grant, and who might have what is not in it."""
     is_staff = asker_role in STAFF_ROLES and asker_office in roster.members
     is_owner = is_staff and asker_office == roster.heir(view.owner)
     is_above = is_staff and roster.is_above(asker_office, view.owner)
+    owner = f"staff of the owner {whom_to_ask(roster, view)}"
     if view.status == "withdrawn":
         if is_owner:
-            return _ABOUT | {"file"}, "nothing that shows a withdrawn item"
-        return _ABOUT if is_above else frozenset(), "staff of the owner, since it was withdrawn"
+            return _ABOUT | {"file", "sealed_file"}, "nothing that shows a withdrawn item"
+        return _ABOUT if is_above else frozenset(), f"{owner}, since it was withdrawn"
     if is_owner or (is_above and view.rights == "open"):
         return frozenset(DERIVATIVES), "a derivative there is"
     if is_above:
-        return _ABOUT, f"staff of the owner, since its rights class is {view.rights}"
+        return _ABOUT, f"{owner} or a grant of it, since its rights class is {view.rights}"
     if view.public:
-        return _PUBLIC, "staff of the owner or of an office above it"
-    return frozenset(), "staff of the owner, until it is accepted and open"
-
-
-def keeps(
-    roster: Roster, view: ItemView, code: OfficeCode, cities: Iterable[OfficeCode]
-) -> frozenset[str]:
-    """Which of KEPT the office ``code`` keeps of an item; ``cities`` are the active ones.
-
-    Withdrawal takes nothing away: it hides and does not delete.
-    """
-    acting = roster.member(roster.heir(view.owner))
-    if code == acting.code:
-        return frozenset(KEPT)
-    kept: set[str] = set()
-    if view.public or roster.is_above(code, view.owner):
-        kept |= {"manifest", "report"}
-    if view.rights == "open" and code in file_keepers(
-        acting.code, cities, acting.parent, roster.genesis.province
-    ):
-        kept |= set(KEPT)  # the manifest too: it says which files there are
-    return frozenset(kept)
+        return _PUBLIC, f"{owner} or of an office above it"
+    if view.rights == "open":
+        return frozenset(), f"{owner}, until it is accepted and open"
+    return frozenset(), f"{owner} or a grant of it, since its rights class is {view.rights}"
 
 
 def indexes(roster: Roster, view: ItemView, code: OfficeCode, cities: Iterable[OfficeCode]) -> bool:

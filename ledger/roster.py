@@ -21,6 +21,7 @@ from ledger.events import (
     MemberRevoke,
     MemberRotate,
     PolicySet,
+    RecoverySet,
     RosterChange,
 )
 from ledger.genesis import Genesis
@@ -35,13 +36,13 @@ from ledger.members import (
     check_office,
     signing_keys,
 )
-from ledger.merkle import EMPTY_ROOT
 from ledger.policy import Policy
 from ledger.witness_policy import FIRST_RULES, check_rules, outside_keys, policy_of
 from protocol.errors import ProofError
 from protocol.ids import OfficeCode, RootHash, parse_office
 from protocol.keys import key_id
 from protocol.limits import NETWORK_OFFICES_MAX
+from protocol.merkle import EMPTY_ROOT
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class Roster:
     members: Mapping[OfficeCode, Member] = field(default_factory=dict)
     closures: tuple[Closure, ...] = ()
     rules: PolicySet = FIRST_RULES
+    recovery: RecoverySet | None = None  # None before the first recovery.set
 
     def apply(self, index: int, body: RosterChange) -> Roster:
         """The roster after the provincial event at ``index``.
@@ -299,6 +301,16 @@ def _ruled(roster: Roster, index: int, body: PolicySet) -> Roster:
     return replace(roster, rules=body)
 
 
+def _recovering(roster: Roster, index: int, body: RecoverySet) -> Roster:
+    where = name_of(body)
+    before = roster.recovery.version if roster.recovery else 0
+    if body.version != before + 1:
+        raise ProofError(where, f"version {before + 1}", body.version)
+    if len(body.key) != 32 or not any(body.key):
+        raise ProofError(where, "a public key of 32 bytes", f"{len(body.key)} bytes")
+    return replace(roster, recovery=body)
+
+
 def _changing(
     roster: Roster, body: MemberRotate | MemberRevoke | MemberMove | MemberAbolish
 ) -> Member:
@@ -358,6 +370,7 @@ _NEXT: Final[dict[type[Any], Callable[[Roster, int, Any], Roster]]] = {
     MemberMove: _moved,
     MemberAbolish: _abolished,
     PolicySet: _ruled,
+    RecoverySet: _recovering,
 }
 
 

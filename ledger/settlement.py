@@ -7,6 +7,7 @@ that stand.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
@@ -15,11 +16,16 @@ from typing import Any, Final
 
 from ledger.lifecycle import (
     BODY,
+    BYTES,
+    HOLDERS,
+    KEPT_WORD,
     KIND,
     MANIFEST,
     PLACE,
     PUBLIC,
     ROSTER,
+    SEALED_HOLDERS,
+    SEALED_SIZE,
     STATUS,
     SUPERSEDED,
     Row,
@@ -107,11 +113,11 @@ def _put_view(writer: Writer, key: bytes, view: tuple[Any, ...] | None) -> None:
     """Replace the view and what is counted and listed from it."""
     row = writer.get("item", key)
     before: Any = None if row is None else decode_own(row)
-    gone, come = counted(before), counted(view)
-    for word in gone - come:
-        _count(writer, key[:6] + word.encode(), -1)
-    for word in come - gone:
-        _count(writer, key[:6] + word.encode(), 1)
+    steps = counted(view)
+    steps.subtract(counted(before))
+    for place, step in steps.items():
+        if step:
+            _count(writer, "".join(place).encode(), step)
     if view is None:
         writer.delete("item", key)
     else:
@@ -122,11 +128,20 @@ def _put_view(writer: Writer, key: bytes, view: tuple[Any, ...] | None) -> None:
         writer.delete("public", key)
 
 
-def counted(view: tuple[Any, ...] | None) -> set[str]:
-    """Under which words an item counts."""
+def counted(view: tuple[Any, ...] | None) -> Counter[tuple[str, str]]:
+    """What an item adds under each office and word."""
+    counts: Counter[tuple[str, str]] = Counter()
     if view is None:
-        return set()
-    return {view[STATUS], "public"} if view[PUBLIC] else {view[STATUS]}
+        return counts
+    owner: str = view[1]
+    counts[owner, view[STATUS]] = 1
+    if view[PUBLIC]:
+        counts[owner, "public"] = 1
+    for holders, size in ((HOLDERS, BYTES), (SEALED_HOLDERS, SEALED_SIZE)):
+        for office in view[holders]:
+            if office != owner:
+                counts[office, KEPT_WORD] += view[size]
+    return counts
 
 
 def _count(writer: Writer, key: bytes, step: int) -> None:

@@ -10,13 +10,25 @@ from itertools import groupby
 from typing import Any, Final
 
 from ledger.examine import Known, rosters
-from ledger.lifecycle import BODY, KIND, MANIFEST, PLACE, PUBLIC, ROSTER, TIME, UPLOAD, Row
+from ledger.lifecycle import (
+    BODY,
+    KIND,
+    MANIFEST,
+    PLACE,
+    PUBLIC,
+    RIGHTS,
+    ROSTER,
+    TAKEN,
+    TIME,
+    UPLOAD,
+    Row,
+)
 from ledger.roster import RosterHistory
 from ledger.settlement import SUPERSEDES, TableDigest, combined, counted, settle_rows
 from ledger.spool import Block, Pages, Pair, Range, Tools, gather, join_rows, make_block, ranges
-from ledger.views import ITEM_CHARS, TABLES, number
+from ledger.views import ITEM_CHARS, STATUSES, TABLES, number
 from protocol.canonical import decode_own, encode
-from protocol.ids import EventRef
+from protocol.ids import EventRef, OfficeCode
 from protocol.limits import CLOCK_SKEW_MS_MAX, STATE_ROW_BYTES_MAX
 from protocol.ports import Writer
 from protocol.shapes import from_value, unpack
@@ -56,7 +68,6 @@ def settle_range(task: SettleTask) -> SettledRange:
     items: list[Pair] = []
     public: list[Pair] = []
     manifests: list[Pair] = []
-    words: list[tuple[str, str]] = []
     for key, group in groupby(rows, key=lambda pair: pair[0][:ITEM_CHARS]):
         item = key.decode()
         of_item = list(group)
@@ -71,27 +82,26 @@ def settle_range(task: SettleTask) -> SettledRange:
         manifests += [(manifest + key, b"\x01") for manifest in of_uploads]
         if view is not None:
             items.append((key, encode(view)))
-            words += [(item[:6], word) for word in counted(view)]
+            found.counts.update(counted(view))
             if view[PUBLIC]:
                 public.append((key, b"\x01"))
         _look(found, history, item[:6], known)
     found.facts, found.items, found.public = b"".join(kept), join_rows(items), join_rows(public)
-    found.counts.update(words)
     found.manifests = make_block(sorted(manifests))
     return found
 
 
 def _look(found: SettledRange, history: RosterHistory, owner: str, known: list[Row]) -> None:
-    """References to nothing; what was said or copied before it could be."""
+    """References to nothing; what was said before it could be, or copied as it must not be."""
     uploads = {fact[PLACE]: fact for fact in known if fact[KIND] == "version.upload"}
-    passed = {fact[BODY][MANIFEST] for fact in known if fact[KIND] == "review.accept"}
+    opened = {fact[BODY][MANIFEST] for fact in uploads.values() if fact[BODY][RIGHTS] == "open"}
     for fact in known:
         kind, body = fact[KIND], fact[BODY]
         if kind == "hold.take":
-            origin, then = fact[PLACE][0], history.at(fact[ROSTER])  # offices move later
-            kept_for = origin == owner or then.is_above(origin, owner)
-            if body[MANIFEST] not in passed and not kept_for:
-                found.early.append((_ref(fact[PLACE]), "hold.early"))
+            heir = history.at(fact[ROSTER]).heir(OfficeCode(owner))
+            is_bare = body[TAKEN] is None and body[MANIFEST] not in opened
+            if is_bare and fact[PLACE][0] not in (owner, heir):
+                found.early.append((_ref(fact[PLACE]), "hold.unsealed"))
         elif kind in _NAMES_UPLOAD:
             target = body[_NAMES_UPLOAD[kind]]
             if target not in uploads:
@@ -100,7 +110,12 @@ def _look(found: SettledRange, history: RosterHistory, owner: str, known: list[R
                 found.early.append((_ref(fact[PLACE]), "review.early"))
 
 
-_NAMES_UPLOAD: Final = {"review.accept": UPLOAD, "review.return": UPLOAD, "version.withdraw": 1}
+_NAMES_UPLOAD: Final = {
+    "review.accept": UPLOAD,
+    "review.return": UPLOAD,
+    "receipt.issue": UPLOAD,
+    "version.withdraw": 1,
+}
 
 
 def _ref(place: Any) -> EventRef:
@@ -141,9 +156,10 @@ def settle_all(
         digests["by_manifest"].add_rows(b"".join([row for _, row in rows]))
     statuses: Counter[str] = Counter()
     for (office, word), count in sorted(counts.items()):
-        if word != "public":
+        if word in STATUSES:
             statuses[word] += count
-        digests["count"].add((office + word).encode(), number(count))
+        if count:
+            digests["count"].add((office + word).encode(), number(count))
     settled = {"fact", "item", "public", "by_manifest", "count"}
     with store.read() as reader:
         for table in sorted(set(TABLES) - settled):

@@ -9,7 +9,13 @@ from typing import Final, Protocol
 
 from ledger.checkpoint import Checkpoint, log_key
 from ledger.members import Standing
-from ledger.merkle import (
+from ledger.note import ED25519, Note, NoteKey
+from ledger.roster import Roster, RosterHistory
+from ledger.tiles import TILE_LEVEL_MAX, decode_bundle, tile_count
+from protocol.errors import LostTailError, Missing, ProofError
+from protocol.ids import OfficeCode
+from protocol.limits import TILE_WIDTH
+from protocol.merkle import (
     HASH_BYTES,
     CompactRange,
     GrowingTree,
@@ -19,12 +25,6 @@ from ledger.merkle import (
     root_of,
     verify_inclusion,
 )
-from ledger.note import ED25519, Note, NoteKey
-from ledger.roster import Roster, RosterHistory
-from ledger.tiles import TILE_LEVEL_MAX, decode_bundle, tile_count
-from protocol.errors import LostTailError, Missing, ProofError
-from protocol.ids import OfficeCode
-from protocol.limits import TILE_WIDTH
 
 NOBODY: Final = OfficeCode("")  # whose key an outside witness's is
 _TILES_KEPT = 64

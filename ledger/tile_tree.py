@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from ledger.merkle import HASH_BYTES, perfect_root, range_root
 from ledger.tiles import Tile, tile_count
 from protocol.errors import Missing, ProofError
 from protocol.ids import RootHash
 from protocol.limits import TILE_WIDTH
+from protocol.merkle import HASH_BYTES, perfect_root, range_root
 
 TILE_BYTES: Final = TILE_WIDTH * HASH_BYTES
 

@@ -11,11 +11,11 @@ from typing import Final
 
 from ledger.checkpoint import Checkpoint, open_checkpoint, parse_checkpoint
 from ledger.fields import format_base64, parse_base64, parse_decimal, parse_hash
-from ledger.merkle import verify_inclusion
 from ledger.policy import Policy, evaluate
 from protocol.errors import DecodeError
 from protocol.ids import LeafHash
 from protocol.limits import PROOF_HASHES_MAX, TLOG_PROOF_BYTES_MAX
+from protocol.merkle import verify_inclusion
 
 MAGIC: Final = "c2sp.org/tlog-proof@v1"
 

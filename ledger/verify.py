@@ -23,7 +23,6 @@ from ledger.checkpoint import Checkpoint
 from ledger.entry_index import EntryIndex
 from ledger.events import CHANGES, Event, KeyEnroll, KeyRetire, parse_event
 from ledger.genesis import Genesis, read_genesis
-from ledger.merkle import CompactRange, leaf_hash
 from ledger.note import parse_note
 from ledger.proof import Proof
 from ledger.proving import Opened, Place, make_proof
@@ -35,6 +34,7 @@ from ledger.views import Fact, UserKey
 from protocol.errors import DecodeError, Missing, ProofError
 from protocol.ids import BlobId, EventRef, LeafHash, OfficeCode
 from protocol.limits import TILE_WIDTH
+from protocol.merkle import CompactRange, leaf_hash
 from protocol.records import parse_manifest
 
 

@@ -11,11 +11,17 @@ Tables of the ``state`` store (docs/spec/event.md, "The fold"); integers in keys
     public       item                    there when the view is public
     by_manifest  manifest, item          items whose uploads name this manifest
     anchor       child, parent           the parent's latest anchor of the child
-    count        office, word            items of the office in this state, u64
+    count        office, word            items of the office in this state, u64; or ``kept``, the
+                                         bytes that it keeps for others
     statistics   index                   Epoch, of the provincial log
     fork         office, evidence, origin, index
                                          who reported evidence against the office; claimed time, u64
     synonyms     province                SynonymTable: the version in force
+    offer        office                  Offer: what it can keep for others (ledger/holdings.py)
+    sealing      office                  SealingKey: to which its files are sealed
+    check        holder, office, index   Check: how a holder answered that office's challenges
+    repair       office, index           Repair: what that office made whole again
+    access       item, office, index     Access: bytes that the office gave
     finding      office, index           stable code of the rule that this event breaks
 
 An item id begins with the code of its office, so a prefix of ``item`` is an office's items.
@@ -37,8 +43,10 @@ from protocol.ports import Reader
 from protocol.shapes import from_value, unpack
 
 TABLES: Final = (
+    "access",
     "anchor",
     "by_manifest",
+    "check",
     "count",
     "cursor",
     "enrolled",
@@ -47,8 +55,11 @@ TABLES: Final = (
     "fork",
     "item",
     "member",
+    "offer",
     "public",
+    "repair",
     "root",
+    "sealing",
     "statistics",
     "synonyms",
 )
@@ -69,6 +80,18 @@ class Fact:
 
     def read_body(self) -> object:
         return from_value(KINDS[self.kind], self.body, f"fact {self.kind}")
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Leave to use an item, that nobody revoked; its time is ``ledger.rights``' to judge."""
+
+    ref: EventRef
+    to: OfficeCode
+    what: str
+    purpose: BlobId
+    until: UnixMs
+    wraps: BlobId | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +118,18 @@ class ItemView:
     review: EventRef | None  # the event that accepted or returned this revision
     withdrawn: EventRef | None
     reason: BlobId | None  # why it was withdrawn, else why it was returned
-    holders: tuple[OfficeCode, ...]  # whose own log says that they hold this revision
+    holders: tuple[OfficeCode, ...]  # whose own log says that they hold its files
+    seal: BlobId | None  # the record of its sealed copies
+    wraps: BlobId | None  # their keys
+    sealed_bytes: int
+    sealed_holders: tuple[OfficeCode, ...]  # whose own log says that they hold those copies
+    receipt: EventRef | None  # of this upload
+    grants: tuple[Grant, ...]  # those that end last first
+
+    @property
+    def deposited(self) -> bool:
+        """已入库: accepted, and the province says that the copies stand."""
+        return self.status == "accepted" and self.receipt is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,8 +239,19 @@ def counts(reader: Reader, office: str = "") -> dict[str, int]:
     """How many items of an office (or of all) are in each status, and how many are public."""
     totals = dict.fromkeys((*STATUSES, "public"), 0)
     for key, value in reader.scan("count", office.encode()):
-        totals[key[6:].decode()] += int.from_bytes(value, "big")
+        if (word := key[6:].decode()) in totals:
+            totals[word] += int.from_bytes(value, "big")
     return totals
+
+
+def amounts(reader: Reader, word: str) -> dict[OfficeCode, int]:
+    """What is counted under a word, by office."""
+    ending = word.encode()
+    return {
+        OfficeCode(key[:6].decode()): int.from_bytes(value, "big")
+        for key, value in reader.scan("count")
+        if key[6:] == ending
+    }
 
 
 def anchors(reader: Reader, roster: Roster, child: str) -> list[AnchorView]:

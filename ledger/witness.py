@@ -25,11 +25,11 @@ from typing import Final
 
 from ledger.checkpoint import Checkpoint, Cosigner, cosign
 from ledger.fields import format_base64, parse_decimal, parse_hash
-from ledger.merkle import EMPTY_ROOT, verify_consistency
 from ledger.note import Note, NoteKey, parse_note, verify_signatures
 from protocol.errors import DecodeError, ProofError
 from protocol.ids import RootHash
 from protocol.limits import PROOF_HASHES_MAX, WITNESS_REQUEST_BYTES_MAX
+from protocol.merkle import EMPTY_ROOT, verify_consistency
 
 TEXT: Final = "text/plain; charset=utf-8"
 SIZE: Final = "text/x.tlog.size"

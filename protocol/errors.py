@@ -7,6 +7,7 @@ FangzhiError
 ├── ProofError         evidence does not hold (hash, proof, signature, rule of the log)
 │   ├── ForkError      two signed histories of one log
 │   └── LostTailError  by a closed key, beyond where the roster closed it
+├── KeyMismatch        keys that do not open what they are shown
 ├── StoreError
 │   ├── Missing        nothing under that name
 │   ├── Corrupt        what is stored is not what was stored
@@ -64,6 +65,10 @@ class ForkError(ProofError):
 
 class LostTailError(ProofError):
     code = "proof.tail"
+
+
+class KeyMismatch(FangzhiError):
+    code = "key.mismatch"
 
 
 class StoreError(FangzhiError):

@@ -75,6 +75,12 @@ class RootHash(Digest):
     __slots__ = ()
 
 
+class ChunkRoot(Digest):
+    """RFC 6962 root over the chunks of a file (protocol/chunks.py)."""
+
+    __slots__ = ()
+
+
 class NetworkId(Digest):
     """SHA-256 of the text of the genesis note: two networks never mistake each other's events."""
 

@@ -67,7 +67,27 @@ PACKAGE_BYTES_MAX: Final = 256 * GiB
 RECORD_ELEMENT_CHARS_MAX: Final = 5_000
 TITLE_CHARS_MAX: Final = 300
 REASON_CHARS_MAX: Final = 2_000
+STATEMENT_BYTES_MAX: Final = 4 * MiB  # of a disk: every file with its path and hash
+REPORTS_OPEN_MAX: Final = 256
+UPLOAD_IDLE_SECONDS_MAX: Final = 60  # silence in the middle of a body
+CHECKED_BYTES_MAX: Final = 8 * MiB  # of a body with a checksum: held in memory until it is right
+PACKED_BYTES_MAX: Final = 64 * KiB  # larger blobs are files of their own
 DISK_RESERVE_BYTES: Final = 64 * MiB
+
+# the vault
+SEALED_FILES_MAX: Final = FILES_PER_PACKAGE_MAX + 1  # and the text of the pages
+SEAL_BYTES_MAX: Final = 512 * KiB
+WRAPS_PER_ITEM_MAX: Final = 4
+WRAPS_BYTES_MAX: Final = 1 * MiB
+RECALL_BYTES_MAX: Final = 4 * MiB  # of a receipt
+ACCESSES_OPEN_MAX: Final = 10_000  # that one node remembers
+GRANT_DAYS_MAX: Final = 3660
+GRANTS_PER_ITEM_MAX: Final = 256  # that nobody revoked; those that end first go
+DOMAIN_CHARS_MAX: Final = 100
+CITY_OFFER_BYTES: Final = 1024 * GiB  # what a city keeps for others if it says nothing
+CHALLENGE_CHUNKS_MAX: Final = 4
+TREE_LEAVES_MAX: Final = 16 * 1024  # in one answer, 32 bytes each
+HOLDS_PER_RECEIPT_MAX: Final = 16
 
 # stores
 KEY_BYTES_MAX: Final = 511  # LMDB's own bound

@@ -10,10 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Union
 
-from protocol.canonical import Value, decode, encode_checked
+from protocol.canonical import Value, decode, decode_exactly, encode_checked
 from protocol.errors import DecodeError, FangzhiError, WireError
+from protocol.fetching import FetchAsk, Fetched
 from protocol.ids import BlobId, NetworkId, OfficeCode
-from protocol.limits import FAULT_CHARS_MAX, FRAME_BYTES_MAX, METHOD_CHARS_MAX
+from protocol.limits import (
+    FAULT_CHARS_MAX,
+    FRAME_BYTES_MAX,
+    METHOD_CHARS_MAX,
+)
+from protocol.possession import ChallengeAsk, Possession
 from protocol.shapes import from_value, to_value
 
 VERSION: Final = 1
@@ -134,7 +140,9 @@ def decode_frame(data: bytes) -> Frame:
         UnknownFrame: a tag that is not in the table.
         DecodeError: too long, not canonical, or fields of another shape.
     """
-    value = decode(data, bytes_max=FRAME_BYTES_MAX, where="frame")
+    value = decode_exactly(data) if len(data) <= FRAME_BYTES_MAX else None
+    if value is None:
+        value = decode(data, bytes_max=FRAME_BYTES_MAX, where="frame")  # says what is wrong
     if not isinstance(value, tuple) or not value or type(value[0]) is not int:
         raise DecodeError("frame", "an array that begins with a tag", type(value).__name__)
     kind = _FRAMES.get(value[0])
@@ -327,6 +335,23 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True)
+class TreeAsk:
+    """The tree of a stored file: the hashes of its chunks from number ``start`` on."""
+
+    blob: BlobId
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class TreeLeaves:
+    """As many leaf hashes as there are, at most TREE_LEAVES_MAX; ``size_total`` is the file's
+    length."""
+
+    size_total: int
+    leaves: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class HitKey:
     """Where a hit stands: by score, the highest first, then by the rest, the lowest first."""
 
@@ -453,6 +478,9 @@ METHODS: Final[dict[str, tuple[type, type]]] = {
     "log.evidence": (EvidenceTell, Ack),
     "suggest": (SuggestAsk, SuggestReply),
     "blob.read": (BlobAsk, Chunk),
+    "item.fetch": (FetchAsk, Fetched),
+    "blob.tree": (TreeAsk, TreeLeaves),
+    "hold.challenge": (ChallengeAsk, Possession),
     "search": (SearchAsk, SearchReply),
     "search.sketch": (SketchAsk, Sketch),
     "page.proof": (PageAsk, PageProof),

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from protocol.ids import BlobId, UnixMs
+from protocol.ids import BlobId, ChunkRoot, UnixMs
 
 T = TypeVar("T")
 
@@ -67,8 +68,55 @@ class KeyValueStore(Protocol):
     async def close(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What a store knows of a blob beside its name."""
+
+    size: int
+    chunks: ChunkRoot
+    checked: UnixMs  # when all its bytes were last seen and were right
+
+
+class Arrival(Protocol):
+    """A blob that comes in pieces and survives a restart.
+
+    Pieces that are here are right (each is hashed again after a restart), but nothing is durable
+    before :meth:`commit` returns.
+    """
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def end(self) -> int:
+        """Bytes of the unbroken beginning."""
+
+    def have(self) -> frozenset[int]:
+        """Numbers of the chunks that are wholly here."""
+
+    async def write(self, offset: int, data: bytes) -> None:
+        """Store ``data`` at ``end``, or whole chunks (the last may be short) at a chunk's start.
+        Chunks that are here already are passed over.
+
+        Raises:
+            DecodeError: it starts elsewhere, breaks off within a chunk or goes beyond ``size``.
+            Full: no room; what came before is kept.
+        """
+
+    async def commit(self, expect: BlobId | None = None) -> BlobId:
+        """Make it a blob; durable when this returns, and the arrival is over.
+
+        Raises:
+            Missing: not all of it is here.
+            Corrupt: the content is not ``expect``; all of it was dropped.
+        """
+
+    async def discard(self) -> None:
+        """Drop what came; nothing happens when it is over."""
+
+
 class BlobStore(Protocol):
-    """Write-once bytes named by their SHA-256."""
+    """Write-once bytes named by their SHA-256, in chunks of CHUNK_BYTES (protocol/chunks.py)."""
 
     async def put(self, chunks: AsyncIterator[bytes], expect: BlobId | None = None) -> BlobId:
         """Store a stream; durable when this returns.  The same content is stored once.
@@ -78,21 +126,59 @@ class BlobStore(Protocol):
             Full: no room; nothing was kept.
         """
 
+    async def arrive(self, name: str, size: int) -> Arrival:
+        """The arrival called ``name`` (1 to 80 of ``a-z0-9-``) of ``size`` bytes: begun, or taken
+        up where it was left.  One of another size is dropped and begun again.
+
+        Raises:
+            Full: no room for ``size`` bytes.
+        """
+
+    async def forget_arrivals(self, keep: Callable[[str], bool]) -> None:
+        """Discard the arrivals left from before, except those whose name ``keep`` says yes to."""
+
     async def read(self, blob: BlobId, offset: int, length: int) -> bytes:
-        """``length`` bytes from ``offset``, fewer at the end of the blob.
+        """``length`` bytes from ``offset``, fewer at the end of the blob; not checked.
 
         Raises:
             Missing: no such blob.
+            Corrupt: the bytes cannot be read.
         """
 
     def size(self, blob: BlobId) -> int | None:
         """Bytes, or None when absent."""
+
+    async def card(self, blob: BlobId) -> Card:
+        """What is known of it; made again from the bytes when it was lost.
+
+        Raises:
+            Missing, Corrupt: as :meth:`verify`.
+        """
+
+    async def leaves(self, blob: BlobId) -> bytes:
+        """The leaf hashes of its chunks, 32 bytes each.
+
+        Raises:
+            Missing, Corrupt: as :meth:`verify`.
+        """
+
+    async def verify(self, blob: BlobId) -> None:
+        """Read every byte again and note on the card that it is right.
+
+        Raises:
+            Missing: no such blob.
+            Corrupt: the content is not what was stored, or cannot be read.
+        """
 
     async def delete(self, blob: BlobId) -> None:
         """Forget a blob; nothing happens when it is absent."""
 
     def scan(self) -> Iterator[BlobId]:
         """Every blob, in order of id."""
+
+    def checks(self) -> Iterator[tuple[UnixMs, BlobId]]:
+        """When each blob was last verified (0: not since its card was lost), oldest first, equals
+        in the order in which they are best read."""
 
 
 class SegmentStore(Protocol):
@@ -106,6 +192,9 @@ class SegmentStore(Protocol):
         Raises:
             Missing: no such segment.
         """
+
+    def page_out(self, buffer: memoryview) -> None:
+        """Let go of the memory that reading all of an opened buffer took; it stays readable."""
 
     def delete(self, name: str) -> None: ...
 

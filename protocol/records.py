@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from protocol.errors import DecodeError
-from protocol.ids import BlobId, parse_item, parse_office
+from protocol.ids import BlobId, ChunkRoot, parse_item, parse_office
 from protocol.limits import (
     FILE_BYTES_MAX,
     FILE_PATH_BYTES_MAX,
@@ -69,6 +69,7 @@ class FileEntry:
     path: str
     size: int
     sha256: BlobId
+    chunks: ChunkRoot
     media_type: str
     role: str
 
@@ -91,6 +92,7 @@ class Manifest:
     def encoded(self) -> bytes:
         files = [
             {
+                "chunks": file.chunks.hex,
                 "media_type": file.media_type,
                 "path": file.path,
                 "role": file.role,
@@ -163,7 +165,12 @@ def _file_entry(value: object) -> FileEntry:
     if not _MEDIA_TYPE.fullmatch(media_type):
         raise DecodeError(f"{where}.media_type", "type/subtype", repr(media_type[:40]))
     return FileEntry(
-        path, size, BlobId.parse(_typed(value, "sha256", str, where)), media_type, role
+        path=path,
+        size=size,
+        sha256=BlobId.parse(_typed(value, "sha256", str, where)),
+        chunks=ChunkRoot.parse(_typed(value, "chunks", str, where)),
+        media_type=media_type,
+        role=role,
     )
 
 
@@ -306,6 +313,16 @@ def _salt(fields: dict[str, Any], where: str) -> str:
     salt: str = _typed(fields, "salt", str, where)
     if not _SALT.fullmatch(salt):
         raise DecodeError(f"{where}.salt", "32 hexadecimal digits", repr(salt[:40]))
+    return salt
+
+
+def checked_salt(salt: object) -> str:
+    """
+    Raises:
+        DecodeError: not 32 hexadecimal digits.
+    """
+    if not isinstance(salt, str) or not _SALT.fullmatch(salt):
+        raise DecodeError("salt", "32 hexadecimal digits", repr(salt)[:40])
     return salt
 
 

@@ -31,7 +31,10 @@ def to_value(thing: object) -> Value:
     if kind in PLAIN:
         return cast(Value, thing)
     if kind is tuple:
-        return tuple([to_value(member) for member in cast("tuple[object, ...]", thing)])
+        members = cast("tuple[object, ...]", thing)
+        if PLAIN.issuperset(map(type, members)):  # the loop in C
+            return cast(Value, members)
+        return tuple([to_value(member) for member in members])
     return _writer(kind)(thing)
 
 
@@ -170,6 +173,8 @@ def _sequence(read_member: _Reader) -> _Reader:
     def read(value: Value, where: str) -> tuple[Any, ...]:
         if type(value) is not tuple:
             raise DecodeError(where, "an array", type(value).__name__)
+        if not value:
+            return value
         members: list[Any] = []
         try:
             for member in value:

@@ -5,8 +5,8 @@ Used for segments and for the reading tables.  Specification: docs/spec/segment.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, TypeAlias
+from io import BytesIO
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import xxhash
@@ -18,24 +18,32 @@ from protocol.limits import MiB
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 Buffer: TypeAlias = bytes | bytearray | memoryview  # a memory map comes as a memoryview
 
+B = TypeVar("B", bound=Buffer)
+
 _ALIGN = 8
 _HEADER_BYTES_MAX = 1 * MiB
 _PREFIX = 8 + 4 + 16  # magic, header length (u32, little-endian), xxh3-128 of the header
 
 
-def pack_blocks(magic: bytes, header: Value, blocks: Mapping[str, Buffer]) -> bytes:
+def pack_blocks(magic: bytes, header: Value, blocks: dict[str, B]) -> bytes:
     """One buffer of ``blocks`` in the order given; ``magic`` is 8 bytes naming format and version.
 
-    Equal input gives equal bytes.
+    Equal input gives equal bytes.  The blocks are taken out of ``blocks`` one by one, so that
+    memory need not hold all of them twice.
     """
-    views = {name: _bytes_of(data) for name, data in blocks.items()}
-    table = tuple((name, view.nbytes, xxhash.xxh3_128_digest(view)) for name, view in views.items())
+    sizes = {name: _bytes_of(data).nbytes for name, data in blocks.items()}
+    table = tuple(
+        (name, sizes[name], xxhash.xxh3_128_digest(_bytes_of(data)))
+        for name, data in blocks.items()
+    )
     head = encode((header, table))
-    prefix = magic + len(head).to_bytes(4, "little") + xxhash.xxh3_128_digest(head)
-    parts: list[Buffer] = [prefix, head, _padding(len(prefix) + len(head))]
-    for view in views.values():
-        parts += [view, _padding(view.nbytes)]
-    return b"".join(parts)
+    packed = BytesIO()
+    packed.write(magic + len(head).to_bytes(4, "little") + xxhash.xxh3_128_digest(head))
+    packed.write(head + _padding(_PREFIX + len(head)))
+    for name, size in sizes.items():
+        packed.write(_bytes_of(blocks.pop(name)))
+        packed.write(_padding(size))
+    return packed.getvalue()
 
 
 def open_blocks(buffer: Buffer, magic: bytes, where: str) -> tuple[Value, dict[str, memoryview]]:

@@ -18,6 +18,7 @@ from typing import Final, Self
 import numpy as np
 from pyroaring import BitMap
 
+from protocol.records import RECORD_ELEMENTS
 from search_shard.blocks import Array
 from search_shard.facets import (
     DECADES,
@@ -150,9 +151,6 @@ class Catalogue:
             chosen = found if chosen is None else chosen & found
         return chosen
 
-    def items(self, numbers: Iterable[int]) -> list[str]:
-        return [self.records[number].item for number in numbers]
-
     def facets(self, counts: BitMap | Mapping[str, int]) -> tuple[FacetCount, ...]:
         """How many records of a set, or pages of items (item → pages), have which value.
 
@@ -220,6 +218,11 @@ def western_years(text: str) -> tuple[int, int] | None:
     """The first and last year of three or four digits in ``text``."""
     found = [int(year) for year in _YEAR.findall(text)]
     return (min(found), max(found)) if found else None
+
+
+def elements_of(said: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """The elements of a record that say something, in their order."""
+    return tuple((name, said[name]) for name in RECORD_ELEMENTS if said.get(name))
 
 
 def record_page(record: Record, names: Mapping[str, str]) -> Page:

@@ -8,7 +8,7 @@ events answers alike.  Specification: docs/spec/query.md.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -57,24 +57,6 @@ def merge(
 
 def _facets(shard: ShardReply) -> list[FacetCount]:
     return [FacetCount(line.field, line.value, line.count) for line in shard.facets]
-
-
-def plan_routes(
-    shards: Mapping[str, Sequence[str]], live: Collection[str]
-) -> tuple[dict[str, list[str]], list[str]]:
-    """Which holder to ask for which shards, and the shards that nobody alive holds.
-
-    ``shards``: office → holders by preference.  The first live holder is asked.
-    """
-    routes: dict[str, list[str]] = {}
-    missing = []
-    for office in sorted(shards):
-        holder = next((name for name in shards[office] if name in live), None)
-        if holder is None:
-            missing.append(office)
-        else:
-            routes.setdefault(holder, []).append(office)
-    return routes, missing
 
 
 def encode_sizes(sizes: Mapping[OfficeCode, int]) -> bytes:

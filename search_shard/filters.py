@@ -9,10 +9,10 @@ from typing import Final
 
 from protocol.errors import Rejected
 from search_shard.grammar import RIGHTS_NAMES, Condition
-from search_shard.lattice import FILTER_VALUES_MAX, Filter, Note
-from search_shard.widening import Calendar, Widener, notes_of, widen
+from search_shard.lattice import FILTER_VALUES_MAX, YEAR_MAX, Filter, Note
+from search_shard.widening import Calendar, Gazetteer, Widener, notes_of, widen
 
-YEAR_MAX: Final = 2999
+_ITEM_CHARS: Final = 64  # more than any id has
 _YEARS: Final = ("published", "span")  # fields whose values are years
 _WIDENED: Final = ("office", "place")  # by the table of places
 _RIGHTS: Final = {name: value for value, names in RIGHTS_NAMES.items() for name in names}
@@ -28,9 +28,11 @@ class Filters:
         fold: Callable[[str], str],
         wideners: Sequence[Widener],
         calendar: Calendar | None,
+        gazetteer: Gazetteer | None,
         off: Iterable[str],
     ) -> None:
-        self._fold, self._wideners, self._calendar = fold, wideners, calendar
+        self._fold, self._wideners = fold, wideners
+        self._calendar, self._gazetteer = calendar, gazetteer
         self._off = {*off, "year", "number", "synonym"}  # places only
         self.notes: list[Note] = []
 
@@ -54,7 +56,7 @@ class Filters:
 
     def _values(self, field: str, typed: str, quoted: bool) -> Iterable[str]:
         if field == "item":
-            return [unicodedata.normalize("NFKC", typed).strip().lower()]
+            return [unicodedata.normalize("NFKC", typed).lower().strip()[:_ITEM_CHARS].strip()]
         if field == "rights":
             known = _RIGHTS.get(typed.strip().casefold())
             if known is None:
@@ -68,7 +70,9 @@ class Filters:
         forms = widen(value, self._wideners, self._off)
         whole = [form for form in forms if form.parts[0].end - form.parts[0].start == len(value)]
         self.notes += notes_of(value, whole)
-        return [value, *(self._fold(form.text) for form in whole)]
+        places = None if "place" in self._off else self._gazetteer
+        codes = places.codes(value) if places else ()
+        return [value, *codes, *(self._fold(form.text) for form in whole)]
 
     def _years(self, condition: Condition) -> tuple[int, int]:
         typed = "".join(unicodedata.normalize("NFKC", condition.values[0][0]).split())

@@ -43,13 +43,19 @@ FIELDS: Final = (  # what a filter may look at, and facets are counted by
     "edition",
     "item",
 )
+NOTES: Final = (*RULES, "closed", "ignored")  # what a note may be about
 SCOPES: Final = ("", "title", "heading")  # where a phrase must stand; "" anywhere
 
 WORDS_MAX: Final = 24
 PHRASES_MAX: Final = 16
 SYLLABLES_MAX: Final = 160
+SYLLABLE_CHARS_MAX: Final = 8
 FILTERS_MAX: Final = 16
 FILTER_VALUES_MAX: Final = 64
+NOTES_MAX: Final = 48
+NOTE_CHARS_MAX: Final = 1_000  # all that one part of a word was taken for, and why
+TYPED_CHARS_MAX: Final = QUERY_CHARS_MAX + 16  # of a word: with its scope, closed where it was open
+YEAR_MAX: Final = 2999
 WEIGHT_MAX: Final = 10_000
 _NUMBERS: Final = tuple(map(str, range(WORDS_MAX)))
 NEAR_LENGTHS: Final = range(2, 13)  # of phrases in which one wrong character is looked for
@@ -124,17 +130,32 @@ def check_query(query: Query) -> None:
     Raises:
         DecodeError: naming what is out of bounds.
     """
+    _bound("characters typed", len(query.text), QUERY_CHARS_MAX, least=0)
     _bound("words", len(query.words), WORDS_MAX, least=0 if query.filters else 1)
     _check_plan(query)
     _bound("filters", len(query.filters), FILTERS_MAX, least=0)
     for chosen in query.filters:
-        _known("filter", chosen.field, FIELDS)
-        _bound("filter values", len(chosen.values), FILTER_VALUES_MAX, least=0)
+        _check_filter(chosen)
+    _bound("notes", len(query.notes), NOTES_MAX, least=0)
+    for note in query.notes:
+        _known("note", note.rule, NOTES)
+        _bound("characters of a note", len(note.typed), QUERY_CHARS_MAX, least=0)
+        _bound("characters of a note", len(note.taken_for), NOTE_CHARS_MAX, least=0)
     for word in query.words:
+        _bound("characters of a word", len(word.typed), TYPED_CHARS_MAX, least=0)
         _bound("phrases", len(word.phrases), PHRASES_MAX)
         _bound("weight", word.weight, WEIGHT_MAX, least=0)
         for phrase in word.phrases:
             _check_phrase(phrase)
+
+
+def _check_filter(chosen: Filter) -> None:
+    _known("filter", chosen.field, FIELDS)
+    _bound("filter values", len(chosen.values), FILTER_VALUES_MAX, least=0)
+    for value in chosen.values:
+        _bound("characters of a value", len(value), QUERY_CHARS_MAX, least=0)
+    for year in (chosen.low, chosen.high):
+        _bound("as a year", year, YEAR_MAX, least=0)
 
 
 def _check_plan(query: Query) -> None:
@@ -164,6 +185,8 @@ def _check_phrase(phrase: Phrase) -> None:
         raise DecodeError("query.sounds", "one for each position", len(phrase.sounds))
     for character, spoken in zip(phrase.text, phrase.sounds, strict=False):
         _bound("syllables", len(spoken), SYLLABLES_MAX, least=1 if character == SPOKEN else 0)
+        for syllable in spoken:
+            _bound("letters of a syllable", len(syllable), SYLLABLE_CHARS_MAX)
 
 
 def _known(what: str, word: str, words: tuple[str, ...]) -> None:

@@ -12,12 +12,19 @@ from protocol.canonical import Value, encode
 from search_shard.blocks import Array
 from search_shard.postings import TABLE_KINDS
 
-MAGIC: Final = b"fzsegm\x00\x02"
+MAGIC: Final = b"fzsegm\x00\x04"
 BOUNDARY: Final = 0  # the code that ends a title, a heading and a page; no character has it
 CODES_MAX: Final = 0xD7FF  # so that codes are characters of a Python string, none a surrogate
 MEMBERS: Final = 3  # forms of a class that are told in two bits; the others are exceptions
 CHAMPIONS: Final = 64  # best documents of a single character
-TABLES: Final = ("pairs", "triples", "syllables", "heads")
+CHAMPIONS_OF_RUN: Final = 32  # and of a common run of characters
+LEVELS: Final = ("pairs", "grams3", "grams4", "grams5", "grams6", "grams7", "grams8")
+TABLES: Final = (*LEVELS, "syllables", "heads")
+LEVEL_KINDS: Final[Mapping[str, str]] = {  # beside the table of a level
+    "common": "<u4",  # entries of its table that are common runs, rising
+    "champions": "<u2",  # of each common run its CHAMPIONS_OF_RUN best documents
+    "often": "|u1",  # and how often they have it
+}
 KINDS: Final[Mapping[str, str]] = {
     "points": "<u4",  # folded characters, rising
     "codes": "<u2",  # of points
@@ -45,8 +52,8 @@ KINDS: Final[Mapping[str, str]] = {
     "seqs": "<u4",
     "label_at": "<u4",
     "labels": "|u1",
-    "common": "<u4",  # first << 16 | second of the common pairs, rising
     **{f"{table}.{name}": kind for table in TABLES for name, kind in TABLE_KINDS.items()},
+    **{f"{level}.{name}": kind for level in LEVELS for name, kind in LEVEL_KINDS.items()},
 }
 
 

@@ -1,26 +1,29 @@
 """Finding a phrase in one segment: posting lists first, then the text itself.
 
-Two characters, and three where both pairs are common, are answered by a list alone; longer phrases
-intersect the lists of their pairs, rarest first, and what is left is verified on the text.
+Two characters, and more where all shorter runs in them are common, are answered by a list alone;
+other phrases intersect the lists of their runs, rarest first, and what is left is verified on the
+text.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import itemgetter
 from typing import Final, TypeAlias
 
 import numpy as np
 
 from search_shard.blocks import Array
-from search_shard.build import COMMON_PAGES
 from search_shard.fold import is_skipped
+from search_shard.grams import COMMON_PAGES
 from search_shard.lattice import SPOKEN, Phrase
 from search_shard.layout import CHAMPIONS, MEMBERS
-from search_shard.postings import COUNT_MAX, NOTHING, Table, rows_of, turns
+from search_shard.postings import COUNT_MAX, NOTHING, Table
+from search_shard.runs import rows_of
 from search_shard.segment import Segment
+from search_shard.sets import either, keep_common
 from search_shard.trace import SILENT, Trace
 
 Deadline = Callable[[], bool]  # True when time is over
@@ -112,7 +115,7 @@ def _find(segment: Segment, cells: Sequence[Cell], late: Deadline, trace: Trace)
     codes = [cell for cell in cells if isinstance(cell, int)]
     if len(codes) == len(cells):
         return find_codes(segment, codes, late, trace)
-    lists = _lists(segment, cells)
+    lists = lists_of_cells(segment, cells)
     if lists is None:
         return NONE
     trace.lists(lists)
@@ -120,7 +123,7 @@ def _find(segment: Segment, cells: Sequence[Cell], late: Deadline, trace: Trace)
         return _counted(lists[0][1], lists[0][2])
     documents = candidates(lists)
     trace.step("candidates", "", segment.pages if documents is None else len(documents))
-    return _count_places(segment, _places(segment, documents, cells, late))
+    return _count_places(segment, places_in(segment, documents, cells, late))
 
 
 def find_codes(
@@ -147,7 +150,7 @@ def best_single(segment: Segment, code: int) -> tuple[int, Array, Array]:
     """How many documents have a character, in text, title or heading, and the best ``CHAMPIONS`` of
     them (all, if they are not more) with what they score beside the class, the best first."""
     low, high = segment.champion_at[code], segment.champion_at[code + 1]
-    total = int(segment.arrays["totals"][code]) + 1 if high > low else 0
+    total = segment.totals[code] + 1 if high > low else 0
     return (
         total,
         segment.arrays["champions"][low:high],
@@ -160,7 +163,7 @@ def _single(segment: Segment, cell: Cell, late: Deadline) -> Found:
         total, best, _ = best_single(segment, cell)
         if total <= CHAMPIONS:
             return _counted_few(segment, sorted(best.tolist()), [cell], late)
-    return _count_places(segment, _places(segment, None, [cell], late))
+    return _count_places(segment, places_in(segment, None, [cell], late))
 
 
 # (documents, table, numbers in the table whose documents together are meant, how many positions)
@@ -168,34 +171,55 @@ PostingList: TypeAlias = tuple[int, Table, tuple[int, ...], int]
 
 
 def lists_of_codes(segment: Segment, codes: Sequence[int]) -> list[PostingList]:
-    """The posting lists of two or more codes, the shortest first, but before them the one that is
-    the whole answer; empty if one of them is."""
-    table, common = segment.pairs, segment.common
+    """The posting lists of two or more codes, the shortest first, or the one that is the whole
+    answer; empty if one of them is."""
+    pairs = segment.levels[0]
+    table = pairs.table
+    find, count = table.find, table.count
     lists: list[PostingList] = []
-    left = 0  # number of the pair before, if it is common
+    numbers: list[int] = []  # of the common pairs, 0 for others
     first = codes[0]
     for second in codes[1:]:
-        pair = table.find(first, second)
+        pair = find(first, second)
         if pair < 0:
             return []
-        count = table.count(pair)
-        lists.append((count, table, (pair,), 2))
-        rank = 0
-        if count > COMMON_PAGES:
-            key = first << 16 | second
-            at = bisect_left(common, key)
-            rank = at + 1 if at < len(common) and common[at] == key else 0
-            if left and rank:
-                triple = segment.triples.find(left, second)
-                if triple < 0:
-                    return []
-                lists.append((segment.triples.count(triple), segment.triples, (triple,), 3))
-        left, first = rank, second
-    lists.sort(key=_width_of_three if len(codes) == 3 else _size)
+        documents = count(pair)
+        lists.append((documents, table, (pair,), 2))
+        numbers.append(pairs.number(pair) if documents > COMMON_PAGES else 0)
+        first = second
+    if len(lists) > 1:
+        if sum(map(bool, numbers)) > 1:
+            return _longer(segment, codes, numbers, lists)
+        lists.sort(key=itemgetter(0))
     return lists
 
 
-def _lists(segment: Segment, cells: Sequence[Cell]) -> list[PostingList] | None:
+def _longer(
+    segment: Segment, codes: Sequence[int], numbers: list[int], lists: list[PostingList]
+) -> list[PostingList]:
+    """``lists``, and those of the longer runs where shorter ones are common."""
+    for width, level in enumerate(segment.levels[1:], start=3):
+        found: list[int] = []
+        for at, (left, right) in enumerate(pairwise(numbers)):
+            found.append(0)
+            if left and right:
+                run = level.table.find(left, codes[at + width - 1])
+                if run < 0:
+                    return []
+                documents = level.table.count(run)
+                lists.append((documents, level.table, (run,), width))
+                if width == len(codes):
+                    return lists[-1:]
+                if documents > COMMON_PAGES:
+                    found[-1] = level.number(run)
+        if not any(found):
+            break
+        numbers = found
+    lists.sort(key=itemgetter(0))
+    return lists
+
+
+def lists_of_cells(segment: Segment, cells: Sequence[Cell]) -> list[PostingList] | None:
     """The posting lists of neighbours, the shortest first; None if one of them is empty."""
     lists: list[PostingList] = []
     for first, second in pairwise(cells):
@@ -212,16 +236,8 @@ def _lists(segment: Segment, cells: Sequence[Cell]) -> list[PostingList] | None:
             total = sum(map(segment.syllables.count, spoken))
             whole = not isinstance(first, int) and not isinstance(second, int)
             lists.append((total, segment.syllables, spoken, 2 if whole else 0))
-    lists.sort(key=_size)
+    lists.sort(key=itemgetter(0))
     return lists
-
-
-def _size(one: PostingList) -> int:
-    return one[0]
-
-
-def _width_of_three(one: PostingList) -> int:
-    return one[0] - (one[3] == 3) * (1 << 17)
 
 
 def _spoken_pairs(segment: Segment, first: Cell, second: Cell) -> tuple[int, ...] | None:
@@ -269,27 +285,6 @@ def _documents(table: Table, pairs: Sequence[int]) -> Array:
     return either([table.documents(pair) for pair in pairs])
 
 
-def either(parts: Sequence[Array]) -> Array:
-    """Members of any of several rising arrays, rising.  (numpy's ``unique`` hashes, which is slow
-    for what is nearly in order.)"""
-    joined = np.concatenate(parts)
-    joined.sort(kind="stable")
-    members: Array = joined[turns(joined)]
-    return members
-
-
-def keep_common(few: Array, many: Array) -> Array:
-    """Members of both rising arrays."""
-    if len(few) > len(many):
-        few, many = many, few
-    if not len(few):
-        return few
-    at = many.searchsorted(few)
-    at[at == len(many)] = 0
-    common: Array = few[many[at] == few]
-    return common
-
-
 def verified(
     segment: Segment, documents: Sequence[int], phrases: Sequence[Sequence[int]], late: Deadline
 ) -> tuple[list[int], list[list[int]]]:
@@ -307,11 +302,9 @@ def verified(
         text = segment.spoken(document)
         often = []
         for pattern in patterns:
-            count = text.count(pattern)
+            count = occurrences(text, pattern)
             if not count:
                 break
-            if pattern[0] in pattern[1:]:
-                count = _overlapping(text, pattern)
             often.append(min(count, COUNT_MAX))
         else:
             kept.append(document)
@@ -326,14 +319,18 @@ def _counted_few(
     return Found(np.array(kept, np.int64), np.array([often for (often,) in counts], np.int64))
 
 
-def _overlapping(text: str, pattern: str) -> int:
+def occurrences(text: str, pattern: str) -> int:
+    """How often, overlapping ones too."""
+    count = text.count(pattern)
+    if not count or pattern[0] not in pattern[1:]:
+        return count
     count, at = 0, text.find(pattern)
     while at >= 0:
         count, at = count + 1, text.find(pattern, at + 1)
     return count
 
 
-def _places(
+def places_in(
     segment: Segment, documents: Array | None, cells: Sequence[Cell], late: Deadline
 ) -> Array:
     """Where ``cells`` begin among the words of ``documents`` (None: of all), rising."""
@@ -408,7 +405,7 @@ def _literal(
 ) -> Found:
     """Documents with these very characters."""
     folded = _find(segment, cells, late, trace)
-    places = _places(segment, folded.documents, cells, late)
+    places = places_in(segment, folded.documents, cells, late)
     return _count_places(segment, keep_literal(segment, places, text))
 
 

@@ -53,6 +53,7 @@ class Suggestion:
     sources: tuple[str, ...]  # at most SOURCES_MAX
     rule: str
     marked: tuple[int, int]  # half-open range of the text's code points that was typed
+    note: str = ""  # of an old name of a place: whose it was, and when
 
 
 def merge_suggestions(parts: Iterable[Iterable[Suggestion]], limit: int) -> list[Suggestion]:

@@ -29,7 +29,8 @@ _CHECK_BYTES: Final = 4
 class PageToken:
     """``sizes`` are the log sizes of the snapshot, in the order of the codes of all members of the
     roster after ``roster_size`` provincial events.  ``epoch``: one more than the index of its event
-    in the provincial log, :data:`NO_EPOCH` for none.  ``near``: pages with a wrong character are
+    in the provincial log, :data:`NO_EPOCH` for none.  ``synonyms``: the version of the province's
+    table that the question was read by, 0 for none.  ``near``: pages with a wrong character are
     among the answer.  ``trail``: the last hit of each page before
     this one (the newest ``TRAIL_MAX``), oldest first."""
 
@@ -38,6 +39,7 @@ class PageToken:
     roster_size: int
     sizes: tuple[int, ...]
     epoch: int
+    synonyms: int
     near: bool
     trail: tuple[HitKey, ...]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from typing import Final, Self
 
 from protocol.errors import Rejected
@@ -22,6 +23,7 @@ from search_shard.lattice import (
     NEAR,
     NEAR_LENGTHS,
     NOT,
+    NOTES_MAX,
     OR,
     PHRASES_MAX,
     RULES,
@@ -37,14 +39,15 @@ from search_shard.rules.eras import Eras
 from search_shard.rules.numerals import Numerals
 from search_shard.rules.places import Places
 from search_shard.tables import Tables
-from search_shard.widening import Calendar, Widened, Widener, notes_of, widen
-
-NOTES_MAX: Final = 48
+from search_shard.widening import Calendar, Gazetteer, Widened, Widener, notes_of, widen
 
 _HAN: Final = "〇\u3400-\u9fff\uf900-\ufaff\U00020000-\U000323af"
 _PLAIN: Final = re.compile(f"[{_HAN}]+(?:[ \u3000]+[{_HAN}]+)*")  # no sign of the grammar
 _ALL_HAN: Final = re.compile(f"[{_HAN}]+")
 _REFERENCE: Final = re.compile("&[^&;]*;")  # a gaiji by its id: no pinyin, no number
+_HIDDEN: Final = (
+    "\ud800"  # stands for each of its characters while a word is widened: none types it
+)
 _ADVICE: Final = "and 名称:甲|乙 for one of several values"
 
 
@@ -56,23 +59,26 @@ class Rules:
         tables: Tables,
         wideners: Sequence[Widener] = (),
         calendar: Calendar | None = None,
+        gazetteer: Gazetteer | None = None,
     ) -> None:
         self.tables = tables
         self.wideners = tuple(wideners)
         self.calendar = calendar
+        self.gazetteer = gazetteer
         self.speller = Speller(tables.syllables)
         self.folds = _Folds(tables)
+        self.concerns = re.compile("|".join(each.sign for each in self.wideners) or "(?!)").search
 
     @classmethod
     def standard(cls, tables: Tables) -> Self:
         """With every table of the project: years, numbers, places."""
         fold = cls(tables).fold
-        eras = Eras(fold)
-        return cls(tables, (eras, Numerals(), Places(fold)), eras)
+        eras, places = Eras(fold), Places(fold)
+        return cls(tables, (eras, Numerals(), places), eras, places)
 
     def beside(self, *wideners: Widener) -> Rules:
         """These rules and further tables: the synonyms that the province signs."""
-        return Rules(self.tables, (*self.wideners, *wideners), self.calendar)
+        return Rules(self.tables, (*self.wideners, *wideners), self.calendar, self.gazetteer)
 
     @property
     def versions(self) -> tuple[str, ...]:
@@ -134,7 +140,7 @@ def _all_of(text: str, typed: Sequence[str], rules: Rules) -> Query:
 def _plain(typed: str, rules: Rules, notes: list[Note]) -> Word:
     folded = typed.translate(rules.folds)
     phrase = Phrase("typed", folded, (), "", NEAR if len(folded) in NEAR_LENGTHS else ())
-    if not rules.wideners:
+    if rules.concerns(folded) is None:
         return Word(typed, (phrase,))
     return Word(typed, (phrase, *_widened(folded, rules, (), notes)))
 
@@ -193,7 +199,8 @@ class _Parse:
 
     def query(self) -> Query:
         node, self.notes = read(self.text, self.rules.speller.is_syllable, self.rules.fold)
-        makes = Filters(self.rules.fold, self.rules.wideners, self.rules.calendar, self.off)
+        rules = self.rules
+        makes = Filters(rules.fold, rules.wideners, rules.calendar, rules.gazetteer, self.off)
         filters: dict[Filter, None] = {}
         parts = []
         for each in _conjuncts(node):
@@ -246,19 +253,35 @@ class _Parse:
         elif "literal" not in off:
             text = "".join(character for character in term.text if not is_skipped(character))
             yield from (Phrase("literal", text, (), scope) for scope in scopes)
-        if term.quoted or _REFERENCE.search(term.text):
+        if term.quoted:
             return
+        gaiji = "".join(map(rules.fold, _REFERENCE.findall(term.text)))
+        typed = _REFERENCE.sub(lambda found: _HIDDEN * len(rules.fold(found[0])), term.text)
+        for phrase in self.other_phrases(typed, scopes):
+            yield replace(phrase, text=_revealed(phrase.text, gaiji)) if gaiji else phrase
+
+    def other_phrases(self, typed: str, scopes: tuple[str, ...]) -> Iterable[Phrase]:
+        """By the tables of rules, and what Latin letters may stand for."""
+        off, rules = self.off, self.rules
+        folded = rules.fold(typed)
         yield from _widened(folded, rules, off, self.notes, scopes)
         if _ALL_HAN.fullmatch(folded):
             return
-        spelled = rules.speller.spelled(term.text, rules.fold, PHRASES_MAX // 2)
+        spelled = rules.speller.spelled(typed, rules.fold, PHRASES_MAX // 2)
         if "pinyin" not in off:
             for text, sounds in spelled:
-                yield from (Phrase("pinyin", text, sounds, scope) for scope in scopes)
-        latin = term.text.isascii()
-        if "initials" not in off and (anywhere or "title" in scopes) and (latin or not spelled):
-            for text, sounds in rules.speller.initials(term.text, rules.fold):
+                if len(text) <= QUERY_CHARS_MAX:  # in Latin some signs are many letters
+                    yield from (Phrase("pinyin", text, sounds, scope) for scope in scopes)
+        titled = scopes == ("",) or "title" in scopes
+        if "initials" not in off and titled and (typed.isascii() or not spelled):
+            for text, sounds in rules.speller.initials(typed, rules.fold):
                 yield Phrase("initials", text, sounds, "title")
+
+
+def _revealed(text: str, hidden: str) -> str:
+    """``text`` with the characters that stood hidden in it, in their order."""
+    each = iter(hidden)
+    return "".join(next(each) if character == _HIDDEN else character for character in text)
 
 
 def _may_be_wrong(folded: str) -> bool:

@@ -16,21 +16,21 @@ import numpy as np
 from search_shard.blocks import Array
 
 CLASS_STEP: Final = 10_000
-# By lattice.RULES and lattice.NEAR.  Whoever types simplified gets what traditional gets, and a
-# page that says the year or the place in another way is as good as one that says it as asked.
+# By lattice.RULES (of wrong characters: near_classes).  Whoever types simplified gets what
+# traditional gets, and a page that says the year or the place in another way is as good as one
+# that says it as asked.
 CLASSES: Final[Mapping[str, int]] = {
-    "literal": 70_000,
-    "typed": 70_000,
-    "year": 60_000,
-    "number": 60_000,
-    "place": 60_000,
-    "synonym": 60_000,
-    "pinyin": 50_000,
-    "initials": 40_000,
-    "sound": 30_000,
-    "shape": 20_000,
-    "other": 10_000,
+    "literal": 2_010_000,
+    "typed": 2_010_000,
+    "year": 2_000_000,
+    "number": 2_000_000,
+    "place": 2_000_000,
+    "synonym": 2_000_000,
+    "pinyin": 1_010_000,  # and more by the word it is written as, see spoken_class
+    "initials": 1_000_000,
 }
+_SPOKEN_STEPS: Final = 90
+_NEAR_FIRST: Final = 20  # class of a word as unlike as can be that stands nowhere
 NEAR_BELOW: Final = 10  # matches as asked; with fewer, pages with one wrong character are shown too
 TITLE_SCORE: Final = 4_000
 HEADING_SCORE: Final = 2_000
@@ -38,6 +38,26 @@ TEXT_SCORE: Final = 1_000  # never quite reached
 _PIVOT_WORDS: Final = 500  # a page as long as this is neither favoured nor held back
 
 HitKey: TypeAlias = tuple[int, str, str, int]  # score, office, item, seq
+
+
+def spoken_class(pages: int) -> int:
+    """What is added to the class of pinyin for a word that so many pages of the shard have; for a
+    title or heading the most."""
+    return CLASS_STEP * min((pages * pages).bit_length(), _SPOKEN_STEPS - 1)
+
+
+IN_HEAD: Final = CLASS_STEP * _SPOKEN_STEPS
+
+
+def near_classes(likeness: Array, pages: Array) -> Array:
+    """What all pages with a corrected word score at least: the likelier it was meant, the more.
+
+    ``likeness`` in half bits (:mod:`search_shard.likeness`); ``pages`` of the shard that have it,
+    for what stands often is written often.
+    """
+    _, half_bits = np.frexp(pages.astype(np.float64) ** 2)  # 1 + 2 log₂ of it, the whole part
+    classes: Array = CLASS_STEP * (_NEAR_FIRST + likeness + half_bits.astype(np.int64))
+    return classes
 
 
 def damping(sizes: Array) -> Array:
@@ -106,8 +126,3 @@ def hit_order(key: HitKey) -> tuple[int, str, str, int]:
     """Best score first; ties by office, item and page, so every node lists them alike."""
     score, office, item, seq = key
     return -score, office, item, seq
-
-
-def is_near(score: int) -> bool:
-    """Whether a page with this score matches only with a wrong character."""
-    return score < CLASSES["initials"]

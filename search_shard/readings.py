@@ -72,9 +72,6 @@ LOCAL_READINGS = {
 
 _GUESTS_MAX = 4  # further readings of a character
 _PHRASES_MIN, _USE_MIN = 2, 0.005  # a reading in use is in so many phrases, and this share of them
-# Sounds that speakers of Jiangsu's dialects write for each other, at the head and the tail.
-_NEAR_HEADS = (("zh", "z"), ("ch", "c"), ("sh", "s"), ("n", "l"), ("r", "l"), ("f", "h"))
-_NEAR_TAILS = (("ang", "an"), ("eng", "en"), ("ing", "in"))
 _SEGMENTATIONS_MAX = 8
 _SYLLABLE_LETTERS_MAX = 6
 
@@ -151,21 +148,6 @@ def _use(
             for character, reading in zip(phrase, spelled, strict=True):
                 use[folds.get(character, character)].update(syllables_of(reading[0]))
     return use
-
-
-def near_syllables(syllable: str, syllables: Collection[str]) -> tuple[str, ...]:
-    """Those of ``syllables`` that dialect or habit confuses with this one (lin: ling, nin)."""
-    heads = {syllable}
-    for pair in _NEAR_HEADS:
-        for head, other in (pair, pair[::-1]):
-            rest = syllable[len(head) :]
-            if syllable.startswith(head) and not rest.startswith("h"):
-                heads.add(other + rest)
-    near = set(heads)
-    for pair in _NEAR_TAILS:
-        for tail, other in (pair, pair[::-1]):
-            near |= {start[: -len(tail)] + other for start in heads if start.endswith(tail)}
-    return tuple(sorted((near - {syllable}) & set(syllables)))
 
 
 def split_syllables(letters: str, syllables: Collection[str]) -> tuple[tuple[str, ...], ...]:

@@ -7,7 +7,7 @@ in place, from bytes or a memory map.
 from __future__ import annotations
 
 from array import array as numbers
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
@@ -19,15 +19,61 @@ from protocol.errors import Corrupt
 from protocol.limits import MiB
 from search_shard.blocks import Array, Buffer, array, open_blocks
 from search_shard.build import build_segment
-from search_shard.layout import KINDS, MAGIC, MEMBERS, Page, Source
-from search_shard.postings import Table, pair_filter
+from search_shard.layout import (
+    CHAMPIONS_OF_RUN,
+    KINDS,
+    LEVEL_KINDS,
+    LEVELS,
+    MAGIC,
+    MEMBERS,
+    Page,
+    Source,
+)
+from search_shard.postings import TABLE_KINDS, Table, pair_filter
 from search_shard.rank import damping
 from search_shard.tables import SYLLABLE_SHIFT, Tables
 
 __all__ = ["Page", "Segment", "build_segment", "merge_segments"]
 
+try:
+    from search_shard._kernel import Kernel
+except ImportError:  # no compiler was at hand when this was installed
+    Kernel = None  # type: ignore[assignment, misc]
+
 _BESIDE = ("pairs", "heads")  # tables of neighbouring characters
 _KEPT_CODES = 4096  # of characters asked for, remembered
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """Runs of so many characters, and the best documents of the common ones."""
+
+    table: Table
+    common: memoryview  # entries of the table, rising
+    champions: memoryview
+    often: memoryview
+
+    @classmethod
+    def over(cls, blocks: Mapping[str, memoryview], level: str) -> Self:
+        return cls(
+            Table.over(blocks, level),
+            blocks[f"{level}.common"].cast("I"),
+            blocks[f"{level}.champions"].cast("H"),
+            blocks[f"{level}.often"],
+        )
+
+    def number(self, entry: int) -> int:
+        """The number, from 1, of a run among the common ones; 0 if it is not common."""
+        at = bisect_left(self.common, entry)
+        return at + 1 if at < len(self.common) and self.common[at] == entry else 0
+
+    def best(self, entry: int, limit: int) -> tuple[list[int], list[int]] | None:
+        """The best documents of a run, and how often each has it; None if they are not kept."""
+        number = self.number(entry)
+        if not number or limit > CHAMPIONS_OF_RUN:
+            return None
+        at = (number - 1) * CHAMPIONS_OF_RUN
+        return self.champions[at : at + limit].tolist(), self.often[at : at + limit].tolist()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +83,22 @@ class Segment:
     arrays: Mapping[str, Array]
     tables: Tables
     pairs: Table
-    triples: Table
+    levels: tuple[Level, ...]  # the pairs, runs of three, of four, ...: see search_shard.grams
     syllables: Table
     heads: Table
     beside: Array  # a filter of pairs of neighbours, see postings.pair_filter
     words: memoryview  # the bytes of all texts: u16 codes, a boundary after each text
     word_at: memoryview
+    totals: memoryview  # code → documents that have it, less one
     champion_at: memoryview  # first of the best documents of each code, and the end
     dampings: Array  # of each document, see rank.damping
     damping_at: memoryview  # the same, where one is needed
-    common: memoryview  # first << 16 | second of the common pairs, rising
     home_at: Array  # syllable → first code at home in it; the end, too
     guests: Mapping[int, Sequence[int]]  # syllable → codes that are read so beside
     homes: Array  # code → number of its syllable from 1; 0: not read
+    folded: str  # code → folded character
+    newest: int  # the highest log index of its pages
+    kernel: Kernel | None  # None where it was not compiled
     items: tuple[tuple[str, str], ...]  # (office, item), rising
     item_at: numbers[int]  # first document of each item, and the end
     numbers: Mapping[str, int]  # item → its place in items
@@ -77,7 +126,7 @@ class Segment:
             arrays=arrays,
             tables=tables,
             pairs=Table.over(blocks, "pairs"),
-            triples=Table.over(blocks, "triples"),
+            levels=tuple(Level.over(blocks, level) for level in LEVELS),
             syllables=Table.over(blocks, "syllables"),
             heads=Table.over(blocks, "heads"),
             beside=pair_filter(
@@ -85,13 +134,16 @@ class Segment:
             ),
             words=blocks["words"],
             word_at=blocks["word_at"].cast("I"),
+            totals=blocks["totals"].cast("H"),
             champion_at=blocks["champion_at"].cast("I"),
             dampings=dampings,
             damping_at=dampings.data,
-            common=blocks["common"].cast("I"),
             home_at=home_at,
             guests=guests,
             homes=homes,
+            folded="\0" + classes.tobytes().decode("utf-32-le", "surrogatepass"),
+            newest=int(arrays["logged"].max(initial=0)),
+            kernel=_kernel(blocks, dampings),
             items=items,
             item_at=item_at,
             numbers={item: number for number, (_, item) in enumerate(items)},
@@ -128,16 +180,21 @@ class Segment:
 
     def codes_of(self, characters: str) -> Array:
         """Codes of those of many folded characters that are here, rising."""
+        codes, _ = self.places_of(characters)
+        codes.sort()
+        return codes
+
+    def places_of(self, characters: str) -> tuple[Array, Array]:
+        """Codes of those of many folded characters that are here, and the place of each."""
         wanted = np.frombuffer(characters.encode("utf-32-le", "surrogatepass"), np.uint32)
         points = self.arrays["points"]
         if not len(points):
-            return np.empty(0, np.int64)
+            return np.empty(0, np.int64), np.empty(0, np.int64)
         at = points.searchsorted(wanted)
         at[at == len(points)] = 0
-        here = at[points[at] == wanted]
-        codes: Array = self.arrays["codes"][here].astype(np.int64)
-        codes.sort()
-        return codes
+        places = np.flatnonzero(points[at] == wanted)
+        codes: Array = self.arrays["codes"][at[places]].astype(np.int64)
+        return codes, places
 
     def codes_of_syllable(self, syllable: str) -> list[tuple[int, int]]:
         """Half-open ranges of codes read so: the home range, then the guests."""
@@ -163,11 +220,6 @@ class Segment:
     def owner_of(self, document: int) -> tuple[str, str]:
         """Office and item of a page."""
         return self.items[bisect_right(self.item_at, document) - 1]
-
-    def documents_of(self, item: str) -> tuple[int, int]:
-        """Half-open range of the documents of an item; empty if it is not here."""
-        number = self.numbers.get(item)
-        return (0, 0) if number is None else (self.item_at[number], self.item_at[number + 1])
 
     def source(self, document: int) -> Source:
         number = int(self.arrays["source_of"][document])
@@ -259,6 +311,25 @@ def merge_segments(
         if page.item not in deleted_items
     ]
     return build_segment(kept, tables)
+
+
+_KERNEL_BLOCKS = (  # as search_shard/_kernel.pyi has them, the dampings aside
+    *("points", "codes", "words", "word_at"),
+    *("totals", "champion_at", "champions", "champion_scores"),
+    *("head_words", "head_at", "title_words"),
+    *(f"heads.{name}" for name in TABLE_KINDS),
+    *(f"{level}.{name}" for level in LEVELS for name in (*TABLE_KINDS, *LEVEL_KINDS)),
+)
+
+
+def _kernel(blocks: Mapping[str, memoryview], dampings: Array) -> Kernel | None:
+    if Kernel is None:
+        return None
+    named = [blocks[name] for name in _KERNEL_BLOCKS]
+    try:
+        return Kernel((*named[:4], dampings.astype(np.int64, copy=False), *named[4:]))
+    except ValueError as error:
+        raise Corrupt("segment", "blocks that fit each other", str(error)) from error
 
 
 def _read_record(arrays: Mapping[str, Array], table: str, number: int) -> Value:

@@ -10,12 +10,15 @@ import numpy as np
 
 from protocol.limits import SNIPPET_CHARS
 from search_shard.blocks import Array
+from search_shard.corrected import Spotted
 from search_shard.fold import is_skipped
 from search_shard.lattice import NEAR, RULES
 from search_shard.layout import Source
 from search_shard.match import keep_literal, scan
+from search_shard.matched import Matched
+from search_shard.quick import matches_of
 from search_shard.rank import Hit, Line, Reason
-from search_shard.search import Matched, Matches, Ranked, Ranking
+from search_shard.ranking import Ranked, Ranking
 from search_shard.segment import Segment
 from search_shard.shard import Shard
 
@@ -41,12 +44,28 @@ class _Original:
 def show(shard: Shard, ranking: Ranking, best: Sequence[Ranked], lines: bool = False) -> list[Hit]:
     """Hits of some of the ranked pages; with ``lines`` every occurrence in its context."""
     return [
-        _hit(shard.segments[one.segment], one, ranking.matches[one.segment], lines) for one in best
+        _hit(shard.segments[one[1]], one, _words(shard.segments[one[1]], ranking, one), lines)
+        for one in best
     ]
 
 
-def _hit(segment: Segment, ranked: Ranked, matches: Matches, lines: bool) -> Hit:
-    document = ranked.document
+def _words(segment: Segment, ranking: Ranking, ranked: Ranked) -> list[list[Matched | Spotted]]:
+    """What was found of each word that may stand in a page."""
+    _, number, document = ranked
+    matches = ranking.matches[number]
+    if matches is None:
+        matches = matches_of(segment, ranking.query)
+    words: list[list[Matched | Spotted]] = [[*word] for word in matches]
+    if ranking.corrected:
+        for word, nearly in zip(words, ranking.corrected[number], strict=True):
+            word.extend(spotted for one in nearly for spotted in one.at(document))
+    return words
+
+
+def _hit(
+    segment: Segment, ranked: Ranked, matches: Sequence[Sequence[Matched | Spotted]], lines: bool
+) -> Hit:
+    score, _, document = ranked
     source = segment.source(document)
     original = _Original(segment.text(document), np.flatnonzero(segment.shape(document)))
     words = np.frombuffer(segment.spoken(document).encode("utf-16-le"), np.uint16)
@@ -61,7 +80,7 @@ def _hit(segment: Segment, ranked: Ranked, matches: Matches, lines: bool) -> Hit
                 original.span(place, place + len(matched.cells))
                 for place in _places(segment, document, matched, words)
             ]
-            field = "text" if here else _head(document, matched)
+            field = "text" if here else _head(segment, document, matched)
             if field and not rule:
                 rule = matched.rule
                 if here:
@@ -83,17 +102,19 @@ def _hit(segment: Segment, ranked: Ranked, matches: Matches, lines: bool) -> Hit
         highlights=highlights,
         reasons=tuple(reasons),
         lines=tuple(_line(original.text, span) for span in spans[:LINES_MAX]) if lines else (),
-        score=ranked.score,
+        score=score,
         file=source.file,
         log_index=source.log_index,
     )
 
 
-def _sureness(matched: Matched) -> int:
-    return _SURENESS[matched.rule]
+def _sureness(matched: Matched | Spotted) -> tuple[int, int]:
+    """The surest rule first; of wrong characters, what was likeliest meant."""
+    near = -matched.base if isinstance(matched, Spotted) else 0
+    return _SURENESS[matched.rule] if not near else len(_SURENESS), near
 
 
-def _places(segment: Segment, document: int, matched: Matched, words: Array) -> list[int]:
+def _places(segment: Segment, document: int, matched: Matched | Spotted, words: Array) -> list[int]:
     """Where a phrase stands among the words of a page: the first places, as many as are shown."""
     if matched.phrase.scope:
         return []
@@ -104,16 +125,20 @@ def _places(segment: Segment, document: int, matched: Matched, words: Array) -> 
     return list(places[: max(_MARKS_MAX, LINES_MAX)].tolist())
 
 
-def _head(document: int, matched: Matched) -> str:
-    """The head of a page that has a phrase; "" for none."""
-    for field, listed in (("title", matched.titled), ("heading", matched.headed)):
-        at = int(np.searchsorted(listed, document))
-        if at < len(listed) and int(listed[at]) == document:
+def _head(segment: Segment, document: int, matched: Matched | Spotted) -> str:
+    """The head that stands at a page and has a phrase; "" for none."""
+    if isinstance(matched, Spotted):
+        return "title" if matched.titled else "heading" if matched.headed else ""
+    at, end = (int(place) for place in segment.arrays["head_at"][document : document + 2])
+    half = at + int(segment.arrays["title_words"][document])
+    words = segment.arrays["head_words"]
+    for field, head in (("title", words[at:half]), ("heading", words[half:end])):
+        if matched.phrase.scope in ("", field) and len(scan(head, matched.cells)):
             return field
     return ""
 
 
-def _in_head(segment: Segment, source: Source, field: str, matched: Matched) -> str:
+def _in_head(segment: Segment, source: Source, field: str, matched: Matched | Spotted) -> str:
     """What stands in the head instead of a wrong character's phrase, for corrections."""
     if matched.rule not in NEAR:
         return ""

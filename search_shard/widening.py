@@ -33,6 +33,11 @@ class Widener(Protocol):
         ...
 
     @property
+    def sign(self) -> str:
+        """A regular expression, without groups, that is in every word that has alternatives."""
+        ...
+
+    @property
     def version(self) -> str:
         """Tells one state of the table from another."""
         ...
@@ -52,6 +57,23 @@ class Calendar(Protocol):
     def years(self, text: str) -> tuple[int, int] | None:
         """First and last Western year of a folded date: 民国二十三年 → (1934, 1934), 康熙 → (1662,
         1722); None when ``text`` is no date."""
+        ...
+
+
+class Gazetteer(Protocol):
+    """Places as filters know them."""
+
+    def codes(self, text: str) -> tuple[str, ...]:
+        """Codes of the divisions of today that a folded name or a code, present or abolished, may
+        mean; () when ``text`` is no place."""
+        ...
+
+    def old_names(self, code: str) -> tuple[str, ...]:
+        """What else the division of today with this code was or is called."""
+        ...
+
+    def told(self, name: str, codes: Collection[str]) -> str:
+        """What a folded old name was of the divisions of these codes, in words; "" for others."""
         ...
 
 

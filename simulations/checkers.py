@@ -15,6 +15,7 @@ from typing import Final
 from ledger import logbook, witness_policy
 from ledger.audit import AUDIT_TABLES, audit
 from ledger.checkpoint import open_checkpoint
+from ledger.keeping import keepers, room
 from ledger.log_check import check_log
 from ledger.note import parse_note
 from ledger.spool import Tools
@@ -27,7 +28,7 @@ from node.office.node import Node
 from protocol.errors import FangzhiError, Missing
 from protocol.ids import BlobId, OfficeCode
 from protocol.limits import HITS_MAX
-from protocol.placement import file_keepers, index_holders
+from protocol.placement import index_holders
 from simulations.cluster import Cluster
 from simulations.history import History, Reported
 
@@ -207,13 +208,14 @@ async def placed(cluster: Cluster, history: History) -> tuple[str, Findings]:
     """Open items are where placement says, whole, and the logs of the holders say so; other items
     are at their owner only; public text is indexed by its holders.
     Not checked: placement itself (the same function is asked), former revisions, and copies
-    beyond what placement wants (a city that joins later takes over what an earlier one keeps)."""
+    beyond what placement wants."""
     wrong, items = [], _items(cluster)
     roster = _node(cluster, cluster.province.code).folding.roster
     for view in items:
         parent = roster.member(view.owner).parent
-        keepers = file_keepers(view.owner, roster.cities(), parent, cluster.province.code)
-        wanted = set(keepers) if view.rights == "open" else {view.owner}
+        with _node(cluster, cluster.province.code).world.state.read() as reader:
+            drawn = keepers(roster, room(reader, roster), view)
+        wanted = set(drawn) if view.rights == "open" else {view.owner}
         if not set(view.holders) >= wanted:
             wrong.append(f"{view.item} is held by {view.holders}, not by {sorted(wanted)}")
         blobs = [view.manifest, *([view.pages_blob] if view.pages_blob else [])]

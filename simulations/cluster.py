@@ -276,6 +276,7 @@ class SimKeys:
     def __init__(self, generations: dict[OfficeCode, tuple[OfficeKeys, ...]]) -> None:
         self.generations = generations
         self._users: dict[bytes, SigningKey] = {}
+        self._sealing: dict[OfficeCode, tuple[bytes, ...]] = {}
 
     def offices(self) -> dict[OfficeCode, tuple[OfficeKeys, ...]]:
         return dict(self.generations)
@@ -287,6 +288,12 @@ class SimKeys:
 
     def keep_user(self, key: SigningKey) -> None:
         self._users[key_id(key.public)] = key
+
+    def sealing(self, code: OfficeCode) -> tuple[bytes, ...]:
+        return self._sealing.get(code, ())
+
+    def keep_sealing(self, code: OfficeCode, private: bytes) -> None:
+        self._sealing[code] = (*self.sealing(code), private)
 
 
 class SlowWork:

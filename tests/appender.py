@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ledger import logbook
 from ledger.checkpoint import Checkpoint, log_key, open_checkpoint
-from ledger.events import HoldTake
+from ledger.custody import HoldTake
 from ledger.genesis import Genesis
 from ledger.log_check import check_log
 from ledger.note import ED25519, NoteKey

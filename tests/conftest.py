@@ -6,6 +6,7 @@ the summary says how many tests that were and how to have them run.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -15,10 +16,13 @@ from typing import Any
 import pytest
 import structlog
 
+from search_shard.tables import Tables, build_tables
+
 SCREENSHOT_BYTES_MAX = 300_000
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 NO_DATA = "no real data: set FANGZHI_DATA to its folder"
 NO_GO = "no Go reader of our logs: install golang-go and golang-golang-x-mod-dev"
+NO_TUS = "no tus-js-client: tests/tus_js.sh, or set FANGZHI_TUS_JS to a node_modules"
 NO_BROWSER = "no browser: install chromium or google-chrome, or set FANGZHI_BROWSER"
 
 
@@ -30,6 +34,25 @@ def data_dir(pytestconfig: pytest.Config) -> Path:
     if not folder.is_dir():
         pytest.skip(NO_DATA)
     return folder
+
+
+@pytest.fixture(scope="session")
+def tables_bytes(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> bytes:
+    """The reading tables, derived once for all tests and all processes that run them."""
+    folder = tmp_path_factory.getbasetemp()
+    if hasattr(request.config, "workerinput"):  # under xdist the folder above is one for all
+        folder = folder.parent
+    kept = folder / "tables.bin"
+    with (folder / "tables.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            kept.write_bytes(build_tables())
+    return kept.read_bytes()
+
+
+@pytest.fixture(scope="session")
+def tables(tables_bytes: bytes) -> Tables:
+    return Tables.from_bytes(tables_bytes)
 
 
 @pytest.fixture(scope="session")
@@ -58,7 +81,7 @@ def picture(pytestconfig: pytest.Config) -> Callable[[Any, str], None]:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     skipped = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])]
-    for reason in (NO_DATA, NO_BROWSER, NO_GO):
+    for reason in (NO_DATA, NO_BROWSER, NO_GO, NO_TUS):
         if count := sum(reason in text for text in skipped):
             terminalreporter.write_sep("!", f"{count} tests SKIPPED", yellow=True, bold=True)
             terminalreporter.write_line(reason)

@@ -11,15 +11,19 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+from ledger.chain import Seen
+from ledger.receipt import Copy, Received, Said
 from node.faces.service import Json, Progress, ReadRange
 from node.office.answers import (
     PUBLIC,
     Asker,
     CandidateWord,
     CatalogueAnswer,
+    CopyReason,
     Element,
     EventLine,
     EvidenceAnswer,
+    ExportHit,
     ExportLine,
     ExportReceipt,
     FileLine,
@@ -34,12 +38,17 @@ from node.office.answers import (
     PageAnswer,
     PageProofAnswer,
     Question,
+    RecordLine,
     RecordShown,
     SearchAnswer,
+    ShortLine,
     StatusAnswer,
     SuggestAnswer,
 )
-from protocol.errors import AuthError, Forbidden, Missing, Rejected, Unavailable
+from node.office.fixity import DamagedLine, FixityAnswer, HolderLine
+from node.office.uploads import Checksum, Upload
+from protocol.errors import AuthError, Forbidden, Missing, ProofError, Rejected, Unavailable
+from protocol.ids import UnixMs
 from search_shard.names import Suggestion
 from tests.fake_search import answer, catalogue_answer, hits_for
 from tests.fake_shelf import (
@@ -112,11 +121,24 @@ def event(kind: str, office: str, name: str, index: int, witnessed: bool) -> Eve
     )
 
 
+EXPIRES = UnixMs(1_800_000_000_000)
+
+
+SHORT = ShortLine(
+    "320581-000000000001v"[:20],
+    "320581",
+    2,
+    ("320000", "320581"),
+    (CopyReason("waiting", "320500", False), CopyReason("room", "", True)),
+)
+
+
 class FakeService:
     """The node of 苏州市, which also hosts 张家港市."""
 
     def __init__(self) -> None:
         self.received: dict[tuple[str, int], bytes] = {}
+        self.announced: list[tuple[str, int]] = []
         self.calls: list[tuple[Any, ...]] = []
         self.offices_answering = True
         self.hostile_shown = True
@@ -156,13 +178,17 @@ class FakeService:
 
     async def export(
         self, question: Question, asker: Asker
-    ) -> AsyncIterator[ExportLine | ExportReceipt]:
+    ) -> AsyncIterator[ExportHit | ExportReceipt]:
         found = await self.search(question, asker)
         if question.text == "断":
             yield ExportLine(found.hits[0], MANIFEST, "11" * 32, 3, "22" * 32, "33" * 32)
             raise Unavailable("holder", "the rest of the hits", "silence")
         for hit in found.hits:
-            yield ExportLine(hit, MANIFEST, "11" * 32, 3, "22" * 32, "33" * 32)
+            if question.records:
+                said, holders = {"title": hit.title, "kind": "旧志"}, ("320000", "320500")
+                yield RecordLine(hit, said, "open", 3, holders, MANIFEST, "11" * 32)
+            else:
+                yield ExportLine(hit, MANIFEST, "11" * 32, 3, "22" * 32, "33" * 32)
         as_of = {source.office: source.as_of for source in found.coverage.sources}
         count = len(found.hits)
         yield ExportReceipt(
@@ -188,7 +214,7 @@ class FakeService:
             return SuggestAnswer(typed, (), (), 1)
         rule = "typed" if typed.startswith("张") else "pinyin"
         found = (
-            Suggestion("place", "张家港市", 9, ("320582",), rule, (0, 1)),
+            Suggestion("place", "张家港市", 9, ("320582",), rule, (0, 1), "沙洲县今名"),
             Suggestion("title", TITLES[BOOK][0], 3, (BOOK,), rule, (0, 1)),
             Suggestion("heading", f"张{HOSTILE}", 2, (STRANGE,), rule, (0, 1)),
         )
@@ -283,7 +309,40 @@ class FakeService:
             lost_tails={"320582": (7, 9)},
             resident_bytes=98_000_000,
             synonyms=3,
+            short=(SHORT,),
+            short_total=1,
+            damaged=1,
         )
+
+    async def fixity(self) -> FixityAnswer:
+        return FixityAnswer(
+            time=1_790_000_000_000,
+            offices=("320500",),
+            files=128,
+            file_bytes=734_003_200,
+            scrub_days=30,
+            checked=127,
+            oldest=1_780_000_000_000,
+            damaged=(DamagedLine(MANIFEST, (SHORT.item,), 1_790_000_000_000, True),),
+            repaired=2,
+            copies_wanted=3,
+            items=4,
+            by_copies={"0": 1, "2": 1, "3": 2},
+            lost=(SHORT.item,),
+            short_total=1,
+            short=(SHORT,),
+            holders=(HolderLine("320500", "苏州市<地方志>", 3, 9, 10, 7, 1, 20_000, 2),),
+            days=30,
+        )
+
+    async def receipt(self, item: str) -> bytes:
+        raise Missing(f"receipt of {item}", "one that the province has issued", "none yet")
+
+    async def read_receipt(self, item: str) -> Received:
+        seen = Seen("320000", "江苏省", 9, "00", 2, (("320500", 1_790_000_000),), True)
+        said = Said("320000", "江苏省", 8, 1_790_000_000_000, seen)
+        copies = (Copy(said, 2, 12, True),)
+        return Received("00", item, MANIFEST, "sealed", 2, 12, said, said, copies)
 
     def counters(self) -> dict[str, int]:
         return {"refused.wire.auth": 2, "refused.wire-auth": 1, "waiting.files": 4}
@@ -335,6 +394,11 @@ class FakeService:
         media_type = "application/pdf" if sha256 == OPEN_SHA else "text/html"
         return len(OPEN_FILE), media_type, FILE_NAME, read
 
+    async def recall_file(
+        self, item: str, sha256: str, asker: Asker
+    ) -> tuple[int, str, str, ReadRange]:
+        return await self.open_file(sha256, asker)
+
     def file_items(self, sha256: str, asker: Asker) -> list[tuple[str, int, str, str]]:
         return [("320582", 17, MANIFEST, BOOK)] if sha256 == OPEN_SHA else []
 
@@ -385,22 +449,64 @@ class FakeService:
 
     async def begin_report(self, request: Json, asker: Asker) -> Json:
         self.calls.append(("begin", request, asker))
-        return {"report": "r1", "findings": []}
+        if request["record"].get("title") == "相近" and not request.get("confirm"):
+            found = {"code": "Q012", "severity": "warning", "path": "", "zh": "题名相近。"}
+            near = {**found, "en": "A near title.", "pages": []}
+            return {"report": "", "status": "question", "findings": [near]}
+        self.announced = [(file["path"], file["size"]) for file in request["files"]]
+        self.received = {("r1", number): b"" for number in range(len(self.announced))}
+        return await self.report("r1", asker)
 
-    async def receive_file(
-        self, report: str, number: int, body: AsyncIterator[bytes], asker: Asker
-    ) -> Json:
+    async def report(self, report: str, asker: Asker) -> Json:
         if report != "r1":
             raise Missing("report", "a report that was begun", report)
-        self.received[report, number] = b"".join([part async for part in body])
-        return {"sha256": hashlib.sha256(self.received[report, number]).hexdigest()}
+        files = [
+            {"path": path, "size": size, "offset": len(self.received[report, number])}
+            for number, (path, size) in enumerate(self.announced)
+        ]
+        told = {"report": report, "item": BOOK, "status": "open", "expires": EXPIRES}
+        return {**told, "files": files, "findings": []}
 
-    async def submit_report(self, report: str, asker: Asker) -> Json:
+    async def upload(self, report: str, number: int, asker: Asker) -> Upload:
+        if (report, number) not in self.received:
+            raise Missing("report", "a file of a report that was begun", f"{report} {number}")
+        path, size = self.announced[number]
+        return Upload(path, size, len(self.received[report, number]), EXPIRES)
+
+    async def receive(
+        self,
+        report: str,
+        number: int,
+        offset: int,
+        body: AsyncIterator[bytes],
+        checksum: Checksum | None,
+        asker: Asker,
+    ) -> Upload:
+        upload = await self.upload(report, number, asker)
+        self.calls.append(("receive", report, number, offset, checksum))
+        if offset != upload.offset:
+            raise Rejected("file", f"what follows byte {upload.offset}", f"offset {offset}")
+        data = b"".join([part async for part in body])
+        if checksum and hashlib.new(checksum.algorithm, data).digest() != checksum.digest:
+            raise ProofError("Upload-Checksum", "that of the body", "another")
+        self.received[report, number] += data
+        return await self.upload(report, number, asker)
+
+    async def drop_upload(self, report: str, number: int, asker: Asker) -> None:
+        await self.upload(report, number, asker)
+        self.received[report, number] = b""
+
+    async def forget_report(self, report: str, asker: Asker) -> None:
+        await self.report(report, asker)
+        self.received = {}
+
+    async def submit_report(self, report: str, confirm: bool, asker: Asker) -> Json:
         if report not in ("r1", "r2"):
             raise Missing("report", "a report that was begun", report)
         if report == "r2":
             found = Finding("P001", "error", "a.pdf", "没有收到文件。", "The file did not arrive.")
             raise Rejected("report", "every file", (found,))
+        self.calls.append(("submit", report, confirm))
         return {
             "item": BOOK,
             "manifest": MANIFEST,

@@ -24,6 +24,7 @@ MIRRORED = ("protocol", "ledger", "search_shard")
 MIRRORS = ("unit", "property", "contract")
 # Modules that declare and do nothing: their users' tests are their tests.
 WITHOUT_MIRROR = {
+    "protocol/fetching.py",
     "protocol/limits.py",
     "protocol/ports.py",
     "protocol/errors.py",

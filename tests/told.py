@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from ledger.checkpoint import parse_checkpoint
+from ledger.custody import HoldTake
 from ledger.events import (
     CHANGES,
     Anchor,
     AnchorLine,
-    HoldTake,
     KeyEnroll,
     KeyRetire,
     MemberRevoke,
@@ -20,8 +20,9 @@ from ledger.roster import RosterHistory
 from ledger.source import LogReader
 from ledger.verify import verify_file
 from protocol.errors import Missing
-from protocol.ids import BlobId, RootHash
+from protocol.ids import BlobId, ChunkRoot, RootHash
 from protocol.keys import SigningKey, key_id
+from protocol.merkle import leaf_hash
 from protocol.records import FileEntry, Manifest
 
 PROVINCE, CITY, CITY2, COUNTY, COUNTY2 = "320000", "320500", "320600", "320581", "320681"
@@ -33,7 +34,14 @@ CLERK = SigningKey.from_seed(bytes(range(32)))
 
 
 def manifest_of(item, office=COUNTY, rights="open", salt="0" * 32, file=FILE):
-    entry = FileEntry("卷一.pdf", len(CONTENT), file, "application/pdf", "print_pdf")
+    entry = FileEntry(
+        "卷一.pdf",
+        len(CONTENT),
+        file,
+        ChunkRoot(leaf_hash(CONTENT)),
+        "application/pdf",
+        "print_pdf",
+    )
     return Manifest(salt, item, office, rights, {"title": "苏州府志"}, (entry,)).encoded()
 
 

@@ -6,18 +6,19 @@ wrong character, which peers do not do either; the other kinds with it.
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from benchmarks.shard.answers import LIMIT, Answer, Case, Engine
 from benchmarks.shard.corpus import Section, pages_of
+from node.hands.storage.file_segments import FileSegmentStore
 from search_shard.build import SEGMENT_PAGES_MAX, build_segment
 from search_shard.lattice import Query
 from search_shard.layout import Page
 from search_shard.parse import Rules, parse_query
-from search_shard.search import Ask, Ranked, rank
+from search_shard.ranking import Ask
+from search_shard.search import rank
 from search_shard.segment import Segment
 from search_shard.shard import Shard
 from search_shard.tables import Tables
@@ -27,7 +28,7 @@ TEXT_BLOCKS = (  # what the kept text takes
     *("words", "word_at", "which", "odd", "odd_at", "skipped", "skips", "skip_at", "shape"),
     *("points", "codes", "members"),
 )
-EXACT_TABLES = ("pairs.", "triples.", "common")  # those that exact words are found by
+EXACT_TABLES = ("pairs.", "grams")  # those that exact words are found by
 
 
 def build_pages(pages: Sequence[Page], tables: Tables, folder: Path, first: int = 0) -> None:
@@ -42,8 +43,14 @@ def _build(tables: Tables, sections: Sequence[Section], folder: Path) -> None:
 
 
 def open_segment(file: Path, tables: Tables) -> Segment:
-    with file.open("rb") as data:
-        return Segment.open(mmap.mmap(data.fileno(), 0, prot=mmap.PROT_READ), tables)
+    store = FileSegmentStore(file.parent)
+    buffer = store.open(file.name)
+    segment = Segment.open(buffer, tables)
+    store.page_out(buffer)
+    return segment
+
+
+_EXACT, _NEAR = Ask(limit=LIMIT, near=False), Ask(limit=LIMIT)
 
 
 class OurReader:
@@ -58,8 +65,8 @@ class OurReader:
         return parse_query(case.typed, self.rules)
 
     def ask(self, case: Case) -> Answer:
-        near = case.ask not in ("words", "folded")
-        ranking = rank(self.shard, self.parse(case), Ask(limit=LIMIT, near=near))
+        exact = case.ask in ("words", "folded")
+        ranking = rank(self.shard, self.parse(case), _EXACT if exact else _NEAR)
         return Answer(ranking.total, ranking.best, ranking.near_total)
 
     def add(self, file: Path) -> None:
@@ -68,8 +75,8 @@ class OurReader:
         self.shard = Shard(segments, self.shard.deleted)
 
     def numbers(self, answer: Answer) -> list[int]:
-        pages = (one for one in answer.raw if isinstance(one, Ranked))
-        return [self.shard.segments[one.segment].seq(one.document) for one in pages]
+        segments = self.shard.segments
+        return [segments[number].seq(document) for _, number, document in answer.raw]  # type: ignore[misc]
 
     def sizes(self) -> dict[str, int]:
         """Bytes of each block, over all segments."""

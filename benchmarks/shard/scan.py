@@ -22,6 +22,7 @@ class Scan:
     def __init__(self, texts: Sequence[str]) -> None:
         joined = _BETWEEN.join([*texts, ""])
         self.points = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+        self.often = np.bincount(self.points, minlength=_POINTS)
         self.starts = np.cumsum([0, *(len(text) + 1 for text in texts)])
 
     def texts_with(self, words: Iterable[str]) -> dict[str, Numbers]:
@@ -33,6 +34,21 @@ class Scan:
         for length, group in lengths.items():
             found |= self._same_length(group, length)
         return found
+
+    def texts_with_gap(self, left: str, right: str) -> Numbers:
+        """The numbers of the texts that have ``left``, any one character, and ``right``."""
+        parts = ((left, 0), (right, len(left) + 1))
+        fixed = [(ord(one), at + shift) for part, shift in parts for at, one in enumerate(part)]
+        width = len(left) + 1 + len(right)
+        last = len(self.points) - width + 1
+        at: Numbers | None = None
+        for point, shift in sorted(fixed, key=lambda each: self.often[each[0]]):
+            if at is None:
+                at = np.flatnonzero(self.points[shift : shift + last] == point)
+            else:
+                at = at[self.points[at + shift] == point]
+        assert at is not None, "something is left beside the gap"
+        return self._numbers(at[self.points[at + len(left)] != ord(_BETWEEN)])
 
     def texts_with_classes(self, classes: Sequence[Collection[str]]) -> Numbers:
         """The numbers of the texts that have one character of each class, one after another."""

@@ -12,7 +12,8 @@ from benchmarks.shard.folding import Folding, spelled, unspaced
 from benchmarks.shard.measure import Asked
 from benchmarks.shard.ours import OurReader
 from benchmarks.shard.scan import Numbers, Scan, with_all
-from search_shard.lattice import NEAR_LENGTHS, SPOKEN, Phrase, Query
+from search_shard.lattice import NEAR_LENGTHS, OTHER_LENGTHS, SPOKEN, Phrase, Query
+from search_shard.near import OTHER_PAGES
 from search_shard.tables import Tables
 from tests.unit.search_shard.judge import FIELDS, class_readings, joined
 
@@ -87,6 +88,7 @@ class _Lattices:
         phrases = [phrase for query in queries for word in query.words for phrase in word.phrases]
         written = {phrase.text for phrase in phrases if not phrase.sounds}
         written |= {word for phrase in phrases for word in self.nearly(phrase)}
+        written |= {pair for phrase in phrases for pair in _pairs(phrase.text)}
         found = self.scan.texts_with(written)
         totals = []
         for query in queries:
@@ -95,12 +97,30 @@ class _Lattices:
                 as_asked: set[int] = set()
                 for phrase in word.phrases:
                     as_asked |= self.pages(phrase, found)
+                others = as_asked.union(
+                    *((found[w] // 3).tolist() for p in word.phrases for w in self.nearly(p)),
+                    *(self.with_any(p, found) for p in word.phrases),
+                )
                 exact.append(as_asked)
-                others = (found[w] // 3 for p in word.phrases for w in self.nearly(p))
-                wider.append(as_asked.union(*(numbers.tolist() for numbers in others)))
+                wider.append(others)
             pages = joined(query.plan, exact)
             totals.append((len(pages), len(joined(query.plan, wider) - pages)))
         return totals
+
+    def with_any(self, phrase: Phrase, found: Mapping[str, Numbers]) -> set[int]:
+        """Pages with any other character at a place of the phrase, where two neighbours that are
+        left stand on few pages."""
+        pages: set[int] = set()
+        text = phrase.text
+        if "other" not in phrase.near or phrase.scope or len(text) not in OTHER_LENGTHS:
+            return pages
+        often = [np.count_nonzero(found[pair] % 3 == 2) for pair in _pairs(text)]
+        for at in range(len(text)):
+            left = [*often[: max(at - 1, 0)], *often[at + 1 :]]
+            if left and min(left) <= OTHER_PAGES:
+                numbers = self.scan.texts_with_gap(text[:at], text[at + 1 :])
+                pages.update((numbers[numbers % 3 == 2] // 3).tolist())
+        return pages
 
     def pages(self, phrase: Phrase, found: Mapping[str, Numbers]) -> set[int]:
         if phrase.sounds:
@@ -125,10 +145,15 @@ class _Lattices:
     def alike(self, character: str) -> frozenset[str]:
         """The characters of like sound or shape."""
         if character not in self.known:
-            heard = self.tables.readings(character)
-            same = {c for c, readings in self.readings.items() if not readings.isdisjoint(heard)}
+            every = self.tables.every_reading
+            heard = set(every(character)) if not character.isascii() else set()
+            same = {c for c in self.readings if not heard.isdisjoint(every(c))}
             self.known[character] = frozenset(same.union(self.tables.alike_to(character)))
         return self.known[character] - {character}
+
+
+def _pairs(text: str) -> list[str]:
+    return [text[at : at + 2] for at in range(len(text) - 1)]
 
 
 def expected(answers: Sequence[Asked], scan: Scan, words: Words) -> list[int]:

@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from node.cli.client import Client
+from node.cli.copies import shortages
 from node.cli.reaching import console, progress_bar, reach
 from node.hands.storage.durable import StagedFile
 from protocol.errors import Corrupt, Missing
@@ -34,8 +35,15 @@ async def status(arguments: argparse.Namespace) -> tuple[int, Json]:
         console.print(table)
         for name, value in figures(answer):
             console.print(f"{name}: {value}", markup=False, highlight=False)
+        for line in shortages(answer):
+            console.print(line, markup=False, highlight=False)
         for code in answer["quarantined"]:
             console.print(f"[red]{code} 日志分叉，已隔离 · forked, in quarantine: see /evidence[/]")
+        if locked := answer["counters"].get("sealed.locked"):
+            console.print(
+                f"[red]{locked} 项加密资源打不开 · sealed items that no key here opens: fangzhi"
+                " recovery request HOME -o FILE[/]"
+            )
         for code, (size, lost) in sorted(answer["lost_tails"].items()):
             console.print(f"{code} 断尾 · lost tail: closed at {size}, had signed {lost}")
     return 0, answer
@@ -55,6 +63,8 @@ def figures(answer: Json) -> Iterator[tuple[str, str]]:
     shown = (f"{zh} {name} {items[name]}" for name, zh in words.items())
     yield "条目 items of this node's offices", "，".join(shown)
     yield "文件 files", f"{answer['blobs']}，{answer['blob_bytes'] / 2**20:.1f} MiB"
+    yield "副本不足的条目 items that lack copies", str(answer["short_total"])
+    yield "损坏副本 damaged copies", str(answer["damaged"])
     yield "链接 links", "、".join(answer["links"]) or "无 none"
     version = answer["synonyms"]
     yield "同义词表 synonyms", f"第 {version} 版 version {version}" if version else "无 none"
@@ -71,7 +81,9 @@ async def suggest(arguments: argparse.Namespace) -> tuple[int, Json]:
             print(f"词语 word\t{word['text']}\t{word['pages']}")
         for one in answer["suggestions"]:
             where = " ".join(one["sources"])
-            print(f"{kinds[one['kind']]}\t{one['text']}\t{one['count']}\t{where}")
+            print(
+                "\t".join((kinds[one["kind"]], one["text"], str(one["count"]), where, one["note"]))
+            )
     return 0, answer
 
 

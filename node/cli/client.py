@@ -6,14 +6,18 @@ import json
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from io import BytesIO
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import aiohttp
 
+from node.faces import tus
 from node.faces.problem import error_from
-from protocol.errors import FangzhiError, Unavailable
+from protocol.errors import AuthError, FangzhiError, Forbidden, Missing, Unavailable
 from protocol.limits import CHUNK_BYTES
+
+_OF_STATUS: Final[dict[int, type[FangzhiError]]] = {401: AuthError, 403: Forbidden, 404: Missing}
 
 Json = dict[str, Any]
 Progress = Callable[[str, int, int], None]
@@ -58,10 +62,26 @@ class Client:
         async with self._answer("POST", path, json=body or {}) as answer:
             return await answer.json()
 
-    async def send_file(self, path: str, chunks: AsyncIterator[bytes], size: int) -> Any:
-        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
-        async with self._answer("PUT", path, data=chunks, headers=headers) as answer:
-            return await answer.json()
+    async def append(self, path: str, offset: int, data: bytes) -> int:
+        """Send bytes of a resumable upload from ``offset``; how far it is then (tus 1.0).
+
+        Raises:
+            Rejected: it stands at another offset.
+            Unavailable: nobody answers; some of the bytes may have come.
+        """
+        headers = {
+            "Tus-Resumable": tus.VERSION,
+            "Upload-Offset": str(offset),
+            "Content-Type": tus.BODY_MEDIA_TYPE,
+        }
+        async with self._answer("PATCH", path, data=BytesIO(data), headers=headers) as answer:
+            return int(answer.headers["Upload-Offset"])
+
+    async def offset(self, path: str) -> int:
+        """How far a resumable upload is."""
+        headers = {"Tus-Resumable": tus.VERSION}
+        async with self._answer("HEAD", path, headers=headers) as answer:
+            return int(answer.headers["Upload-Offset"])
 
     async def read_bytes(self, path: str, offset: int = 0) -> AsyncIterator[bytes]:
         """The bytes under ``path``, from ``offset``."""
@@ -118,4 +138,5 @@ async def _problem(answer: aiohttp.ClientResponse) -> FangzhiError:
         document = None
     if isinstance(document, dict):
         return error_from(document)
-    return Unavailable(str(answer.url), "an answer of a node", f"HTTP {answer.status}")
+    cls = _OF_STATUS.get(answer.status, Unavailable)  # an answer to HEAD has no document
+    return cls(str(answer.url), "an answer of a node", f"HTTP {answer.status}")

@@ -15,6 +15,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
+from importlib.util import find_spec
 from typing import Any, Final
 
 from node.hands.processor import prefer_fast_sort
@@ -27,7 +28,9 @@ GROUPS: Final = {
     "root": "offline root keys: files only · 根密钥",
     "roster": "members and their keys · 名册",
     "user": "named users of an office · 用户",
+    "recovery": "the province's offline recovery key · 恢复密钥",
     "synonyms": "the province's table of synonyms · 同义词表",
+    "storage": "where files lie · 存储位置",
 }
 # command: the module and the coroutine function that run it
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
@@ -47,9 +50,20 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "user list": ("node.cli.users", "show"),
     "synonyms put": ("node.cli.synonyms", "put"),
     "synonyms show": ("node.cli.synonyms", "show"),
+    "grant": ("node.cli.sealing", "grant"),
+    "revoke-grant": ("node.cli.sealing", "revoke"),
+    "grants": ("node.cli.sealing", "show"),
+    "recall": ("node.cli.recalling", "recall"),
+    "rewrap": ("node.cli.sealing", "rewrap"),
+    "recovery new": ("node.cli.sealing", "new"),
+    "recovery request": ("node.cli.sealing", "request"),
+    "recovery open": ("node.cli.sealing", "open_request"),
+    "recovery apply": ("node.cli.sealing", "apply"),
     "serve": ("node.cli.running", "serve_command"),
     "status": ("node.cli.asking", "status"),
-    "add": ("node.cli.reporting", "add"),
+    "report": ("node.cli.reporting", "report"),
+    "pack": ("node.cli.disks", "pack"),
+    "receive": ("node.cli.disks", "receive"),
     "review": ("node.cli.reporting", "review"),
     "withdraw": ("node.cli.reporting", "withdraw"),
     "search": ("node.cli.searching", "search"),
@@ -57,10 +71,14 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "suggest": ("node.cli.asking", "suggest"),
     "fetch": ("node.cli.asking", "fetch"),
     "verify": ("node.cli.verifying", "verify"),
+    "receipt": ("node.cli.copies", "receipt"),
+    "fixity": ("node.cli.copies", "fixity"),
     "audit": ("node.cli.auditing", "audit"),
     "export": ("node.cli.auditing", "export"),
     "rebuild": ("node.cli.upkeep", "rebuild"),
     "statistics": ("node.cli.upkeep", "statistics"),
+    "storage show": ("node.cli.storage", "show"),
+    "storage move": ("node.cli.storage", "move"),
     "backup": ("node.cli.upkeep", "backup"),
     "restore": ("node.cli.upkeep", "restore"),
     "doctor": ("node.cli.upkeep", "doctor"),
@@ -72,7 +90,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="fangzhi", description="方志联邦档案节点 · a federated archive of chronicle offices"
     )
-    parser.add_argument("--version", action="version", version=version("fangzhi"))
+    parser.add_argument("--version", action="version", version=_version())
     sub = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     groups: dict[str, Any] = {"": sub}
 
@@ -125,18 +143,24 @@ def make_parser() -> argparse.ArgumentParser:
     one = command("join", "join the network of an invite · 加入", home="HOME")
     one.add_argument("--invite", required=True, metavar="FILE")
     _member_commands(command)
+    _vault_commands(command)
 
     command("serve", "run one node · 运行", home="HOME")
     command("status", "how a node is · 状态", home="HOME|URL", token=True)
 
-    one = command("add", "report files, folders or bags · 报送", home="HOME|URL", token=True)
+    one = command(
+        "report", "hand in files, folders, ZIPs or bags · 报送", home="HOME|URL", token=True
+    )
     one.add_argument("paths", nargs="+", metavar="PATH", help="each is one package")
-    one.add_argument("--office", default="", metavar="CODE", help="if the node hosts several")
-    one.add_argument("--title", default="", help="题名")
-    one.add_argument("--kind", default="", help="志书类型")
-    one.add_argument("--rights", choices=("open", "office", "sealed"), default="")
-    one.add_argument("--item", default="", metavar="ITEM", help="a new revision of this item")
-    _speaker_option(one)
+    _report_options(one)
+
+    one = command("pack", "a disk of an item, signed · 制作报送盘", home="HOME", token=False)
+    one.add_argument("path", metavar="PATH|ITEM", help="what to report first, or an item of HOME")
+    one.add_argument("folder", metavar="OUT", help="a new or empty folder")
+    _report_options(one)
+
+    one = command("receive", "take in disks that pack made · 接收报送盘", home="HOME")
+    one.add_argument("folders", nargs="+", metavar="DISK")
 
     one = command("review", "pass or return items · 审核", home="HOME|URL", token=True)
     one.add_argument("items", nargs="+", metavar="ITEM")
@@ -156,11 +180,12 @@ def make_parser() -> argparse.ArgumentParser:
     _search_options(one)
 
     one = command("catalogue", "search the records of the whole network · 书目检索", token=True)
-    one.add_argument("query", metavar="QUERY")
+    one.add_argument("query", nargs="?", default="", metavar="QUERY", help="none: every record")
     _node_option(one)
     one.add_argument("--limit", type=int, default=20, metavar="N")
     one.add_argument("--page", default="", metavar="TOKEN", help="'next' of an answer in JSON")
     one.add_argument("--facets", action="store_true", help="counts by region, kind, … · 分面")
+    _export_option(one)
 
     one = command("suggest", "what may be meant by what is being typed · 联想", token=True)
     one.add_argument("typed", metavar="TEXT")
@@ -172,10 +197,18 @@ def make_parser() -> argparse.ArgumentParser:
     _node_option(one)
     one.add_argument("-o", "--output", default="", metavar="PATH")
 
+    one = command("receipt", "the receipt of an item, for anyone to check · 入库回执", token=True)
+    one.add_argument("item", metavar="ITEM")
+    _node_option(one)
+    one.add_argument("-o", "--output", default="", metavar="FILE", help="write it here")
+
+    one = command("fixity", "how the copies are · 完整性报告", home="HOME|URL", token=True)
+    one.add_argument("--csv", default="", metavar="FILE", help="holders, for a spreadsheet")
+
     one = command("verify", "who reported this file, when, witnessed by whom · 验证")
     one.add_argument("file", metavar="FILE")
-    source = one.add_mutually_exclusive_group(required=True)
-    source.add_argument("--node", metavar="URL")
+    source = one.add_mutually_exclusive_group()
+    source.add_argument("--node", metavar="URL", help="none of the three for a receipt")
     source.add_argument("--log", metavar="DIR", help="a folder made by export")
     source.add_argument("--proof", metavar="DIR", help="a folder made by --out: nobody is asked")
     one.add_argument("--genesis", required=True, metavar="FILE")
@@ -205,6 +238,11 @@ def make_parser() -> argparse.ArgumentParser:
     one = command("restore", "make a home from a backup · 恢复")
     one.add_argument("folder", metavar="DIR")
     one.add_argument("home", metavar="HOME")
+    command("storage show", "where files lie · 文件所在", home="HOME")
+    one = command("storage move", "move them while the node serves · 迁移", home="HOME")
+    one.add_argument("to", metavar="folder|s3://BUCKET/PREFIX")
+    one.add_argument("--endpoint", default="", metavar="URL", help="of a store not Amazon's")
+    one.add_argument("--region", default="", metavar="NAME")
     one = command("doctor", "what is wrong, and the cure · 体检", home="HOME")
     one.add_argument("--repair", action="store_true", help="fetch damaged files again")
     return parser
@@ -234,6 +272,7 @@ def _member_commands(command: Callable[..., Any]) -> None:
     what.add_argument("--rename", metavar="CODE", help="更名")
     what.add_argument("--abolish", metavar="CODE", help="撤并")
     what.add_argument("--policy", metavar="FILE.toml", help="见证规则")
+    what.add_argument("--recovery", metavar="KEY.pub", help="省级恢复公钥")
     one.add_argument("--at", type=int, metavar="SIZE", help="another anchored size (0: nothing)")
     one.add_argument("--parent", metavar="CODE", help="of --move")
     one.add_argument("--name", help="of --rename")
@@ -266,6 +305,49 @@ def _member_commands(command: Callable[..., Any]) -> None:
     command("synonyms show", "the table in force · 现行表", home="HOME|URL", token=True)
 
 
+def _vault_commands(command: Callable[..., Any]) -> None:
+    """Grants, keys for sealing, the recovery key."""
+    one = command("grant", "let another office use an item · 授权", home="HOME|URL", token=True)
+    one.add_argument("item", metavar="ITEM")
+    one.add_argument("--to", required=True, metavar="CODE")
+    one.add_argument("--what", choices=("file", "service"), default="file", help="原文件，服务级")
+    one.add_argument("--purpose", required=True, help="kept in an erasable file")
+    one.add_argument("--days", type=int, required=True, metavar="N", help="from now · 期限")
+    _speaker_option(one)
+    one = command("revoke-grant", "take a grant back · 撤销授权", home="HOME|URL", token=True)
+    one.add_argument("item", metavar="ITEM")
+    one.add_argument("grant", type=int, metavar="GRANT", help="its number in 'grants'")
+    _speaker_option(one)
+    one = command("grants", "the grants that stand · 授权清单", home="HOME|URL", token=True)
+    one.add_argument("--item", default="", metavar="ITEM")
+    one = command("rewrap", "the next sealing key of an office · 轮换", home="HOME|URL", token=True)
+    one.add_argument("--office", default="", metavar="CODE", help="if the node hosts several")
+
+    one = command("recall", "get own or granted files back · 调取", token=True)
+    one.add_argument("what", nargs="?", default="", metavar="ITEM|HASH")
+    _node_option(one)
+    one.add_argument("--to", default="", metavar="DIR", help="a folder of the item's name if none")
+    one.add_argument("--check", metavar="RECEIPT", help="hold a receipt against the logs · 核验")
+
+    one = command("recovery new", "make the recovery key, offline · 新建恢复密钥")
+    one.add_argument("key", metavar="KEY.pem")
+    one = command(
+        "recovery request", "what a lost home needs opened · 申请", home="HOME|URL", token=True
+    )
+    one.add_argument("-o", "--output", required=True, metavar="FILE")
+    one = command("recovery open", "open a request, offline · 开启")
+    one.add_argument("file", metavar="FILE")
+    one.add_argument("--key", required=True, metavar="KEY.pem")
+    one.add_argument(
+        "--reader", required=True, metavar="HEX", help="the office's key, heard from elsewhere"
+    )
+    one.add_argument("-o", "--output", required=True, metavar="FILE")
+    one = command(
+        "recovery apply", "take the answer, get the files back · 恢复", home="HOME|URL", token=True
+    )
+    one.add_argument("file", metavar="FILE")
+
+
 def _search_options(one: argparse.ArgumentParser) -> None:
     one.add_argument("--limit", type=int, default=20, metavar="N")
     where = one.add_mutually_exclusive_group()
@@ -284,7 +366,23 @@ def _search_options(one: argparse.ArgumentParser) -> None:
         help="摘要，逐行索引，版本对照",
     )
     one.add_argument("--explain", action="store_true", help="how it was found · 检索过程")
+    _export_option(one)
+
+
+def _export_option(one: argparse.ArgumentParser) -> None:
     one.add_argument("--export", metavar="FILE", help="every hit, .csv or .jsonl · 导出")
+
+
+def _report_options(one: argparse.ArgumentParser) -> None:
+    one.add_argument("--office", default="", metavar="CODE", help="if the node hosts several")
+    one.add_argument("--title", default="", help="题名")
+    one.add_argument("--kind", default="", help="志书类型")
+    one.add_argument("--rights", choices=("open", "office", "sealed"), default="")
+    one.add_argument("--item", default="", metavar="ITEM", help="a new revision of this item")
+    one.add_argument(
+        "--confirm", action="store_true", help="it is another one than those of a near title"
+    )
+    _speaker_option(one)
 
 
 def _speaker_option(one: argparse.ArgumentParser) -> None:
@@ -356,6 +454,13 @@ def _failed(error: FangzhiError) -> tuple[int, Json]:
 def _first(group: BaseExceptionGroup[FangzhiError]) -> FangzhiError:
     first = group.exceptions[0]
     return first if isinstance(first, FangzhiError) else _first(first)
+
+
+def _version() -> str:
+    """With a word on the search kernel, which is compiled where the package is installed."""
+    compiled = find_spec("search_shard._kernel") is not None
+    kernel = "compiled" if compiled else "not compiled: searches take longer"
+    return f"fangzhi {version('fangzhi')} (search kernel {kernel})"
 
 
 def say(text: str) -> None:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 from configs.offices import load
 from ledger.events import MemberAdmit
 from ledger.members import Member
 from ledger.roster import Roster
+from node.cli.disk_operations import disk_operations, empty_folder
+from node.cli.storage_operations import storage_operations
+from node.cli.vault_operations import vault_operations
 from node.hands.backup import copy_home
 from node.hands.keys import load_key
-from node.hands.storage.durable import make_directory
 from node.hands.storage.home import Home
 from node.office.changefile import ChangeFile, add_signature, read_change_file, write_change_file
 from node.office.node import Node
-from protocol.errors import ConfigError, DecodeError
+from protocol.errors import ConfigError
 from protocol.keys import key_id
 
 Json = dict[str, Any]
@@ -29,7 +30,7 @@ def operations(home: Home, node: Node) -> dict[str, Operation]:
     """By name; each takes its arguments as JSON and a callback that hears of progress."""
 
     async def export(arguments: Json, progress: Progress) -> Json:
-        target = _empty_folder(arguments)
+        target = empty_folder(arguments)
 
         def sink(name: str, data: bytes) -> None:
             path = target / name
@@ -39,8 +40,11 @@ def operations(home: Home, node: Node) -> dict[str, Operation]:
         return {**await node.upkeep.export(sink, progress), "folder": str(target)}
 
     async def backup(arguments: Json, progress: Progress) -> Json:
-        target = _empty_folder(arguments)
-        return await node.world.work.run(copy_home, home, node.world.ledger, target, progress)
+        target = empty_folder(arguments)
+        world = node.world
+        return await copy_home(
+            home, world.ledger, world.blobs, target, world.work, world.clock, progress
+        )
 
     async def rebuild(_arguments: Json, _progress: Progress) -> Json:
         return await node.upkeep.rebuild()
@@ -59,6 +63,9 @@ def operations(home: Home, node: Node) -> dict[str, Operation]:
         **_of_members(home, node),
         **_of_users(node),
         **_of_synonyms(node),
+        **vault_operations(node),
+        **disk_operations(node),
+        **storage_operations(node),
         "export": export,
         "backup": backup,
         "rebuild": rebuild,
@@ -180,14 +187,3 @@ def _state(member: Member) -> str:
     if member.successor:
         return f"abolished → {member.successor}"
     return "revoked" if member.revoked else "active"
-
-
-def _empty_folder(arguments: Json) -> Path:
-    folder = arguments.get("folder")
-    if not isinstance(folder, str) or not Path(folder).is_absolute():
-        raise DecodeError("folder", "an absolute path", repr(folder)[:80])
-    path = Path(folder)
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise ConfigError(folder, "a new or empty folder", "something is there")
-    make_directory(path)
-    return path

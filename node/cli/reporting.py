@@ -1,76 +1,114 @@
-"""``add``, ``review``, ``withdraw``: what clerks and reviewers do, from the command line."""
+"""``report``, ``review``, ``withdraw``: what clerks and reviewers do, from the command line."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
-
-from rich.progress import Progress
+from typing import Any, Final
 
 from node.cli.client import Client
-from node.cli.packages import LocalPackage, read_package
 from node.cli.reaching import console, progress_bar, reach
-from protocol.errors import Unavailable
-from protocol.limits import CHUNK_BYTES
+from node.hands.ingest.carriers.carried import CarriedFile, Package
+from node.hands.ingest.carriers.reading import read_package
+from protocol.errors import Rejected, Unavailable
 
 Json = dict[str, Any]
 MARKS = {"error": "[red]✗[/]", "warning": "[yellow]![/]", "note": "[dim]·[/]"}
+PATIENCE_SECONDS: Final = 300.0  # without a byte that came through
+PAUSE_SECONDS_MAX: Final = 10.0
 
 
-async def add(arguments: argparse.Namespace) -> tuple[int, Json]:
-    """Report every path as one package; 1 when one of them was refused."""
+async def report(arguments: argparse.Namespace) -> tuple[int, Json]:
+    """Report every path as one package; 1 when one of them was refused or is in question.
+
+    What was cut off goes on where it was, within this command or when it is given again.
+    """
     results: list[Json] = []
     packages = [(path, read_package(Path(path))) for path in arguments.paths]
     async with reach(arguments.home, arguments.token) as client:
         for path, package in packages:
-            with progress_bar() as bar:
-                result = await _report(client, package, arguments, bar)
+            result = await report_package(client, package, arguments)
             results.append({"path": path, **result})
-            _tell(arguments.title or package.title, result)
-    refused = sum(result["status"] == "refused" for result in results)
-    return (1 if refused else 0), {"reports": results}
+    stopped = sum(result["status"] in ("refused", "question") for result in results)
+    return (1 if stopped else 0), {"reports": results}
+
+
+async def report_package(client: Client, package: Package, arguments: argparse.Namespace) -> Json:
+    """Hand in one package with the options of ``report``, and tell what came of it."""
+    with progress_bar() as bar:
+        task = bar.add_task(package.title, total=sum(file.size for file in package.files))
+        result = await _report(
+            client, package, arguments, lambda count: bar.update(task, advance=count)
+        )
+    _tell(arguments.title or package.title, result)
+    return result
 
 
 async def _report(
-    client: Client, package: LocalPackage, arguments: argparse.Namespace, bar: Progress
+    client: Client, package: Package, arguments: argparse.Namespace, told: Callable[[int], None]
 ) -> Json:
+    notes = [asdict(note) for note in package.notes]
+    if any(note["severity"] == "error" for note in notes):
+        return {"status": "refused", "findings": notes, "pending": False}
     record = dict(package.record)
     if arguments.title:
         record["title"] = arguments.title
     if arguments.kind:
         record["kind"] = arguments.kind
-    begun: Json = await client.post(
-        "/api/v1/reports",
-        {
-            "office": arguments.office,
-            "item": arguments.item,
-            "as": arguments.speaker,
-            "record": record,
-            "rights": arguments.rights or package.rights or "open",
-            "files": [{"path": file.name, "size": file.size} for file in package.files],
-        },
-    )
-    if begun["status"] == "refused":
-        return begun
-    task = bar.add_task(package.title, total=sum(file.size for file in package.files))
-    for number, file in enumerate(package.files):
-        where = f"/api/v1/reports/{begun['report']}/files/{number}"
-        await client.send_file(where, _chunks(file.path, bar, task), file.size)
-    result: Json = await client.post(f"/api/v1/reports/{begun['report']}/submit")
-    notes = [vars_of(note) for note in package.notes]
+    files = [
+        {"path": file.name, "size": file.size, "modified": file.modified} for file in package.files
+    ]
+    asked = {
+        "office": arguments.office,
+        "item": arguments.item,
+        "as": arguments.speaker,
+        "record": record,
+        "rights": arguments.rights or package.rights or "open",
+        "confirm": arguments.confirm,
+        "files": files,
+    }
+    result: Json = await client.post("/api/v1/reports", asked)
+    if result["status"] == "open":
+        base = f"/api/v1/reports/{result['report']}"
+        for number, file in enumerate(package.files):
+            offset = result["files"][number]["offset"]
+            told(offset)
+            await _send(client, f"{base}/files/{number}", file, offset, told)
+        result = await client.post(f"{base}/submit", {"confirm": arguments.confirm})
     return {**result, "findings": [*notes, *result["findings"]]}
 
 
-async def _chunks(path: Path, bar: Progress, task: Any) -> AsyncIterator[bytes]:
-    try:
-        with path.open("rb") as file:
-            while chunk := file.read(CHUNK_BYTES):
-                yield chunk
-                bar.update(task, advance=len(chunk))
-    except OSError as error:
-        raise Unavailable(str(path), "a file this user may read", error) from error
+async def _send(
+    client: Client, where: str, file: CarriedFile, offset: int, told: Callable[[int], None]
+) -> None:
+    """Send a file from ``offset`` to its end, over lines that break and nodes that restart.
+
+    Raises:
+        Unavailable: nothing came through for PATIENCE_SECONDS.
+    """
+    clock = asyncio.get_running_loop().time
+    pieces, heard, pause = file.pieces(offset), clock(), 0.1
+    while offset < file.size:
+        piece = next(pieces)  # a request for each: all of what is on its way may be lost in a cut
+        try:
+            reached = await client.append(where, offset, piece)
+        except (Unavailable, Rejected):
+            if clock() - heard > PATIENCE_SECONDS:
+                raise  # the same command goes on later
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, PAUSE_SECONDS_MAX)
+            try:
+                reached = await client.offset(where)
+            except Unavailable:
+                continue
+            pieces = file.pieces(reached)
+        if reached > offset:
+            heard, pause = clock(), 0.1
+        told(reached - offset)
+        offset = reached
 
 
 async def review(arguments: argparse.Namespace) -> tuple[int, Json]:
@@ -101,16 +139,12 @@ async def withdraw(arguments: argparse.Namespace) -> tuple[int, Json]:
     return 0, result
 
 
-def vars_of(note: Any) -> Json:
-    """A finding as the API writes it."""
-    return {name: getattr(note, name) for name in ("code", "severity", "path", "zh", "en")}
-
-
 def _tell(title: str, result: Json) -> None:
     words = {
         "submitted": "已报送，待审核 submitted",
         "spooled": "待登记：上级节点一经确认即登记 kept, signed when the parent confirms",
         "refused": "未受理，请按下列意见修改后重报 refused, see the findings",
+        "question": "请先确认，尚未报送 not handed in yet, a question first",
     }
     console.print(f"《{title}》 {words[result['status']]} {result.get('item', '')}", markup=False)
     for found in result["findings"]:

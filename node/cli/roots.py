@@ -12,6 +12,7 @@ from ledger.events import (
     MemberMove,
     MemberRevoke,
     MemberRotate,
+    RecoverySet,
     RosterChange,
 )
 from ledger.note import ED25519, NoteKey
@@ -121,6 +122,11 @@ def _words_of(body: RosterChange) -> str:
                 f"撤并 {body.code}：账本止于 {body.log_size} 条，由 {body.successor} 承接"
                 f"（根 {body.log_root.hex[:16]}，第 {body.turn + 1} 次变更）· {body.code} is"
                 f" abolished after {body.log_size} entries; {body.successor} acts for its items"
+            )
+        case RecoverySet():
+            return (
+                f"省级恢复公钥第 {body.version} 版 {body.key.hex()}：加密文件从此也可用它恢复 ·"
+                f" recovery key {body.version}: sealed files can be recovered with it from now on"
             )
         case _:
             outside = ", ".join(witness.name for witness in body.outside) or "—"

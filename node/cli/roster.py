@@ -66,6 +66,8 @@ def _wanted(arguments: argparse.Namespace) -> Json:
         return {"rotate": [read_file(Path(arguments.rotate)).decode()]}
     if arguments.policy:
         return {"policy": read_file(Path(arguments.policy)).decode()}
+    if arguments.recovery:
+        return {"recovery": read_file(Path(arguments.recovery)).decode().strip()}
     for verb, second in (
         ("revoke", ""),
         ("move", "parent"),

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from node.cli.client import Client
 from node.cli.found import Printer
 from node.cli.reaching import console, progress_bar, reach
-from node.faces.asking import RULES_TO_SWITCH
+from node.faces.asking import EVERY_RECORD, RULES_TO_SWITCH
 from node.faces.wording import Wording
 from node.hands.storage.durable import StagedFile
 from protocol.errors import ConfigError, Rejected
@@ -34,7 +34,7 @@ async def search(arguments: argparse.Namespace) -> tuple[int, Json]:
     body, node = _question(arguments), arguments.node
     async with reach(node, arguments.token) as client:
         if arguments.export:
-            return 0, await _export(client, body, Path(arguments.export))
+            return 0, await _export(client, "search", body, Path(arguments.export))
         try:
             answer: Json = await client.post("/api/v1/search", body)
         except Rejected as error:
@@ -49,12 +49,14 @@ async def search(arguments: argparse.Namespace) -> tuple[int, Json]:
 async def catalogue(arguments: argparse.Namespace) -> tuple[int, Json]:
     """Items by their records (书目检索)."""
     body = {
-        "q": arguments.query,
+        "q": arguments.query or EVERY_RECORD,
         "limit": arguments.limit,
         "page": arguments.page,
         "facets": arguments.facets,
     }
     async with reach(arguments.node, arguments.token) as client:
+        if arguments.export:
+            return 0, await _export(client, "catalogue", body, Path(arguments.export))
         answer: Json = await client.post("/api/v1/catalogue", body)
     if not arguments.json:
         Printer().show_records(answer)
@@ -82,17 +84,17 @@ def _question(arguments: argparse.Namespace) -> Json:
     }
 
 
-async def _export(client: Client, body: Json, path: Path) -> Json:
+async def _export(client: Client, of: str, body: Json, path: Path) -> Json:
     """Every hit into a file, which stands there whole or not at all."""
     if path.suffix not in EXPORTS:
         raise ConfigError("--export", f"a file ending in {' or '.join(EXPORTS)}", path.name)
-    fields = {"q": body["q"], "without": body["without"], "format": path.suffix[1:]}
+    fields = {"q": body["q"], "without": body.get("without", []), "format": path.suffix[1:]}
     staged = StagedFile(path.with_name(path.name + ".part"), mode=0o644)
     tail, count = b"", 0
     try:
         with progress_bar() as bar:
             task = bar.add_task(path.name, total=None)
-            address = f"/api/v1/search/export?{urlencode(fields, doseq=True)}"
+            address = f"/api/v1/{of}/export?{urlencode(fields, doseq=True)}"
             async for chunk in client.read_bytes(address):
                 staged.write(chunk)
                 tail, count = (tail + chunk)[-_TAIL_BYTES:], count + len(chunk)

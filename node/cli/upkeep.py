@@ -10,6 +10,7 @@ from rich.progress import Progress, TaskID
 
 from node.cli.reaching import console, progress_bar, reach
 from node.hands.backup import restore_home
+from node.hands.open_world import SystemClock, Threads
 
 Json = dict[str, Any]
 
@@ -39,12 +40,15 @@ async def backup(arguments: argparse.Namespace) -> tuple[int, Json]:
         async with reach(arguments.home) as client:
             result = await client.operate("backup", {"folder": folder}, shown(bar))
     console.print(f"{result['files']} files and the ledger in {folder}: keep it secret")
+    for sha in result["damaged"]:
+        console.print(f"[red]file.damaged[/] {sha}", highlight=False)
     return 0, result
 
 
 async def restore(arguments: argparse.Namespace) -> tuple[int, Json]:
     with progress_bar() as bar:
-        result = restore_home(Path(arguments.folder), Path(arguments.home), shown(bar))
+        source, home = Path(arguments.folder), Path(arguments.home)
+        result = await restore_home(source, home, Threads(), SystemClock(), shown(bar))
     console.print(f"next: fangzhi serve {arguments.home}; it signs again when a peer confirms")
     return 0, result
 

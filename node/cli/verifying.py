@@ -14,6 +14,7 @@ from typing import Any
 from ledger.chain import Proven, Seen, check_proof
 from ledger.proof import Proof
 from ledger.verify import Chain, verify_file
+from node.cli.copies import check_receipt_file
 from node.cli.reaching import bytes_of, console
 from node.hands.sources import open_source, proof_in
 from protocol.errors import ConfigError, DecodeError, ProofError
@@ -31,6 +32,8 @@ async def verify(arguments: argparse.Namespace) -> tuple[int, Json]:
     except OSError as error:
         raise ConfigError(str(path), "a readable file", error.strerror) from error
     blob, size, genesis = BlobId.parse(digest), path.stat().st_size, bytes_of(arguments.genesis)
+    if not (arguments.node or arguments.log or arguments.proof):
+        return check_receipt_file(path, genesis)
     if arguments.proof:
         chain = None
         try:

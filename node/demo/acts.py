@@ -83,9 +83,12 @@ async def report_at(stage: Stage, bars: Bars, office: str, packages: list[Packag
 
     home = stage.network.place_of(office).home
     folders = [package.folder for package in packages]
-    status, result = await stage.network.cli("add", home, *folders, "--office", office, heard=heard)
+    # Chronicles that a table of words made may have one title.
+    status, result = await stage.network.cli(
+        "report", home, *folders, "--office", office, "--confirm", heard=heard
+    )
     if "reports" not in result:
-        raise Broken(f"fangzhi add {home}", "reports", f"{status} {result}")
+        raise Broken(f"fangzhi report {home}", "reports", f"{status} {result}")
     refused = 0
     for package, told in zip(packages, result["reports"], strict=True):
         if told["status"] == "submitted":
@@ -102,7 +105,7 @@ async def report_at(stage: Stage, bars: Bars, office: str, packages: list[Packag
                 意见=[f"{f['code']} {f['path']}：{f['zh']}" for f in errors],
             )
     if status != (1 if refused else 0):
-        raise Broken(f"fangzhi add {home}", "exit status 0", f"{status} {result}")
+        raise Broken(f"fangzhi report {home}", "exit status 0", f"{status} {result}")
 
 
 async def show_own(stage: Stage) -> None:

@@ -13,6 +13,7 @@ from node.demo.network import Place
 from node.demo.plan import LATE, PASSED, VICTIM, Package
 from node.demo.screen import Broken, until
 from node.demo.stage import Stage, found, hits_of, search
+from node.hands.storage.file_blobs import listing
 from protocol.errors import FangzhiError, Forbidden, Missing
 
 Json = dict[str, Any]
@@ -159,7 +160,7 @@ async def show_audited(stage: Stage) -> None:
         **({"发现": result["findings"][:3]} if result.get("findings") else {}),
     )
     target = entries_of(folder, VICTIM)
-    flip(target)
+    flip(target, target.stat().st_size // 2)
     status, result = await network.cli(*arguments)
     named = [f for f in result["findings"] if f["office"] == VICTIM and f["index"] >= 0]
     stage.screen.check(
@@ -178,10 +179,10 @@ def entries_of(folder: Path, code: str) -> Path:
     return min(path for path in entries if path.is_file())
 
 
-def flip(path: Path) -> None:
-    """Change one bit in the middle of a file."""
+def flip(path: Path, at: int) -> None:
+    """Change one bit of a byte of a file."""
     data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
+    data[at] ^= 1
     path.chmod(0o600)
     path.write_bytes(data)
 
@@ -192,10 +193,12 @@ def flip(path: Path) -> None:
 async def show_repaired(stage: Stage) -> None:
     """A byte of a stored file flips while its node is off: found by name, and fetched again."""
     network, screen = stage.network, stage.screen
-    place = network.place_of("320500")
     package = next(p for p in stage.of(PASSED, VICTIM))
     answer = await network.province.get(f"/api/v1/items/{package.item}")
-    sha = max(answer["files"], key=lambda file: file["size"])["sha256"]
+    keepers = {*answer["line"]["holders"]} - {VICTIM, "320000"}
+    place = network.place_of(min(keepers))
+    file = max(answer["files"], key=lambda file: file["size"])
+    sha, blobs = file["sha256"], place.home / "blobs"
     stopping = await network.stop(place)
     screen.check(
         "stopped",
@@ -204,10 +207,11 @@ async def show_repaired(stage: Stage) -> None:
         True,
         秒=stopping,
     )
-    stored = [path for path in (place.home / "blobs").rglob("*") if sha in hashed_name(path)]
+    stored = places_of(sha, blobs)
     if len(stored) != 1:
         raise Broken(place.name, f"one stored file {sha}", stored)
-    flip(stored[0])
+    path, at = stored[0]
+    flip(path, at + file["size"] // 2)
     status, result = await network.cli("doctor", place.home)
     named = [a for a in result["ailments"] if sha in a["what"]]
     screen.check(
@@ -221,7 +225,8 @@ async def show_repaired(stage: Stage) -> None:
     _, told = await network.cli("doctor", place.home, "--repair")
     repairing = [a["cure"] for a in told["ailments"]]
     status, result = await network.cli("doctor", place.home)
-    whole = stored[0].exists() and stored[0].read_bytes() == original(package, sha)
+    [(path, at)] = places_of(sha, blobs) or [(Path(), 0)]
+    whole = path.is_file() and path.read_bytes()[at:].startswith(original(package, sha))
     screen.check(
         "repaired",
         "自他处副本修复，再检无恙",
@@ -234,9 +239,9 @@ async def show_repaired(stage: Stage) -> None:
     await network.start(place)
 
 
-def hashed_name(path: Path) -> str:
-    """The hash in a path, however many folders it is spread over."""
-    return "".join(path.parts[-3:])
+def places_of(sha: str, blobs: Path) -> list[tuple[Path, int]]:
+    """In which file, and from which byte on, a stored file lies."""
+    return [(path, at) for blob, path, at in listing(blobs) if blob.hex == sha]
 
 
 def original(package: Package, sha: str) -> bytes:

@@ -18,16 +18,20 @@ from node.faces import (
     api,
     catalogue,
     changes,
+    copies,
     downloads,
     export,
     forks,
+    handin,
     logs,
     metrics,
     openapi,
     portal,
     proofs,
+    recalling,
     searching,
     suggesting,
+    tus,
 )
 from node.faces.asking import FACE, Face
 from node.faces.metrics import METRICS, Metrics
@@ -82,8 +86,8 @@ def make_web_app(service: Service, *, trusted: bool, shown_url: str) -> web.Appl
     )
     app[METRICS] = Metrics(service)
     app[portal.TEMPLATES] = portal.make_templates()
-    rooms = (api, changes, downloads, export, forks, logs, metrics, openapi, portal, proofs)
-    for room in (*rooms, searching, suggesting, catalogue):
+    rooms = (api, changes, copies, downloads, export, forks, logs, metrics, openapi, portal, proofs)
+    for room in (*rooms, searching, suggesting, catalogue, handin, recalling, tus):
         app.add_routes(room.routes())
     app.on_response_prepare.append(_add_headers)
     return app

@@ -14,7 +14,9 @@ from node.office.answers import Asker, Question
 from protocol.errors import AuthError, DecodeError, Forbidden, Missing
 from protocol.ids import BlobId, parse_item, parse_office
 from protocol.limits import HITS_MAX, PAGE_TOKEN_CHARS_MAX, QUERY_CHARS_MAX
+from protocol.records import RIGHTS_CLASSES
 from search_shard.lattice import NEAR, RULES
+from search_shard.spelling import filter_text
 
 RULES_TO_SWITCH: Final = (*RULES[1:], *NEAR)  # the literal text always counts
 VIEWS: Final = ("snippet", "lines", "editions")
@@ -25,6 +27,7 @@ QUESTION_FIELDS: Final = (
 HITS_SHOWN: Final = 20
 TOKEN_CHARS_MAX: Final = 200
 SEQ_MAX: Final = 10**9
+EVERY_RECORD: Final = filter_text("rights", *RIGHTS_CLASSES)  # what an empty box asks the catalogue
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import Final
 from aiohttp import web
 
 from node.faces.asking import (
+    EVERY_RECORD,
     QUESTION_FIELDS,
     RULES_TO_SWITCH,
     VIEWS,
@@ -25,10 +26,7 @@ from node.faces.asking import (
 from node.faces.portal import office_names, render
 from node.faces.results import facet_values
 from node.faces.searching import AT_MAX, Asked, answerers, told_apart
-from protocol.records import RIGHTS_CLASSES
-from search_shard.spelling import filter_text
 
-EVERY_RECORD: Final = filter_text("rights", *RIGHTS_CLASSES)
 FIELDS: Final = tuple(name for name in QUESTION_FIELDS if name not in ("view", "alternatives"))
 
 

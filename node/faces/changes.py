@@ -1,6 +1,5 @@
-"""The JSON API's changes: reports handed in file by file, reviews, withdrawals, operations.
-
-All need a token, or the node's own socket.  Files are streamed and never held in memory.
+"""The JSON API's changes: reports (their files come by :mod:`node.faces.tus`), reviews,
+withdrawals, operations.  All need a token, or the node's own socket.
 """
 
 from __future__ import annotations
@@ -15,30 +14,32 @@ from aiohttp import web
 from node.faces.asking import (
     administrator_of,
     choice_field,
-    integer,
     item_in,
     json_body,
     service_of,
     staff_of,
+    switch_field,
     text_field,
 )
 from node.faces.problem import problem_document
 from node.faces.service import Json
 from protocol.errors import DecodeError, FangzhiError
-from protocol.limits import CHUNK_BYTES, FILE_BYTES_MAX, FILES_PER_PACKAGE_MAX, REASON_CHARS_MAX
+from protocol.limits import FILE_BYTES_MAX, FILES_PER_PACKAGE_MAX, REASON_CHARS_MAX
 
-REPORT_MEMBERS: Final = ("office", "item", "as", "record", "rights", "files")
+REPORT_MEMBERS: Final = ("office", "item", "as", "record", "rights", "confirm", "files")
 KEY_ID_CHARS_MAX: Final = 32
+TIME_MS_MAX: Final = 2**53
 PROGRESS_SECONDS: Final = 0.2
 LINES_MEDIA_TYPE: Final = "application/x-ndjson"
 
 
 async def begin_report(request: web.Request) -> web.Response:
-    """POST /api/v1/reports: what will be handed in; the answer names the report."""
+    """POST /api/v1/reports: what will be handed in; the answer names the report.  The same once
+    more gives the report that is open already."""
     asker = staff_of(request)
     fields = await json_body(request, REPORT_MEMBERS)
     answer = await service_of(request).begin_report(_checked_report(fields), asker)
-    return web.json_response(answer, status=201)
+    return web.json_response(answer, status=201 if answer["report"] else 200)
 
 
 def _checked_report(fields: Json) -> Json:
@@ -47,42 +48,44 @@ def _checked_report(fields: Json) -> Json:
             raise DecodeError(f"report.{name}", kind.__name__, type(fields.get(name)).__name__)
     for name in ("office", "item", "as"):
         text_field(fields, name, 40)
+    switch_field(fields, "confirm")
     files = fields["files"]
     if not 0 < len(files) <= FILES_PER_PACKAGE_MAX:
         raise DecodeError("report.files", f"1 to {FILES_PER_PACKAGE_MAX} files", len(files))
     for file in files:
-        if not isinstance(file, dict) or set(file) != {"path", "size"}:
+        if not isinstance(file, dict) or set(file) - {"modified"} != {"path", "size"}:
             raise DecodeError("report.files", "objects of path and size", repr(file)[:80])
         if not isinstance(file["path"], str):
             raise DecodeError("report.files.path", "a text", type(file["path"]).__name__)
-        if type(file["size"]) is not int or not 0 <= file["size"] <= FILE_BYTES_MAX:
-            raise DecodeError("report.files.size", f"0 to {FILE_BYTES_MAX} bytes", file["size"])
+        for name, most in (("size", FILE_BYTES_MAX), ("modified", TIME_MS_MAX)):
+            value = file.get(name, 0)
+            if type(value) is not int or not 0 <= value <= most:
+                raise DecodeError(f"report.files.{name}", f"0 to {most}", repr(value)[:40])
     for element, text in fields["record"].items():
         if not isinstance(text, str):
             raise DecodeError(f"report.record.{element}", "a text", type(text).__name__)
     return fields
 
 
-async def receive_file(request: web.Request) -> web.Response:
-    """PUT /api/v1/reports/{report}/files/{number}: the bytes of one file, from number 0."""
+async def report(request: web.Request) -> web.Response:
+    """GET /api/v1/reports/{report}: how far an open report is."""
     asker = staff_of(request)
-    if "Content-Encoding" in request.headers:
-        raise DecodeError("Content-Encoding", "none: the bytes as they are", "some")
-    if (request.content_length or 0) > FILE_BYTES_MAX:
-        raise DecodeError("file", f"at most {FILE_BYTES_MAX} bytes", request.content_length)
-    number = integer(request.match_info["number"], "file number", 0, FILES_PER_PACKAGE_MAX - 1)
-    body = request.content.iter_chunked(CHUNK_BYTES)
-    report = request.match_info["report"]
-    return web.json_response(
-        await service_of(request).receive_file(report, number, aiter(body), asker)
-    )
+    return web.json_response(await service_of(request).report(request.match_info["report"], asker))
 
 
 async def submit_report(request: web.Request) -> web.Response:
     """POST /api/v1/reports/{report}/submit: all files are there; check, sign and log."""
     asker = staff_of(request)
-    report = request.match_info["report"]
-    return web.json_response(await service_of(request).submit_report(report, asker))
+    fields = await json_body(request, ("confirm",))
+    report, confirm = request.match_info["report"], switch_field(fields, "confirm")
+    return web.json_response(await service_of(request).submit_report(report, confirm, asker))
+
+
+async def forget_report(request: web.Request) -> web.Response:
+    """DELETE /api/v1/reports/{report}: what came of it is dropped."""
+    asker = staff_of(request)
+    await service_of(request).forget_report(request.match_info["report"], asker)
+    return web.Response(status=204)
 
 
 async def review(request: web.Request) -> web.Response:
@@ -173,7 +176,8 @@ async def operate(request: web.Request) -> web.StreamResponse:
 def routes() -> list[web.RouteDef]:
     return [
         web.post("/api/v1/reports", begin_report),
-        web.put("/api/v1/reports/{report}/files/{number}", receive_file),
+        web.get("/api/v1/reports/{report}", report),
+        web.delete("/api/v1/reports/{report}", forget_report),
         web.post("/api/v1/reports/{report}/submit", submit_report),
         web.post("/api/v1/items/{item}/review", review),
         web.post("/api/v1/items/{item}/withdraw", withdraw),

@@ -13,7 +13,8 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from node.faces.asking import asker_of, service_of, sha256_in
+from node.faces.asking import asker_of, item_in, service_of, sha256_in, staff_of
+from node.faces.service import ReadRange
 from protocol.errors import FangzhiError
 
 SHOWN_IN_PLACE: Final = frozenset(
@@ -53,6 +54,19 @@ async def download(request: web.Request) -> web.StreamResponse:
     """GET /api/v1/files/{sha256}"""
     sha256 = sha256_in(request)
     opened = await service_of(request).open_file(sha256, asker_of(request))
+    return await _served(request, sha256, opened)
+
+
+async def recalled(request: web.Request) -> web.StreamResponse:
+    """GET /api/v1/items/{item}/recall/{sha256}: 调取, from whichever holder is up"""
+    item, sha256, asker = item_in(request), sha256_in(request), staff_of(request)
+    opened = await service_of(request).recall_file(item, sha256, asker)
+    return await _served(request, sha256, opened)
+
+
+async def _served(
+    request: web.Request, sha256: str, opened: tuple[int, str, str, ReadRange]
+) -> web.StreamResponse:
     size, media_type, name, read = opened
     tag = f'"{sha256}"'
     headers = {
@@ -103,4 +117,7 @@ async def _send(
 
 
 def routes() -> list[web.RouteDef]:
-    return [web.get("/api/v1/files/{sha256}", download)]
+    return [
+        web.get("/api/v1/files/{sha256}", download),
+        web.get("/api/v1/items/{item}/recall/{sha256}", recalled),
+    ]

@@ -42,7 +42,10 @@ _STATIC_TYPES: Final = {
     "portal.css": "text/css",
     "seal.svg": "image/svg+xml",
     **dict.fromkeys(
-        ("bytes.js", "chain.js", "events.js", "proof.js", "roster.js", "suggest.js", "tlog.js"),
+        (
+            *("bytes.js", "chain.js", "events.js", "proof.js", "recall.js", "report.js"),
+            *("roster.js", "suggest.js", "tlog.js"),
+        ),
         "text/javascript",
     ),
 }

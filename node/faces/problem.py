@@ -24,6 +24,7 @@ TABLE: Final[dict[type[FangzhiError], tuple[int, int]]] = {
     errors.ProofError: (422, 1),
     errors.ForkError: (409, 1),
     errors.LostTailError: (409, 1),
+    errors.KeyMismatch: (422, 1),
     errors.StoreError: (500, 3),
     errors.Missing: (404, 3),
     errors.Full: (507, 3),

@@ -72,6 +72,10 @@ class Asked:
         return now
 
     @property
+    def export(self) -> str:
+        return f"/api/v1{self.path}/export"
+
+    @property
     def exported(self) -> dict[str, object]:
         return {"q": self.question.text, "without": self.question.without}
 

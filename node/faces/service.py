@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Protocol
 
+from ledger.receipt import Received
 from node.office.answers import (
     Asker,
     CandidateWord,
     CatalogueAnswer,
     EvidenceAnswer,
-    ExportLine,
+    ExportHit,
     ExportReceipt,
     ItemAnswer,
     ItemLine,
@@ -26,6 +27,8 @@ from node.office.answers import (
     StatusAnswer,
     SuggestAnswer,
 )
+from node.office.fixity import FixityAnswer
+from node.office.uploads import Checksum, Upload
 
 Json = dict[str, Any]
 ReadRange = Callable[[int, int], AsyncIterator[bytes]]  # offset, length in bytes
@@ -47,8 +50,9 @@ class Service(Protocol):
     async def catalogue(self, question: Question, asker: Asker) -> CatalogueAnswer:
         """The same of records; hits are items."""
 
-    def export(self, question: Question, asker: Asker) -> AsyncIterator[ExportLine | ExportReceipt]:
-        """The hits of a snapshot in order, at most EXPORT_LINES_MAX, then the receipt."""
+    def export(self, question: Question, asker: Asker) -> AsyncIterator[ExportHit | ExportReceipt]:
+        """The hits (or records) of a snapshot in order, at most EXPORT_LINES_MAX, then the
+        receipt."""
 
     async def page_proof(self, item: str, seq: int) -> PageProofAnswer:
         """What proves page ``seq`` (from 1) of a public item."""
@@ -84,6 +88,11 @@ class Service(Protocol):
     def genesis(self) -> bytes: ...
 
     # files and manifests
+
+    async def recall_file(
+        self, item: str, sha256: str, asker: Asker
+    ) -> tuple[int, str, str, ReadRange]:
+        """The same of an own or granted item's file, from whichever holder is up (调取)."""
 
     async def open_file(self, sha256: str, asker: Asker) -> tuple[int, str, str, ReadRange]:
         """(size, media type, file name, read); bytes may come from a holder elsewhere."""
@@ -125,18 +134,48 @@ class Service(Protocol):
     def evidence_file(self, path: str) -> bytes:
         """The file that stands at an address of this node which :meth:`evidence` names."""
 
+    # copies
+
+    async def fixity(self) -> FixityAnswer:
+        """How the copies are: of this node from its cards, of everybody from the logs."""
+
+    async def receipt(self, item: str) -> bytes:
+        """The receipt of an item's present revision, as anyone checks it (docs/spec/receipt.md)."""
+
+    async def read_receipt(self, item: str) -> Received:
+        """What that receipt says, checked."""
+
     # changes
 
     async def begin_report(self, request: Json, asker: Asker) -> Json:
-        """``{office?, item?, as?, record, rights, files: [{path, size}]}`` to ``{report,
-        findings}``."""
+        """``{office?, item?, as?, record, rights, confirm?, files: [{path, size, modified?}]}`` to
+        ``{report, item, status, expires, files: [{path, size, offset}], findings}``; the same
+        again gives the same report."""
 
-    async def receive_file(
-        self, report: str, number: int, body: AsyncIterator[bytes], asker: Asker
-    ) -> Json: ...
+    async def report(self, report: str, asker: Asker) -> Json:
+        """The answer of :meth:`begin_report`, as far as it is now."""
 
-    async def submit_report(self, report: str, asker: Asker) -> Json:
+    async def upload(self, report: str, number: int, asker: Asker) -> Upload:
+        """How far one file is."""
+
+    async def receive(
+        self,
+        report: str,
+        number: int,
+        offset: int,
+        body: AsyncIterator[bytes],
+        checksum: Checksum | None,
+        asker: Asker,
+    ) -> Upload:
+        """Takes what follows the first ``offset`` bytes of a file; ProofError for a body that is
+        not what its checksum says, Rejected for another offset."""
+
+    async def drop_upload(self, report: str, number: int, asker: Asker) -> None: ...
+
+    async def submit_report(self, report: str, confirm: bool, asker: Asker) -> Json:
         """``{item, manifest, log_index, status, findings, pending}``."""
+
+    async def forget_report(self, report: str, asker: Asker) -> None: ...
 
     async def review(self, item: str, verdict: str, reason: str, user: str, asker: Asker) -> Json:
         """``verdict`` is pass or return; a return has a reason.  ``user`` is the id of the key of

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
 from protocol.errors import ConfigError
+from protocol.limits import DOMAIN_CHARS_MAX
+from protocol.pacing import parse_night
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +49,29 @@ class LedgerConfig:
 @dataclass(frozen=True, slots=True)
 class StoreConfig:
     reserve_mib: int = 512  # free disk space that uploads must leave
+    quota_gib: int = 1_000_000  # what files may take up, whatever is free
     scrub_days: int = 30  # every stored file is read and checked once in this time
     upload_hours: int = 48  # a report that is not submitted is forgotten after this time
     map_gib: int = 64  # address space for the derived state; sparse
+
+
+@dataclass(frozen=True, slots=True)
+class KeepingConfig:
+    """What this node keeps for other offices, and how it asks after its own copies elsewhere."""
+
+    offer_gib: int = 1024  # room for others' files, said in the log of each office here
+    domain: str = ""  # what fails together with this node: a machine room, a grid; "" = alone
+    keeps_others: bool = False  # a county's consent to keep others' files; cities always do
+    checks_per_day: int = 96  # possession challenges to other holders
+
+
+@dataclass(frozen=True, slots=True)
+class TransferConfig:
+    """How fast files travel between nodes, in each direction."""
+
+    day_kib_s: int = 1_000_000
+    night_kib_s: int = 1_000_000
+    night: str = "22:00-06:00"  # Chinese time; may pass midnight
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +91,8 @@ class NodeConfig:
     web: WebConfig = field(default_factory=WebConfig)
     ledger: LedgerConfig = field(default_factory=LedgerConfig)
     store: StoreConfig = field(default_factory=StoreConfig)
+    keeping: KeepingConfig = field(default_factory=KeepingConfig)
+    transfer: TransferConfig = field(default_factory=TransferConfig)
     search: SearchConfig = field(default_factory=SearchConfig)
     log: LogConfig = field(default_factory=LogConfig)
 
@@ -145,6 +169,11 @@ def _check(config: NodeConfig) -> None:
             )
     if bool(config.web.certificate) != bool(config.web.private_key):
         raise ConfigError("node.toml [web]", "both certificate and private_key, or none", "one")
+    parse_night(config.transfer.night)
+    if len(config.keeping.domain) > DOMAIN_CHARS_MAX:
+        raise ConfigError(
+            "node.toml [keeping] domain", f"at most {DOMAIN_CHARS_MAX} characters", "more"
+        )
     if config.log.level not in ("debug", "info", "warning", "error"):
         raise ConfigError(
             "node.toml [log] level", "debug, info, warning or error", config.log.level

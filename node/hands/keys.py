@@ -1,7 +1,8 @@
 """The private keys of a home: PEM files of mode 0600, one purpose each.
 
 Trusted with: ``event`` signs what an office says, ``log`` its checkpoints, ``witness`` what it
-saw of others, ``mirror`` what it durably holds of others, ``tls`` who answers at its address,
+saw of others, ``mirror`` what it durably holds of others, ``seal`` opens what was sealed for the
+office, ``tls`` who answers at its address,
 ``root`` who belongs, ``users/`` what a named person says for the office.  Loss: an office whose
 keys are lost is admitted again with new ones; a lost root key below the threshold ends the
 network's changes, so root keys are kept offline, in two places.
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -103,6 +105,17 @@ class HomeKeys:
         make_directory(self.folder / USERS)
         save_key(self.folder / USERS / f"{key_id(key.public).hex()}.pem", key)
 
+    def sealing(self, code: OfficeCode) -> tuple[bytes, ...]:
+        return tuple(load_sealing_key(path) for _, path in self._sealing_files(code))
+
+    def keep_sealing(self, code: OfficeCode, private: bytes) -> None:
+        number = max((number for number, _ in self._sealing_files(code)), default=0) + 1
+        save_sealing_key(self.folder / f"{code}.seal.{number}.pem", private)
+
+    def _sealing_files(self, code: OfficeCode) -> list[tuple[int, Path]]:
+        found = self.folder.glob(f"{code}.seal.*.pem")
+        return sorted((int(path.name.split(".")[2]), path) for path in found)
+
 
 def save_key(path: Path, key: SigningKey) -> None:
     if path.exists():
@@ -113,18 +126,47 @@ def save_key(path: Path, key: SigningKey) -> None:
     write_file(path, pem, mode=0o600)
 
 
+def save_sealing_key(path: Path, private: bytes) -> None:
+    """
+    Raises:
+        ConfigError: there is such a file.
+    """
+    if path.exists():
+        raise ConfigError(str(path), "no such file yet (keys are never overwritten)", "one")
+    pem = X25519PrivateKey.from_private_bytes(private).private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+    )
+    write_file(path, pem, mode=0o600)
+
+
+def load_sealing_key(path: Path) -> bytes:
+    """
+    Raises:
+        Missing: no such file.
+        ConfigError: not an X25519 private key in PEM.
+    """
+    key = _load(path, "X25519")
+    if not isinstance(key, X25519PrivateKey):
+        raise ConfigError(str(path), "an X25519 key", type(key).__name__)
+    return key.private_bytes_raw()
+
+
 def load_key(path: Path) -> SigningKey:
     """
     Raises:
         Missing: no such file.
         ConfigError: not an Ed25519 private key in PEM.
     """
-    try:
-        key = load_pem_private_key(path.read_bytes(), None)
-    except FileNotFoundError as error:
-        raise Missing(str(path), "a private key", "no such file") from error
-    except (ValueError, TypeError) as error:
-        raise ConfigError(str(path), "an unencrypted Ed25519 key in PEM", str(error)) from error
+    key = _load(path, "Ed25519")
     if not isinstance(key, Ed25519PrivateKey):
         raise ConfigError(str(path), "an Ed25519 key", type(key).__name__)
     return SigningKey.from_seed(key.private_bytes_raw())
+
+
+def _load(path: Path, kind: str) -> object:
+    try:
+        return load_pem_private_key(path.read_bytes(), None)
+    except FileNotFoundError as error:
+        raise Missing(str(path), "a private key", "no such file") from error
+    except (ValueError, TypeError) as error:
+        raise ConfigError(str(path), f"an unencrypted {kind} key in PEM", str(error)) from error

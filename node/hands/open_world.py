@@ -15,10 +15,10 @@ from node.hands.config import NodeConfig
 from node.hands.ingest.findings import Inspection
 from node.hands.ingest.isolate import IsolatedInspector
 from node.hands.outside import open_witness_client
-from node.hands.storage.file_blobs import FileBlobStore
 from node.hands.storage.file_segments import FileSegmentStore
 from node.hands.storage.home import Home
 from node.hands.storage.lmdb_kv import LmdbStore
+from node.hands.storage.vault import open_vault
 from node.hands.tls import load_tls
 from node.hands.wire import SocketWire
 from node.hands.world import World
@@ -68,17 +68,28 @@ async def open_world(
         closing.push_async_callback(state.close)
         threads = Threads()
         closing.callback(threads.pool.shutdown, wait=False, cancel_futures=True)
-        reserve_bytes = config.store.reserve_mib * MiB
-        blobs = FileBlobStore(home.blobs, home.staging, reserve_bytes, threads)
+        clock = SystemClock()
+        blobs = await closing.enter_async_context(
+            open_vault(
+                home.vault,
+                home.blobs,
+                home.staging,
+                threads,
+                clock,
+                config.store.reserve_mib * MiB,
+                config.store.quota_gib * GiB,
+            )
+        )
         inspector = IsolatedInspector()
         closing.push_async_callback(inspector.close)
 
         async def inspect(blob: BlobId, name: str) -> Inspection:
-            return await inspector.inspect(str(blobs.path(blob)), name, INSPECT_SECONDS_MAX)
+            async with blobs.lend(blob) as path:
+                return await inspector.inspect(str(path), name, INSPECT_SECONDS_MAX)
 
         outside = await closing.enter_async_context(open_witness_client(config.peer.proxy))
         yield World(
-            clock=SystemClock(),
+            clock=clock,
             rng=SystemRng(),
             wire=SocketWire(load_tls(home.keys), config.peer.proxy),
             outside=outside,
@@ -88,5 +99,8 @@ async def open_world(
             segments=FileSegmentStore(home.index),
             work=threads,
             inspect=inspect,
-            free_bytes=lambda: shutil.disk_usage(home.root).free,
+            free_bytes=lambda: min(
+                shutil.disk_usage(home.root).free,
+                blobs.left_bytes + config.store.reserve_mib * MiB,
+            ),
         )

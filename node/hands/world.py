@@ -38,4 +38,4 @@ class World:
     segments: SegmentStore
     work: BlockingWork
     inspect: Inspect
-    free_bytes: Callable[[], int]  # room left for files
+    free_bytes: Callable[[], int]  # room left for files and the reserve, by disk and quota

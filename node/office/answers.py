@@ -203,6 +203,23 @@ class ExportLine:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordLine:
+    """A hit in the catalogue with what proves its record: the event at ``log_index`` of the owner's
+    log names ``manifest``, the hash of the file in which the record stands."""
+
+    hit: Hit
+    record: dict[str, str]  # elements with their texts; the title alone while the file is not here
+    rights: str
+    pages: int
+    holders: tuple[str, ...]
+    manifest: str  # hexadecimal, as all hashes here
+    event: str  # leaf hash of the event in the owner's log
+
+
+ExportHit = ExportLine | RecordLine
+
+
+@dataclass(frozen=True, slots=True)
 class ExportReceipt:
     """The last line of an export: what it is of, and whether it is all."""
 
@@ -361,6 +378,27 @@ class OfficeLine:
 
 
 @dataclass(frozen=True, slots=True)
+class CopyReason:
+    """Why a copy is missing: waiting | unsealed | room, the office that it waits for ("" for none)
+    and whether that can be reached from here now."""
+
+    reason: str
+    office: str
+    reachable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ShortLine:
+    """An item of which fewer copies stand than should."""
+
+    item: str
+    office: str
+    copies: int
+    holders: tuple[str, ...]
+    reasons: tuple[CopyReason, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class StatusAnswer:
     network: str
     offices: tuple[str, ...]  # hosted here
@@ -378,6 +416,9 @@ class StatusAnswer:
     lost_tails: dict[str, tuple[int, int]]  # office -> (closed at size, largest size lost)
     resident_bytes: int
     synonyms: int  # version of the province's table in use; 0 for none
+    short: tuple[ShortLine, ...]  # items that lack copies, the first of them
+    short_total: int
+    damaged: int  # copies here that are known to be damaged
 
 
 @dataclass(frozen=True, slots=True)

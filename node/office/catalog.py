@@ -2,22 +2,22 @@
 
 Tables of the derived store; they depend on what is stored here, so they are outside the digest of
 the fold: ``small`` (the bytes of manifests, reports and reasons, for quick reading), ``blob``
-(stored file, item → kind) and ``named`` (file, item: a record held here names the file, wherever
-its bytes are).
+(stored file, item → kind), ``named`` (file, item: a record held here names the file, wherever
+its bytes are) and ``recorded`` (item → the manifest noted last, also before the log has it).
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Final
 
 from ledger import views
+from ledger.custody import RightsGrant, SealMake, SealRewrap
 from ledger.views import ItemView
-from protocol.errors import Corrupt, FangzhiError, Missing
-from protocol.ids import BlobId
-from protocol.limits import CHUNK_BYTES, MANIFEST_BYTES_MAX
+from protocol.errors import Corrupt, Missing
+from protocol.ids import BlobId, UnixMs
+from protocol.limits import MANIFEST_BYTES_MAX
 from protocol.ports import BlobStore, KeyValueStore, Reader, Writer
 from protocol.records import FileEntry, Manifest, parse_manifest
 from protocol.shapes import pack, unpack
@@ -25,9 +25,27 @@ from protocol.shapes import pack, unpack
 SMALL: Final = "small"
 BLOB: Final = "blob"
 NAMED: Final = "named"
+RECORDED: Final = "recorded"
 SHARD: Final = "shard"  # kept by the indexer
 LIE: Final = "lie"  # kept by the spot checks
-TABLES: Final = (SMALL, BLOB, NAMED, SHARD, LIE)
+SEALED: Final = "sealed"  # this and the next two: kept by node/office/sealed_files.py
+SEALED_AS: Final = "sealed_as"
+LEAVES: Final = "leaves"
+DAMAGED: Final = "damaged"  # kept by the scrubber: stored file -> since when, u64 ms
+TALLIES: Final = "tallies"  # kept by the challenger
+TABLES: Final = (
+    SMALL,
+    BLOB,
+    NAMED,
+    RECORDED,
+    SHARD,
+    LIE,
+    SEALED,
+    SEALED_AS,
+    LEAVES,
+    DAMAGED,
+    TALLIES,
+)
 _TALLY: Final = b"tally"
 
 
@@ -88,10 +106,44 @@ def records_of(reader: Reader, file: BlobId) -> list[tuple[ItemView, FileEntry]]
     ]
 
 
+def noted_items(reader: Reader, file: BlobId) -> list[str]:
+    """Items, also those that the log does not have yet, a record of which names ``file``."""
+    return [key[32:].decode() for key, _ in reader.scan(NAMED, file.raw)]
+
+
+def recorded(reader: Reader, prefixes: Iterable[str]) -> Iterator[tuple[str, BlobId]]:
+    """Items whose id begins so, with the manifest that was noted here last."""
+    for prefix in prefixes:
+        for key, manifest in reader.scan(RECORDED, prefix.encode()):
+            yield key.decode(), BlobId(manifest)
+
+
 def derived_blobs(view: ItemView) -> list[tuple[str, BlobId]]:
     """(kind, file) of what the events of an item name, beside its manifest."""
-    named = [("report", view.report), ("pages", view.pages_blob), ("report", view.reason)]
+    named = [
+        ("report", view.report),
+        ("pages", view.pages_blob),
+        ("report", view.reason),
+        ("seal", view.seal),
+        ("wraps", view.wraps),
+    ]
     return [(kind, blob) for kind, blob in named if blob is not None]
+
+
+def stale_wraps(reader: Reader, view: ItemView) -> set[BlobId]:
+    """Wrapped keys of this revision that others have taken the place of, and those of grants that
+    count no more: to be erased wherever they are."""
+    told: list[BlobId | None] = []
+    for fact in views.facts(reader, view.item):
+        match fact.read_body():
+            case SealMake(manifest=manifest, wraps=wraps) if manifest == view.manifest:
+                told.append(wraps)
+            case SealRewrap(manifest=manifest, wraps=wraps) if manifest == view.manifest:
+                told.append(wraps)
+            case RightsGrant(wraps=wraps):
+                told.append(wraps)
+    needed = {view.wraps, *(grant.wraps for grant in view.grants)}
+    return {wraps for wraps in told if wraps is not None and wraps not in needed}
 
 
 async def read_whole(blobs: BlobStore, blob: BlobId, bytes_max: int) -> bytes:
@@ -142,6 +194,8 @@ async def note_blob(
             count, total = tally(writer)
             writer.put(SMALL, _TALLY, pack(Tally(count + 1, total + size)))
         writer.put(BLOB, key, kind.encode())
+        if manifest is not None:
+            writer.put(RECORDED, item.encode(), blob.raw)
         for file in manifest.files if manifest else ():
             writer.put(NAMED, file.sha256.raw + item.encode(), b"")
         if text:
@@ -159,15 +213,13 @@ def tally(reader: Reader) -> tuple[int, int]:
     return kept.files, kept.file_bytes
 
 
-async def is_whole(blobs: BlobStore, blob: BlobId) -> bool:
-    """Whether every byte of a stored file is as it was stored."""
-    hasher, offset = sha256(), 0
-    try:
-        while chunk := await blobs.read(blob, offset, CHUNK_BYTES):
-            hasher.update(chunk)
-            offset += len(chunk)
-    except Missing:
-        return True  # deleted meanwhile
-    except FangzhiError:
-        return False
-    return hasher.digest() == blob.raw
+def damaged(reader: Reader, blob: BlobId) -> bool:
+    """Whether the copy here is known to be damaged, and not yet mended."""
+    return reader.get(DAMAGED, blob.raw) is not None
+
+
+def damaged_blobs(reader: Reader) -> list[tuple[BlobId, UnixMs]]:
+    """Every damaged copy here, and since when that is known."""
+    return [
+        (BlobId(key), UnixMs(int.from_bytes(since, "big"))) for key, since in reader.scan(DAMAGED)
+    ]

@@ -16,9 +16,8 @@ from node.office.catalog import find, record, revision_key
 from node.office.merging import merge_from
 from protocol.ids import ItemId, OfficeCode, item_birth_office
 from protocol.ports import BlockingWork, KeyValueStore, Reader
-from protocol.records import RECORD_ELEMENTS
 from search_shard.build import SEGMENT_PAGES_MAX
-from search_shard.catalogue import Catalogue, Record, record_page
+from search_shard.catalogue import Catalogue, Record, elements_of, record_page
 from search_shard.regions import Regions
 from search_shard.segment import Segment, build_segment
 from search_shard.tables import Tables
@@ -112,7 +111,7 @@ class Cataloguer:
             if manifest is None:
                 return None
             said = manifest.record
-            elements = tuple((name, said[name]) for name in RECORD_ELEMENTS if said.get(name))
+            elements = elements_of(said)
             places = self._regions.named_in(said.get("place", ""), view.owner)
         return Record(
             key, view.owner, elements, view.rights, places, view.holders, view.upload.index

@@ -23,7 +23,6 @@ from typing import Final
 
 from ledger import hash_rows, logbook
 from ledger.checkpoint import Checkpoint, parse_checkpoint
-from ledger.merkle import HASH_BYTES, leaf_hash
 from ledger.tile_tree import check_edge, check_tile, edge_of
 from ledger.tiles import Tile, bundles_of, encode_bundle, tiles_of
 from node.office.holders import Holders, PromisedTiles
@@ -41,6 +40,7 @@ from protocol.errors import (
 )
 from protocol.ids import OfficeCode
 from protocol.limits import CHUNK_BYTES, TILE_WIDTH
+from protocol.merkle import HASH_BYTES, leaf_hash
 from protocol.messages import Entries, EntriesAsk, TileAsk, TileHashes
 from protocol.ports import KeyValueStore, Writer
 

@@ -1,45 +1,54 @@
 """Gets and keeps the files that placement gives to the offices hosted here (保存副本).
 
-What this node should keep of an item follows from the roster and the item's state alone
-(:func:`ledger.rights.keeps`), so nobody is told what to fetch: every change of an item, and every
-start, is a reason to look.  A file is believed by its hash.  When all files of a revision are
-durable here, the holding becomes an event in the log of the office that holds it.
+What this node should keep of an item follows from the roster, the offers and the item's state alone
+(:mod:`ledger.keeping`), so nobody is told what to fetch: every change of an item, and every start,
+is a reason to look.  When all files of a revision are durable and sound here, the holding becomes
+an event in the log of the office that holds it.
+
+Nobody can dial an office behind a firewall.  While a keeper waits for its files, such an office
+dials the keeper, which fetches over that link.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from itertools import count
 
-from ledger.events import HoldLose, HoldTake
-from ledger.rights import keeps
+from ledger.custody import HoldOffer, HoldTake
+from ledger.holdings import Offer, offers
+from ledger.keeping import Room, Shortage, keeps, room, shortages
 from ledger.roster import Roster
-from ledger.views import ItemView, epochs, synonym_table
+from ledger.views import ItemView
+from node.hands.config import KeepingConfig
 from node.hands.keys import OfficeKeys
 from node.office.catalog import (
+    damaged,
     derived_blobs,
     every_item,
     find,
-    is_whole,
     note_blob,
+    read_whole,
     record,
-    uses,
+    stale_wraps,
 )
-from node.office.links import Links, Peer
+from node.office.links import Links
 from node.office.sequencer import Sequencer
-from protocol.errors import Corrupt, FangzhiError, Forbidden, Missing, WireError
+from node.office.transfer import Transfer, Wanted
+from protocol.errors import FangzhiError, Full
 from protocol.ids import BlobId, OfficeCode
-from protocol.limits import CHUNK_BYTES
-from protocol.messages import BlobAsk, Chunk
+from protocol.limits import SEAL_BYTES_MAX, GiB
 from protocol.ports import BlobStore, KeyValueStore
-from protocol.records import Manifest
+from protocol.sealing import parse_seal
 
 RETRY_S = 5.0
+SHORT_TURNS = 6  # after so many retries, what lacks copies anywhere is looked at, too
 WORKERS = 3  # items fetched at once: a source that is silent must not hold up the others
+FILES_AT_ONCE = 8  # of one item, so that small ones do not wait for each other's answers
 
 
 class Custodian:
-    """Fetches, records and checks files."""
+    """Fetches and records what belongs here."""
 
     def __init__(
         self,
@@ -47,26 +56,30 @@ class Custodian:
         blobs: BlobStore,
         keys: Mapping[OfficeCode, OfficeKeys],
         links: Links,
+        transfer: Transfer,
         sequencer: Sequencer,
         roster: Callable[[], Roster],
         arrived: Callable[[str], None],
-        request_s: float,
-        scrub_days: int,
+        calling: Callable[[], None],
+        config: KeepingConfig,
     ) -> None:
         self._state = state
         self._blobs = blobs
         self._keys = keys
         self._links = links
+        self.transfer = transfer
         self._sequencer = sequencer
         self._roster = roster
         self._arrived = arrived
-        self._request_s = request_s
-        self._scrub_days = scrub_days
+        self._calling = calling
+        self._config = config
         self._due: dict[str, None] = {}  # items to look at, oldest first
         self._busy: set[str] = set()
         self._wake = asyncio.Event()
         self._incomplete: set[str] = set()
-        self._taken: set[tuple[str, BlobId]] = set()  # holdings logged but perhaps not folded yet
+        self.short: dict[str, tuple[Shortage, ...]] = {}  # item -> what it lacks, anywhere
+        self._called: dict[str, frozenset[OfficeCode]] = {}  # item -> who waits for its files
+        self._taken: set[tuple[str, BlobId, BlobId | None]] = set()  # perhaps not folded yet
 
     def look_at(self, items: frozenset[str]) -> None:
         self._due.update(dict.fromkeys(sorted(items)))
@@ -77,6 +90,15 @@ class Custodian:
         """Items of which something that belongs here has not arrived."""
         return len(self._incomplete)
 
+    @property
+    def called(self) -> frozenset[OfficeCode]:
+        """Offices that wait for files of ours and cannot dial us; ``calling`` is told of news."""
+        return frozenset[OfficeCode]().union(*self._called.values())
+
+    def lost(self, code: OfficeCode, view: ItemView, seal: BlobId | None) -> None:
+        """The log of ``code`` says that it lost this copy: once it is whole it is taken anew."""
+        self._taken.discard((code, view.manifest, seal))
+
     async def run(self) -> None:
         with self._state.read() as reader:
             self.look_at(frozenset(view.item for view in every_item(reader)))
@@ -84,23 +106,37 @@ class Custodian:
             for _ in range(WORKERS):
                 group.create_task(self._work())
             group.create_task(self._retry())
-            group.create_task(self._scrub())
+            group.create_task(self._offers())
+
+    async def _offers(self) -> None:
+        """Each office says what it can keep as soon as it may sign: a draft that waits for that
+        would be said again after every start."""
+        waiting = set(self._keys)
+        while waiting:
+            for code in sorted(waiting):
+                if self._sequencer.gates[code].is_open:
+                    await self._offer(code)
+                    waiting.discard(code)
+            await asyncio.sleep(RETRY_S)
+
+    async def _offer(self, code: OfficeCode) -> None:
+        """Say in the log of an office what it can keep for others, if that is news."""
+        capacity = self._config.offer_gib * GiB
+        wanted = (capacity, self._config.domain, self._config.keeps_others)
+        nothing_said = KeepingConfig()
+        default = (nothing_said.offer_gib * GiB, nothing_said.domain, nothing_said.keeps_others)
+        with self._state.read() as reader:
+            said = offers(reader, self._roster())
+        before = said.get(code)
+        if (_terms(before) if before else default) != wanted:
+            await self._sequencer.append(code, (HoldOffer(*wanted),))
 
     async def _retry(self) -> None:
-        while True:
+        for turn in count(1):
             await asyncio.sleep(RETRY_S)
             self.look_at(frozenset(self._incomplete))
-
-    async def _scrub(self) -> None:
-        """Read and check every stored file once in ``scrub_days`` (完整性巡检), evenly paced."""
-        while True:
-            blobs = list(self._blobs.scan())
-            pause = self._scrub_days * 86_400 / max(len(blobs), 1)
-            await asyncio.sleep(min(pause, 3600.0))
-            for blob in blobs:
-                if not await is_whole(self._blobs, blob):
-                    await self.lost(blob)
-                await asyncio.sleep(pause)
+            if turn % SHORT_TURNS == 0:  # who is drawn for them changes with every holding
+                self.look_at(frozenset(self.short))
 
     async def _work(self) -> None:
         while True:
@@ -120,42 +156,103 @@ class Custodian:
 
     async def _look(self, item: str) -> bool:
         """Fetch what is missing of one item; whether everything is here now."""
-        with self._state.read() as reader:
-            view = find(reader, item)
         roster = self._roster()
+        with self._state.read() as reader:
+            view, place = find(reader, item), room(reader, roster)
         if view is None or view.owner not in roster.members:
             return True
-        kinds = {code: keeps(roster, view, code, roster.cities()) for code in self._keys}
+        self._note_shortage(roster, place, view)
+        kinds = {code: keeps(roster, place, view, code) for code in self._keys}
         wanted = frozenset[str]().union(*kinds.values())
         if not wanted:
             return True
-        complete = await self._keep(view, "manifest", view.manifest) is not None
-        manifest = self._record(view.manifest)
-        for kind, blob in derived_blobs(view):
-            if kind in wanted and await self._keep(view, kind, blob) is None:
-                complete = False
+        named = [("manifest", view.manifest), *derived_blobs(view)]
+        small = [(kind, Wanted(blob)) for kind, blob in named if kind in wanted]
+        complete = await self._keep_all(view, small)
+        if "wraps" in wanted:  # for whom grants name; no part of the copy, which stands without
+            granted = [grant.wraps for grant in view.grants if grant.wraps is not None]
+            await self._keep_all(view, [("wraps", Wanted(wraps)) for wraps in granted])
+            with self._state.read() as reader:
+                stale = stale_wraps(reader, view)
+            for wraps in stale:
+                await self._blobs.delete(wraps)
+        with self._state.read() as reader:
+            manifest = record(reader, view.manifest)
         if "files" in wanted and manifest is not None:
-            for file in manifest.files:
-                complete &= await self._keep(view, "files", file.sha256) is not None
+            files = [("files", Wanted(file.sha256, file.chunks)) for file in manifest.files]
+            complete &= await self._keep_all(view, files)
+        if "sealed" in wanted and roster.heir(view.owner) not in self._keys:
+            complete &= await self._keep_all(view, await self._sealed(view))
         self._arrived(item)
-        if complete and manifest is not None:
+        if complete and not (wanted & {"files", "manifest"} and manifest is None):
             for code in sorted(self._keys):
-                key = (code, view.manifest)
-                if "files" in kinds[code] and code not in view.holders and key not in self._taken:
-                    hold = HoldTake(item, view.manifest, view.files, view.file_bytes)
-                    await self._sequencer.append(code, (hold,))
-                    self._taken.add(key)
+                await self._take(roster, view, code, kinds[code])
         return complete
 
-    async def _keep(self, view: ItemView, kind: str, blob: BlobId) -> BlobId | None:
-        """Have the blob here and know what it is for; None when nobody could give it."""
-        if self._blobs.size(blob) is None:
+    def _note_shortage(self, roster: Roster, place: Room, view: ItemView) -> None:
+        """What the item lacks, and who is to be dialled for it."""
+        short = shortages(roster, place, view)
+        if short:
+            self.short[view.item] = short
+        else:
+            self.short.pop(view.item, None)
+        owner, waiting = roster.heir(view.owner), frozenset[OfficeCode]()
+        if owner in self._keys and not roster.member(owner).peer_address:
+            offices = (OfficeCode(one.office) for one in short if one.office)
+            waiting = frozenset(code for code in offices if code not in self._keys)
+        if waiting != self._called.get(view.item, frozenset()):
+            before = self.called
+            self._called[view.item] = waiting
+            if not waiting:
+                del self._called[view.item]
+            if self.called != before:
+                self._calling()
+
+    async def _take(
+        self, roster: Roster, view: ItemView, code: OfficeCode, kinds: frozenset[str]
+    ) -> None:
+        """Log the holding of ``code``, which is complete, if the logs do not have it."""
+        if "files" in kinds:
+            seal, size, holders = None, view.file_bytes, view.holders
+        elif "sealed" in kinds and roster.heir(view.owner) not in self._keys:
+            seal, size, holders = view.seal, view.sealed_bytes, view.sealed_holders
+        else:
+            return
+        key = (code, view.manifest, seal)
+        if code not in holders and key not in self._taken:
+            hold = HoldTake(view.item, view.manifest, view.files, size, seal)
+            await self._sequencer.append(code, (hold,))
+            self._taken.add(key)
+
+    async def _keep_all(self, view: ItemView, files: Iterable[tuple[str, Wanted]]) -> bool:
+        """Have these files here and know what they are for; whether all are."""
+        places = asyncio.Semaphore(FILES_AT_ONCE)
+
+        async def keep(kind: str, wanted: Wanted) -> bool:
+            async with places:
+                return await self._keep(view, kind, wanted)
+
+        return all(await asyncio.gather(*(keep(kind, wanted) for kind, wanted in files)))
+
+    async def _keep(self, view: ItemView, kind: str, wanted: Wanted) -> bool:
+        if self._blobs.size(wanted.blob) is None:
             try:
-                await self.fetch(blob, self.sources(view))
+                await self.transfer.fetch(wanted, self.sources(view))
+            except Full:
+                raise
             except FangzhiError:
-                return None
-        await note_blob(self._state, self._blobs, view.item, kind, blob)
-        return blob
+                return False
+        await note_blob(self._state, self._blobs, view.item, kind, wanted.blob)
+        with self._state.read() as reader:
+            return not damaged(reader, wanted.blob)
+
+    async def _sealed(self, view: ItemView) -> list[tuple[str, Wanted]]:
+        """The ciphertexts of an item, as its seal record names them."""
+        assert view.seal is not None
+        if self._blobs.size(view.seal) is None:
+            return []
+        files = parse_seal(await read_whole(self._blobs, view.seal, SEAL_BYTES_MAX))
+        return [("sealed", Wanted(file.sealed, file.chunks)) for file in files]
 
     def sources(self, view: ItemView) -> list[str]:
         """Offices that may have the files of an item: the owner or its heir, holders, then
@@ -164,81 +261,11 @@ class Custodian:
         roster = self._roster()
         parents = [roster.member(code).parent for code in sorted(self._keys)]
         above = [m.code for m in roster.active() if roster.is_above(m.code, view.owner)]
-        candidates = [roster.heir(view.owner), *view.holders, *above, *(p for p in parents if p)]
+        candidates = [roster.heir(view.owner), *view.holders, *view.sealed_holders, *above]
+        candidates += [parent for parent in parents if parent]
         candidates += [m.code for m in roster.active() if m.always_on] if view.public else []
         return [code for code in dict.fromkeys(candidates) if code not in self._keys]
 
-    async def fetch(self, blob: BlobId, sources: list[str]) -> None:
-        """Store a blob from the first source that gives it whole.
 
-        Raises:
-            Missing: no source could.
-            Full: no room.
-        """
-        for source in sources:
-            try:
-                await self._blobs.put(self.stream(blob, source, 0, None), expect=blob)
-                return
-            except (WireError, Corrupt, Missing, Forbidden) as error:
-                self._links.count(error.code)
-            except FangzhiError as error:
-                if error.code == "store.full":
-                    raise
-        raise Missing(f"file {blob.short}", f"one of {sources} to have it", "none does now")
-
-    async def stream(
-        self, blob: BlobId, source: str, offset: int, length: int | None
-    ) -> AsyncIterator[bytes]:
-        """The bytes of a blob at another node, in chunks; unverified."""
-        end = None if length is None else offset + length
-        while end is None or offset < end:
-            size = CHUNK_BYTES if end is None else min(CHUNK_BYTES, end - offset)
-            ask = BlobAsk(blob, offset, size)
-            chunk = await self._links.ask(OfficeCode(source), "blob.read", ask, self._request_s)
-            assert isinstance(chunk, Chunk)
-            end = chunk.size_total if end is None else min(end, chunk.size_total)
-            offset += len(chunk.data)
-            if chunk.data:
-                yield chunk.data
-            elif offset < end:
-                raise WireError("blob.read", f"bytes up to {end}", f"none at {offset}")
-
-    async def on_read(self, peer: Peer, ask: BlobAsk) -> Chunk:
-        """A peer wants bytes: only what it keeps by placement, or what the public may see, or what
-        the province signed for everybody: the table of synonyms, statistics."""
-        roster = self._roster()
-        with self._state.read() as reader:
-            synonyms = synonym_table(reader, roster.genesis.province)
-            shared = {epoch.blob for epoch in epochs(reader, roster)}
-            is_shared = ask.blob in shared or (synonyms is not None and synonyms.table == ask.blob)
-            allowed = (is_shared and bool(peer.offices)) or any(
-                view.public or kind in keeps(roster, view, office, roster.cities())
-                for view, kind in uses(reader, ask.blob)
-                for office in peer.offices
-            )
-        size = self._blobs.size(ask.blob)
-        if size is None:
-            raise Missing(f"file {ask.blob.short}", "a file that is stored here", "not here")
-        if not allowed:
-            raise Forbidden(f"file {ask.blob.short}", "a keeper of it", ", ".join(peer.offices))
-        data = await self._blobs.read(ask.blob, ask.offset, min(ask.length, CHUNK_BYTES))
-        return Chunk(size, data)
-
-    async def lost(self, blob: BlobId) -> list[str]:
-        """A stored blob is damaged: log the loss of a held file, and look at its items again to
-        repair them."""
-        with self._state.read() as reader:
-            used = list(uses(reader, blob))
-        await self._blobs.delete(blob)
-        for view in {view.item: view for view, kind in used if kind == "files"}.values():
-            for code in sorted(self._keys):
-                if code in view.holders:
-                    self._taken.discard((code, view.manifest))
-                    await self._sequencer.append(code, (HoldLose(view.item, view.manifest, 1),))
-        items = frozenset(view.item for view, _ in used)
-        self.look_at(items)
-        return sorted(items)
-
-    def _record(self, manifest: BlobId) -> Manifest | None:
-        with self._state.read() as reader:
-            return record(reader, manifest)
+def _terms(offer: Offer) -> tuple[int, str, bool]:
+    return offer.capacity_bytes, offer.domain, offer.keeps_others

@@ -8,13 +8,15 @@ from dataclasses import replace
 
 from node.office.answers import (
     Asker,
+    ExportHit,
     ExportLine,
     ExportReceipt,
     Hit,
     Question,
+    RecordLine,
     SearchAnswer,
 )
-from node.office.catalog import find
+from node.office.catalog import find, record
 from node.office.searcher import Searcher
 from protocol.limits import EXPORT_LINES_MAX, EXPORT_SECONDS_MAX, HITS_MAX
 from protocol.ports import KeyValueStore
@@ -29,7 +31,7 @@ class Exporter:
 
     async def export(
         self, question: Question, asker: Asker
-    ) -> AsyncIterator[ExportLine | ExportReceipt]:
+    ) -> AsyncIterator[ExportHit | ExportReceipt]:
         """The hits in order, at most EXPORT_LINES_MAX of them and for EXPORT_SECONDS_MAX, then the
         receipt.  The first answer comes before anything is yielded, so what it raises can still be
         told.
@@ -44,7 +46,7 @@ class Exporter:
         missing = set(first.coverage.missing)
         while True:
             for hit in answer.hits[: EXPORT_LINES_MAX - written]:
-                line = self._line(hit)
+                line = self._record(hit) if asked.records else self._line(hit)
                 if line is not None:
                     written += 1
                     yield line
@@ -72,6 +74,23 @@ class Exporter:
             pages=view.pages,
             pages_root=view.pages_root.hex,
             pages_blob=view.pages_blob.hex,
+        )
+
+    def _record(self, hit: Hit) -> RecordLine | None:
+        """As :meth:`_line`, of a hit in the catalogue."""
+        with self._state.read() as reader:
+            view = find(reader, hit.item)
+            manifest = record(reader, view.manifest) if view is not None else None
+        if view is None or view.withdrawn is not None or view.upload.index != hit.log_index:
+            return None
+        return RecordLine(
+            hit=hit,
+            record=manifest.record if manifest else {"title": hit.title},
+            rights=view.rights,
+            pages=view.pages,
+            holders=view.holders,
+            manifest=view.manifest.hex,
+            event=view.upload.leaf.hex,
         )
 
 

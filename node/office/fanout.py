@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 from node.office.patience import Patience
 from protocol.ids import OfficeCode
 from protocol.messages import HitLine, SearchReply, ShardReply
-from search_shard.federate import plan_routes
 
 # Asks one holder for the shards of these offices, within seconds; None when it does not answer.
-AskHolder = Callable[[OfficeCode, tuple[OfficeCode, ...], float], Awaitable[SearchReply | None]]
+AskHolder = Callable[
+    [OfficeCode, tuple[OfficeCode, ...], float], Coroutine[Any, Any, SearchReply | None]
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,63 +56,85 @@ class Gathered:
         self.hits = [row for row in self.hits if (row[0], row[1].key.office) != (holder, office)]
 
 
+@dataclass(slots=True)
+class _Group:
+    """Shards that the same nodes hold."""
+
+    offices: list[OfficeCode]  # that nobody has answered for
+    untried: list[OfficeCode]  # holders; whom to ask next, last
+    silent_until: float = 0.0  # by then whoever was asked should have answered
+
+
 @dataclass(frozen=True, slots=True)
 class _Question:
     holder: OfficeCode
     offices: tuple[OfficeCode, ...]
+    groups: tuple[_Group, ...]
     asked_at: float
 
 
 async def fan_out(
-    shards: Mapping[OfficeCode, Sequence[OfficeCode]],
-    live: frozenset[OfficeCode],
+    shards: Mapping[tuple[OfficeCode, ...], Sequence[OfficeCode]],
     ask: AskHolder,
     deadline_s: float,
     patience: Patience,
 ) -> Gathered:
     """The first reply of every shard, as far as they came within ``deadline_s``.
 
-    ``shards``: office → holders by preference.  A shard is asked of its next live holder when the
+    ``shards``: live holders by preference → offices.  A shard is asked of its next holder when the
     one before has failed, or has been silent for longer than ``patience`` has with it.
     """
     loop = asyncio.get_running_loop()
     end = loop.time() + deadline_s
-    untried = {
-        office: patience.order(h for h in holders if h in live)
-        for office, holders in shards.items()
-    }
-    silent_until: dict[OfficeCode, float] = {}  # shards that are being asked for
+    groups = [
+        _Group(list(offices), patience.order(holders)[::-1])
+        for holders, offices in shards.items()
+        if holders
+    ]
     asking: dict[asyncio.Task[SearchReply | None], _Question] = {}
-    gathered = Gathered()
+    gathered, settled = Gathered(), asyncio.Event()
     try:
-        while (left := untried.keys() - gathered.shards) and (now := loop.time()) < end:
-            due = {
-                str(office): list(map(str, untried[office]))
-                for office in left
-                if untried[office] and silent_until.get(office, now) <= now
-            }
-            for name, names in plan_routes(due, live)[0].items():
-                holder, offices = OfficeCode(name), tuple(map(OfficeCode, names))
-                for office in offices:
-                    untried[office].remove(holder)
-                    silent_until[office] = now + patience.wait_s(holder)
-                task = asyncio.ensure_future(_awaited(ask(holder, offices, end - now)))
-                asking[task] = _Question(holder, offices, now)
+        while (now := loop.time()) < end:
+            for question in _due(groups, patience, now):
+                task = asyncio.ensure_future(ask(question.holder, question.offices, end - now))
+                task.add_done_callback(lambda _: settled.set())
+                asking[task] = question
             if not asking:
                 break
-            wakes = [silent_until[office] for office in left if untried[office]]
-            pause = max(min([end, *wakes]) - now, 0.001)
-            done, _ = await asyncio.wait(asking, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
+            wakes = (group.silent_until for group in groups if group.untried)
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(min([end, *wakes])):
+                    await settled.wait()
+            settled.clear()
+            for task in [task for task in asking if task.done()]:
                 question = asking.pop(task)
-                for office in question.offices:
-                    silent_until[office] = loop.time()  # whoever is next may be asked at once
+                for group in question.groups:
+                    group.silent_until = now  # whoever is next may be asked at once
                 _settle(gathered, question, task.result(), patience, loop.time())
+            for group in groups:
+                group.offices = [code for code in group.offices if code not in gathered.shards]
+            groups = [group for group in groups if group.offices]
+            if not groups:
+                break
     finally:
         for task, question in asking.items():
             task.cancel()
             patience.fell_silent(question.holder, loop.time())
     return gathered
+
+
+def _due(groups: Sequence[_Group], patience: Patience, now: float) -> list[_Question]:
+    """Whom to ask now, each once for all that it is asked for."""
+    routes: dict[OfficeCode, list[_Group]] = {}
+    for group in groups:
+        if group.untried and group.silent_until <= now:
+            holder = group.untried.pop()
+            group.silent_until = now + patience.wait_s(holder)
+            routes.setdefault(holder, []).append(group)
+    return [
+        _Question(holder, tuple(sorted(c for g in asked for c in g.offices)), tuple(asked), now)
+        for holder, asked in routes.items()
+    ]
 
 
 def _settle(
@@ -126,7 +151,3 @@ def _settle(
     patience.answered(question.holder, seconds)
     gathered.times.append((question.holder, len(question.offices), seconds))
     gathered.take(question.holder, question.offices, reply)
-
-
-async def _awaited(question: Awaitable[SearchReply | None]) -> SearchReply | None:
-    return await question

@@ -11,13 +11,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
-from ledger.merkle import HASH_BYTES
 from ledger.tile_tree import check_edge, check_tile, edge_of
 from ledger.tiles import split_bundle
 from node.office.links import Links
 from protocol.errors import DecodeError, ProofError, Unavailable
 from protocol.ids import OfficeCode, RootHash
 from protocol.limits import TILE_WIDTH
+from protocol.merkle import HASH_BYTES
 from protocol.messages import EntriesAsk, RemoteFault, TileAsk
 
 T = TypeVar("T")

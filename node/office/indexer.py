@@ -12,8 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import product
 
-from ledger.merkle import leaf_hash, root_of
-from ledger.rights import indexes
+from ledger.rights import indexes, may_be_found
 from ledger.roster import Roster
 from ledger.views import ItemView
 from node.hands.keys import OfficeKeys
@@ -23,6 +22,7 @@ from node.office.merging import merge_from
 from protocol.errors import Corrupt, Missing
 from protocol.ids import ItemId, OfficeCode, item_birth_office
 from protocol.limits import PAGES_BLOB_BYTES_MAX
+from protocol.merkle import leaf_hash, root_of
 from protocol.placement import index_holders
 from protocol.ports import BlobStore, BlockingWork, KeyValueStore, SegmentStore, Writer
 from protocol.records import parse_pages
@@ -128,7 +128,7 @@ class Indexer:
                 seen = [
                     view
                     for view in every_item(reader, office)
-                    if view.public or (staff and view.withdrawn is None)
+                    if may_be_found(view, by_owner=staff)
                 ]
             shelved = self.cataloguer.of(office)
             row = self._rows.get(office, EMPTY_ROW)
@@ -164,7 +164,9 @@ class Indexer:
     def _opened(self, name: str) -> Segment:
         segment = self._open.get(name)
         if segment is None:
-            segment = self._open[name] = Segment.open(self._segments.open(name), self._tables)
+            buffer = self._segments.open(name)
+            segment = self._open[name] = Segment.open(buffer, self._tables)
+            self._segments.page_out(buffer)  # its checksums were verified: all of it was read
         return segment
 
     async def rebuild(self) -> None:

@@ -1,32 +1,39 @@
 """Takes in what a clerk reports (报送): files first, then checks, then signed events.
 
-A report begins with the list of its files, so that a hostile name, a missing title or a full disk
-is refused before the first byte.  Files stream into the content-addressed store; nothing refers to
-them until the report is submitted and its checks found no error, so a report that is interrupted,
-refused or forgotten leaves nothing behind.  Submitting appends, in one batch, the upload, the text
-and the office's own holding.
+A report begins with the list of its files, so that a hostile name, a missing title, a full disk or
+a record that may be here already is told before the first byte.  Files come in pieces
+(:mod:`node.office.uploads`) and become blobs; nothing refers to them until the report is submitted
+and its checks found no error, so a report that is interrupted, refused or forgotten leaves nothing
+behind.  Submitting appends, in one batch, the upload, the text and the office's own holding.
+docs/spec/hand-in.md.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 
-from ledger.events import HoldTake, TextDerive, VersionUpload
-from ledger.merkle import leaf_hash, root_of
+from ledger.custody import HoldTake
+from ledger.events import TextDerive, VersionUpload
 from ledger.roster import Roster
 from node.hands.ingest.findings import Finding, Inspection, finding
 from node.hands.ingest.package import check_package
 from node.hands.keys import OfficeKeys
 from node.hands.world import World
-from node.office.catalog import BLOB, find, note_blob, put_bytes, uses
+from node.office.catalog import find, note_blob, put_bytes
+from node.office.drafts import Draft, DraftFile, Drafts
+from node.office.duplicates import Duplicates, Earlier
 from node.office.sequencer import Sequencer
+from node.office.uploads import Checksum, Upload, Uploads
 from node.office.users import Users
-from protocol.errors import DecodeError, Forbidden, Full, Missing, Rejected
+from protocol.errors import DecodeError, Forbidden, Full, Rejected
 from protocol.ids import BlobId, EventRef, ItemId, OfficeCode, RootHash, mint_item, parse_item
-from protocol.limits import FILE_BYTES_MAX
+from protocol.limits import FILE_BYTES_MAX, REPORTS_OPEN_MAX
+from protocol.merkle import leaf_hash, root_of
 from protocol.records import (
     REPORT_FORMAT,
     RIGHTS_CLASSES,
@@ -37,8 +44,8 @@ from protocol.records import (
     encode_pages,
 )
 
-REPORT = "report"  # table of the ledger store: report id -> its JSON
 Json = dict[str, Any]
+EXPIRE_S = 3600.0
 
 
 class Intake:
@@ -51,9 +58,13 @@ class Intake:
         sequencer: Sequencer,
         users: Users,
         roster: Callable[[], Roster],
+        fold: Callable[[str], str],
         reserve_bytes: int,
+        wait_hours: int,
         changed: Callable[[frozenset[str]], None],
     ) -> None:
+        """``fold`` makes spellings of a title alike; a report waits ``wait_hours`` for its next
+        byte."""
         self._world = world
         self._keys = keys
         self._sequencer = sequencer
@@ -61,151 +72,192 @@ class Intake:
         self._roster = roster
         self._reserve_bytes = reserve_bytes
         self._changed = changed
-        self._receiving: set[tuple[str, int]] = set()
+        self._duplicates = Duplicates(world, roster, fold)
+        self._drafts = Drafts(world.ledger)
+        self._uploads = Uploads(world, self._drafts, self._speaker, wait_hours)
 
     async def begin(self, request: Json) -> Json:
-        """Open a report: ``{office, item?, as?, record, rights, files: [{path, size}]}``.
+        """Open a report: ``{office, item?, as?, record, rights, confirm?, files: [{path, size,
+        modified?}]}``; who asks for the same again gets the report that is open already.
+
+        The answer is that of :meth:`status`, or has the ``status`` ``refused`` (an error among the
+        ``findings``) or ``question`` (begin again with ``confirm`` to go on).
 
         Raises:
-            Rejected: an error finding; ``got`` names the codes.
             Full: the disk has no room for these files.
             Forbidden: the office is not hosted here, the item is another's, or the user ``as`` may
                 not report.
+            Rejected: too many reports are open.
         """
-        office, item = self._whose(request)
+        office = self._office(request)
         user = self._users.speaker(office, str(request.get("as", "")), "version.upload")
-        files = [(_text(file, "path"), _size(file)) for file in _list(request, "files")]
-        record, rights = _record(request), str(request.get("rights", "open"))
+        files, record = _files(request), _record(request)
+        rights = str(request.get("rights", "open"))
         if rights not in RIGHTS_CLASSES:
             raise DecodeError("report.rights", f"one of {RIGHTS_CLASSES}", rights)
-        findings = check_package(files, record, rights)
-        if any(f.severity == "error" for f in findings):
-            return {"report": "", "status": "refused", "findings": list(map(shown, findings))}
-        total = sum(size for _, size in files)
-        room = self._world.free_bytes() - self._reserve_bytes
-        if total > room:
-            raise Full("report", f"room for {total} bytes above the reserve", f"{max(room, 0)}")
-        report = self._world.rng.random_bytes(12).hex()
-        await self._save(
-            report,
-            {
-                "office": office,
-                "item": item,
-                "record": record,
-                "rights": rights,
-                "files": [{"path": path, "size": size, "sha256": ""} for path, size in files],
-                "user": user.hex(),
-                "begun": self._world.clock.now(),
-            },
+        named = [(file.path, file.size) for file in files]
+        findings = check_package(named, record, rights)
+        if any(found.severity == "error" for found in findings):
+            return _told("refused", findings)
+        wanted = [str(request.get("item", "")), user.hex(), record, rights]
+        asked = _digest([office, *wanted, [[f.path, f.size, f.modified] for f in files]])
+        if (draft := self._drafts.like(asked)) is not None:
+            return await self.status(draft.report)
+        item = self._item(office, str(request.get("item") or ""))
+        near = await self._duplicates.near(office, record, item)
+        if near and request.get("confirm") is not True:
+            return _told("question", [*findings, *(earlier.near() for earlier in near)])
+        await self._expect_room(files)
+        draft = Draft(
+            report=self._world.rng.random_bytes(12).hex(),
+            office=office,
+            item=item,
+            record=record,
+            rights=rights,
+            files=files,
+            user=user.hex(),
+            begun=self._world.clock.now(),
+            known=tuple(earlier.item for earlier in near),
         )
-        return {"report": report, "status": "open", "findings": list(map(shown, findings))}
+        await self._drafts.open(draft, asked)
+        return await self.status(draft.report)
 
-    async def receive(self, report: str, number: int, body: AsyncIterator[bytes]) -> Json:
-        """Store file ``number`` of a report.
+    async def status(self, report: str) -> Json:
+        """``{report, item, status: "open", expires, files: [{path, size, offset}], findings}``:
+        how far an open report is.
 
         Raises:
-            Missing: no such report or file.
-            DecodeError: more or fewer bytes than announced; nothing was kept.
+            Missing: no such report.
         """
-        draft = self._load(report)
-        if not 0 <= number < len(draft["files"]):
-            raise Missing(f"report {report}", f"files 0 to {len(draft['files']) - 1}", number)
-        if (report, number) in self._receiving:
-            raise Rejected(f"report {report}", "one upload of a file at a time", f"file {number}")
-        expected = draft["files"][number]["size"]
-        self._receiving.add((report, number))
-        try:
-            blob = await self._world.blobs.put(_exactly(body, expected, draft["files"][number]))
-        finally:
-            self._receiving.discard((report, number))
-        await self._world.ledger.write(lambda writer: _set_hash(writer, report, number, blob))
-        return {"sha256": blob.hex, "size": expected}
+        draft = self._drafts.load(report)
+        self._speaker(draft)
+        offsets = await self._uploads.offsets(draft)
+        files = [
+            {"path": file.path, "size": file.size, "offset": offset}
+            for file, offset in zip(draft.files, offsets, strict=True)
+        ]
+        expires = self._uploads.expires(draft)
+        opened = {"report": report, "item": draft.item, "expires": expires, "files": files}
+        return {**_told("open", []), **opened}
 
-    async def submit(self, report: str) -> Json:
+    async def upload(self, report: str, number: int) -> Upload:
+        """How far file ``number`` is; see :class:`Uploads` for what can go wrong."""
+        return await self._uploads.status(report, number)
+
+    async def receive(
+        self,
+        report: str,
+        number: int,
+        body: AsyncIterator[bytes],
+        offset: int = 0,
+        checksum: Checksum | None = None,
+    ) -> Upload:
+        """Take what follows the first ``offset`` bytes of a file."""
+        return await self._uploads.receive(report, number, offset, body, checksum)
+
+    async def drop(self, report: str, number: int) -> None:
+        """Forget what came of a file; it may be sent anew."""
+        self._speaker(self._drafts.load(report))
+        await self._uploads.discard(report, number)
+
+    async def submit(self, report: str, confirm: bool = False) -> Json:
         """Check everything and, without an error, sign and append the events.
 
         Returns ``{item, manifest, log_index, status, findings, pending}``; ``status`` is
-        ``refused`` (nothing was kept), ``submitted`` or, while the gate is shut, ``spooled``.
+        ``refused`` (nothing was kept), ``question`` (a record of a near title came meanwhile:
+        submit again with ``confirm``), ``submitted`` or, while the gate is shut, ``spooled``.
         """
-        draft = self._load(report)
-        missing = [file["path"] for file in draft["files"] if not file["sha256"]]
-        if missing:
+        draft = self._drafts.load(report)
+        blobs = [await self._uploads.finish(draft, number) for number in range(len(draft.files))]
+        whole = [blob for blob in blobs if blob is not None]
+        if len(whole) < len(blobs):
+            paths = zip(draft.files, blobs, strict=True)
+            missing = [file.path for file, blob in paths if blob is None]
             raise Rejected(f"report {report}", "every file received", f"missing {missing[:3]}")
-        findings, entries, pages = await self._examine(draft)
+        near = await self._duplicates.near(draft.office, draft.record, draft.item)
+        if not confirm and {earlier.item for earlier in near} - set(draft.known):
+            return _told("question", [earlier.near() for earlier in near])
+        findings, entries, pages = await self._examine(draft, whole, near)
         if any(f.severity == "error" for f in findings):
             await self.forget(report)
-            return {"status": "refused", "findings": list(map(shown, findings)), "pending": False}
-        code, item = OfficeCode(draft["office"]), ItemId(draft["item"])
-        user = self._users.speaker(code, draft["user"], "version.upload")  # it may be retired now
-        manifest = Manifest(
-            self._salt(), item, code, draft["rights"], draft["record"], tuple(entries)
-        )
+            return {**_told("refused", findings), "pending": False}
+        code, item = OfficeCode(draft.office), ItemId(draft.item)
+        user = self._speaker(draft)  # it may be retired now
+        manifest = Manifest(self._salt(), item, code, draft.rights, draft.record, tuple(entries))
         bodies = await self._store(code, item, manifest, findings, pages)
         refs = await self._sequencer.append(code, bodies, user)
-        await self._close(report)
+        await self._drafts.close(report)
+        await self._uploads.discard_all(draft, {})
         self._changed(frozenset({item}))
         return self._answer(item, manifest, findings, refs)
 
     async def forget(self, report: str) -> None:
         """Drop a report and the files that nothing else refers to."""
-        draft = self._load(report)
-        await self._close(report)
-        blobs = {BlobId.parse(file["sha256"]) for file in draft["files"] if file["sha256"]}
-        with self._world.ledger.read() as reader:
-            others = {
-                file["sha256"]
-                for _, row in reader.scan(REPORT)
-                for file in json.loads(row)["files"]
-            }
-        for blob in sorted(blobs):
-            with self._world.state.read() as reader:
-                used = next(reader.scan(BLOB, blob.raw), None) is not None
-            if not used and blob.hex not in others:
-                await self._world.blobs.delete(blob)
+        draft = self._drafts.load(report)
+        came = self._drafts.arrived(report)
+        await self._drafts.close(report)
+        await self._uploads.discard_all(draft, came)
 
-    async def expire(self, hours: int) -> int:
-        """Forget reports begun longer ago than this; returns how many."""
-        oldest = self._world.clock.now() - hours * 3_600_000
-        with self._world.ledger.read() as reader:
-            drafts = [(key.decode(), json.loads(row)) for key, row in reader.scan(REPORT)]
-        stale = [report for report, draft in drafts if draft["begun"] < oldest]
-        for report in stale:
-            await self.forget(report)
+    async def run(self) -> None:
+        """Forget what expired, for as long as the node runs."""
+        while True:
+            await self.expire()
+            await asyncio.sleep(EXPIRE_S)
+
+    async def expire(self) -> int:
+        """Forget reports of which nothing came for long; returns how many."""
+        await self._uploads.tidy()
+        now = self._world.clock.now()
+        stale = [d for d in self._drafts.every() if self._uploads.expires(d) < now]
+        for draft in stale:
+            await self.forget(draft.report)
         return len(stale)
 
-    async def _examine(self, draft: Json) -> tuple[list[Finding], list[FileEntry], list[PageText]]:
-        findings = list(
-            check_package(
-                [(file["path"], file["size"]) for file in draft["files"]],
-                draft["record"],
-                draft["rights"],
-            )
-        )
+    async def _expect_room(self, files: tuple[DraftFile, ...]) -> None:
+        """Room for these files and for what open reports still wait for."""
+        drafts = self._drafts.every()
+        if len(drafts) >= REPORTS_OPEN_MAX:
+            raise Rejected("report", f"fewer than {REPORTS_OPEN_MAX} open reports", len(drafts))
+        total = sum(file.size for file in files)
+        room = self._world.free_bytes() - self._reserve_bytes
+        for draft in drafts:
+            room -= sum(file.size for file in draft.files)
+            room += sum(await self._uploads.offsets(draft))
+        if total > room:
+            expected = f"room for {total} bytes above the reserve and within the quota"
+            raise Full("report", expected, f"{max(room, 0)}")
+
+    def _speaker(self, draft: Draft) -> bytes:
+        """
+        Raises:
+            Forbidden: who began the report may hand in no more.
+        """
+        return self._users.speaker(draft.office, draft.user, "version.upload")
+
+    async def _examine(
+        self, draft: Draft, blobs: list[BlobId], near: list[Earlier]
+    ) -> tuple[list[Finding], list[FileEntry], list[PageText]]:
+        named = [(file.path, file.size) for file in draft.files]
+        findings = check_package(named, draft.record, draft.rights)
+        findings += [earlier.near() for earlier in near]
         entries: list[FileEntry] = []
         pages: list[PageText] = []
         seen: dict[str, str] = {}
-        for file in sorted(draft["files"], key=lambda file: file["path"]):
-            path, blob = file["path"], BlobId.parse(file["sha256"])
+        for file, blob in sorted(zip(draft.files, blobs, strict=True), key=lambda f: f[0].path):
+            path = file.path
             inspection: Inspection = await self._world.inspect(blob, path)
             findings += inspection.findings
             if blob.hex in seen:
                 findings.append(finding("Q010", path, other=seen[blob.hex]))
-            elif other := self._reported_in(blob, draft):
-                findings.append(finding("Q011", path, item=other))
+            elif earlier := self._duplicates.same(blob, draft.office, draft.item):
+                findings.append(earlier.same(path))
             seen.setdefault(blob.hex, path)
             role, media = inspection.role_guess, inspection.media_type
-            entries.append(FileEntry(path, file["size"], blob, media, role))
+            chunks = (await self._world.blobs.card(blob)).chunks
+            entries.append(FileEntry(path, file.size, blob, chunks, media, role))
             shown_by = "" if role == "text" else blob.hex
             pages += [replace(page, file=shown_by) for page in inspection.pages or ()]
         return findings, entries, pages
-
-    def _reported_in(self, blob: BlobId, draft: Json) -> str:
-        """Another item of the same office that has this file, "" if none."""
-        with self._world.state.read() as reader:
-            for view, kind in uses(reader, blob):
-                if kind == "files" and view.owner == draft["office"] and view.item != draft["item"]:
-                    return view.item
-        return ""
 
     async def _store(
         self,
@@ -266,39 +318,26 @@ class Intake:
             "pending": True,
         }
 
-    def _whose(self, request: Json) -> tuple[OfficeCode, ItemId]:
-        """The office that reports, and the item: a new one, or its own (or one that it acts for)
-        that gets a revision."""
+    def _office(self, request: Json) -> OfficeCode:
         hosted = sorted(self._keys)
         office = OfficeCode(str(request.get("office") or next(iter(hosted), "")))
         if office not in self._keys:
             raise Forbidden("report.office", f"an office hosted here: {hosted}", office)
-        if not request.get("item"):
-            return office, mint_item(office, self._world.rng.random_bytes(8))
-        item = parse_item(str(request["item"]))
+        return office
+
+    def _item(self, office: OfficeCode, asked: str) -> ItemId:
+        """A new item, or the office's own one (or one that it acts for) that gets a revision."""
+        if not asked:
+            return mint_item(office, self._world.rng.random_bytes(8))
+        item = parse_item(asked)
         with self._world.state.read() as reader:
             view = find(reader, item)
         if view is None or self._roster().heir(view.owner) != office:
             raise Forbidden("report.item", f"an item of {office}", item)
-        return office, item
+        return item
 
     def _salt(self) -> str:
         return self._world.rng.random_bytes(16).hex()
-
-    def _load(self, report: str) -> Json:
-        with self._world.ledger.read() as reader:
-            row = reader.get(REPORT, report.encode()[:64] or b"-")
-        if row is None:
-            raise Missing("report", "a report that was begun and not yet submitted", report[:40])
-        draft: Json = json.loads(row)
-        return draft
-
-    async def _save(self, report: str, draft: Json) -> None:
-        row = json.dumps(draft).encode()
-        await self._world.ledger.write(lambda writer: writer.put(REPORT, report.encode(), row))
-
-    async def _close(self, report: str) -> None:
-        await self._world.ledger.write(lambda writer: writer.delete(REPORT, report.encode()))
 
 
 def shown(one: Finding) -> Json:
@@ -313,32 +352,26 @@ def shown(one: Finding) -> Json:
     }
 
 
-def _set_hash(writer: Any, report: str, number: int, blob: BlobId) -> None:
-    row = writer.get(REPORT, report.encode())
-    if row is None:
-        raise Missing(f"report {report}", "an open report", "it was submitted or forgotten")
-    draft = json.loads(row)
-    draft["files"][number]["sha256"] = blob.hex
-    writer.put(REPORT, report.encode(), json.dumps(draft).encode())
+def _told(status: str, findings: list[Finding]) -> Json:
+    return {"report": "", "status": status, "findings": list(map(shown, findings))}
 
 
-async def _exactly(body: AsyncIterator[bytes], size: int, file: Json) -> AsyncIterator[bytes]:
-    """``body``, which must be ``size`` bytes long."""
-    where, got = f"file {file['path']}", 0
-    async for chunk in body:
-        got += len(chunk)
-        if got > size:
-            raise DecodeError(where, f"{size} bytes as announced", "more")
-        yield chunk
-    if got != size:
-        raise DecodeError(where, f"{size} bytes as announced (send the file again)", got)
+def _digest(asked: object) -> bytes:
+    return sha256(json.dumps(asked, sort_keys=True).encode()).digest()
 
 
-def _list(request: Json, name: str) -> list[Any]:
-    value = request.get(name)
-    if not isinstance(value, list):
-        raise DecodeError(f"report.{name}", "a list", type(value).__name__)
-    return value
+def _files(request: Json) -> tuple[DraftFile, ...]:
+    files = request.get("files")
+    if not isinstance(files, list):
+        raise DecodeError("report.files", "a list", type(files).__name__)
+    return tuple(
+        DraftFile(
+            _text(file, "path"),
+            _number(file, "size", FILE_BYTES_MAX),
+            _number({"modified": 0, **file}, "modified", 2**53),
+        )
+        for file in files
+    )
 
 
 def _text(file: Any, name: str) -> str:
@@ -347,11 +380,11 @@ def _text(file: Any, name: str) -> str:
     return str(file[name])
 
 
-def _size(file: Any) -> int:
-    size = file.get("size") if isinstance(file, dict) else None
-    if type(size) is not int or not 0 <= size <= FILE_BYTES_MAX:
-        raise DecodeError("report.files.size", f"0 to {FILE_BYTES_MAX} bytes", repr(size)[:40])
-    return size
+def _number(file: Json, name: str, most: int) -> int:
+    value = file.get(name)
+    if type(value) is not int or not 0 <= value <= most:
+        raise DecodeError(f"report.files.{name}", f"0 to {most}", repr(value)[:40])
+    return value
 
 
 def _record(request: Json) -> dict[str, str]:

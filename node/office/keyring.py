@@ -39,6 +39,12 @@ class KeyFolder(Protocol):
     def keep_user(self, key: SigningKey) -> None:
         """Durably keep the key of a named user."""
 
+    def sealing(self, code: OfficeCode) -> tuple[bytes, ...]:
+        """The private sealing keys of an office (X25519), oldest first."""
+
+    def keep_sealing(self, code: OfficeCode, private: bytes) -> None:
+        """Durably keep the next sealing key of an office."""
+
 
 class Keyring(Mapping[OfficeCode, OfficeKeys]):
     """The present keys of the offices hosted here; an abolished office is none of them.

@@ -133,8 +133,12 @@ class Links:
     def keep(self, offices: Iterable[OfficeCode], stand_ins: Iterable[OfficeCode] = ()) -> None:
         """From now on have a link to each of ``offices``, as far as they can be reached, and while
         one cannot, and there is no other link, to one of ``stand_ins``, tried in this order."""
-        ours = self._me().offices
+        ours, before = self._me().offices, self._kept
         self._kept = tuple(sorted(set(offices) - set(ours)))
+        for office in before:
+            link = self._by_office.get(office)
+            if link and link.peer and link.dialled and not {*link.peer.offices} & {*self._kept}:
+                link.close(BYE, f"{office} need not be in reach any more")
         self._stand_ins = tuple(office for office in stand_ins if office not in ours)
         if self._tasks is not None:
             self._start_keepers()

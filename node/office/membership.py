@@ -18,10 +18,16 @@ from typing import Any, Final
 from configs.offices import OfficeRow
 from ledger import logbook
 from ledger.checkpoint import open_checkpoint, parse_checkpoint
-from ledger.events import CHANGES, MemberAdmit, MemberRotate, PolicySet, RosterChange, parse_event
+from ledger.events import (
+    CHANGES,
+    NETWORK_CHANGES,
+    MemberAdmit,
+    MemberRotate,
+    RosterChange,
+    parse_event,
+)
 from ledger.genesis import read_genesis
 from ledger.members import TIERS
-from ledger.merkle import leaf_hash, verify_inclusion
 from ledger.roster import Roster
 from ledger.tlogproof import TlogProof
 from node.hands.keys import PURPOSES, OfficeKeys
@@ -29,6 +35,7 @@ from protocol.errors import DecodeError, Missing, ProofError
 from protocol.ids import OfficeCode, parse_office
 from protocol.keys import Signer, verify
 from protocol.limits import OFFICES_PER_NODE_MAX, MiB
+from protocol.merkle import leaf_hash, verify_inclusion
 from protocol.ports import Reader
 from protocol.records import decode_json, encode_json
 
@@ -223,7 +230,7 @@ def write_invite(
     wanted = _needed(changes, {province, *(roster.member(code).code for code in codes)})
     members = []
     for index, entry, body in changes:
-        if isinstance(body, PolicySet) or body.code not in wanted:
+        if isinstance(body, NETWORK_CHANGES) or body.code not in wanted:
             continue
         hashes = logbook.prove_inclusion(ledger, province, index, size)
         proof = TlogProof(index, tuple(hashes), note).format()
@@ -246,7 +253,7 @@ def _needed(changes: Iterable[tuple[int, bytes, RosterChange]], codes: set[str])
     and successors."""
     named: dict[str, set[str]] = {}
     for _, _, body in changes:
-        if not isinstance(body, PolicySet):
+        if not isinstance(body, NETWORK_CHANGES):
             others = {getattr(body, name, "") for name in ("parent", "successor")}
             named.setdefault(body.code, set()).update(others - {""})
     waiting, needed = set(codes), set[str]()
@@ -280,7 +287,7 @@ def read_invite(data: bytes) -> tuple[bytes, Roster]:
     proofs = []
     for number, (entry, proof_text) in enumerate(members):
         body = parse_event(entry).read_body()
-        if not isinstance(body, CHANGES) or isinstance(body, PolicySet):
+        if not isinstance(body, CHANGES) or isinstance(body, NETWORK_CHANGES):
             raise DecodeError(f"invite.members[{number}]", "a change of a member", "another event")
         proof = TlogProof.parse(proof_text)
         if proof.index < roster.size:

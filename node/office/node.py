@@ -12,18 +12,21 @@ from collections.abc import Awaitable, Callable
 
 from ledger import logbook
 from ledger.genesis import Genesis, read_genesis
-from ledger.members import Member
 from ledger.roster import Roster
+from ledger.views import ItemView
 from node.hands.config import NodeConfig
 from node.hands.world import World
 from node.office.accuser import Accuser
 from node.office.catalog import every_item
 from node.office.closing import Closing
-from node.office.custodian import Custodian
 from node.office.desk import Desk
+from node.office.directory import Directory
+from node.office.disks import DISK, Disks
+from node.office.drafts import TABLES as DRAFTS
 from node.office.exhibits import Exhibits
 from node.office.exporter import Exporter
 from node.office.folding import Folding
+from node.office.granting import Granting
 from node.office.indexer import Indexer
 from node.office.intake import Intake
 from node.office.keyring import KeyFolder, Keyring
@@ -32,8 +35,10 @@ from node.office.mirror import Mirror
 from node.office.notary import Notary
 from node.office.provenance import Provenance
 from node.office.reading import Reading
+from node.office.recovery import Recovery
 from node.office.registrar import Registrar
 from node.office.replicator import Pace, Replicator
+from node.office.sealer import Sealer
 from node.office.searcher import Searcher
 from node.office.sequencer import Sequencer
 from node.office.shards import Shards
@@ -45,29 +50,22 @@ from node.office.suggester import Suggester
 from node.office.thesaurus import Thesaurus
 from node.office.upkeep import Upkeep
 from node.office.users import Users
+from node.office.using import Using
+from node.office.vault import Vault
 from node.office.witness import Witness
 from node.office.witnessing import Witnessing
-from protocol.errors import Full, Missing
-from protocol.handshake import HelloKey, Identity
-from protocol.ids import OfficeCode
-from protocol.keys import Signer, key_id
+from protocol.errors import Full
+from protocol.handshake import Identity
+from protocol.ids import BlobId, ChunkRoot, OfficeCode
 from protocol.limits import MiB
 from search_shard.parse import Rules
 from search_shard.tables import Tables
 
 FULL_RETRY_S = 5.0
 LEDGER_TABLES = (
-    "entry",
-    "tile",
-    "head",
-    "note",
-    "witness",
-    "witnessed",
-    "spool",
-    "evidence",
-    "closed",
-    "cut",
-    "report",
+    *("entry", "tile", "head", "note", "witness", "witnessed"),
+    *("spool", "evidence", "closed", "cut", DISK),
+    *DRAFTS,
 )
 
 
@@ -90,19 +88,18 @@ class Node:
         self.tables = tables
         self.genesis_note = genesis_note
         self.genesis: Genesis = read_genesis(genesis_note)
-        self._newcomer = newcomer or Roster(self.genesis)
         self._roster_news = asyncio.Event()
-        self._placed: dict[OfficeCode, tuple[OfficeCode, ...]] = {}
         self.folding = Folding(world.ledger, world.state, self.genesis)
-        self.keys = keys = Keyring(folder, self._member)
+        self.directory = Directory(self._roster, newcomer or Roster(self.genesis))
+        self.keys = keys = Keyring(folder, self.directory.member)
         handlers: dict[str, Handler] = {}
         self.witnessing = Witnessing(self.genesis, self._roster)
         self.links = Links(
             world.wire,
             world.rng,
             me=lambda: Identity(self.genesis.id, keys.greeting()),
-            lookup=self._hello_key,
-            where=self._where,
+            lookup=self.directory.hello_key,
+            where=self.directory.where,
             handlers=handlers,
             roster_size=lambda: self.folding.roster.size,
             redial_seconds_max=config.peer.redial_s_max,
@@ -115,7 +112,7 @@ class Node:
             keys,
             self.folding.roster_ref,
             self._appended,
-            self._user_key,
+            lambda office, user: self.users.signer(office, user),  # noqa: PLW0108 (made below)
         )
         self.accuser = Accuser(
             world.ledger,
@@ -145,20 +142,35 @@ class Node:
             self._grown,
             Pace(config.ledger.gossip_ms / 1000, config.ledger.sync_s, config.peer.request_s_max),
         )
+        self.sealer = Sealer(world, folder, keys, self.sequencer, self._roster, self._bring)
         self.indexer = Indexer(
             world.state, world.blobs, world.segments, world.work, tables, keys, self._roster
         )
-        self.custodian = Custodian(
-            world.state,
-            world.blobs,
+        self.using = Using(
+            world,
             keys,
             self.links,
             self.sequencer,
+            self.users,
+            self.sealer,
             self._roster,
-            self.indexer.look_at,
             config.peer.request_s_max,
-            config.store.scrub_days,
         )
+        self.vault = Vault(
+            world,
+            config,
+            genesis_note,
+            keys,
+            self.links,
+            self.sequencer,
+            self.sealer,
+            self.using.access,
+            lambda: self.folding.history,
+            self.indexer.look_at,
+            self._keep_links,
+            self._reachable,
+        )
+        self.custodian = self.vault.custodian
         deadline_s = config.search.deadline_ms / 1000
         rules = Rules.standard(tables)
         self.snapshots = Snapshots(world.state, world.ledger, self.indexer, self._roster)
@@ -171,6 +183,7 @@ class Node:
             world.rng,
             self.links,
             self.custodian,
+            lambda: self.folding.history,
         )
         self.statistician = Statistician(
             world.state,
@@ -180,7 +193,7 @@ class Node:
             keys,
             self.links,
             self.sequencer,
-            self.custodian,
+            self.vault.transfer,
             self.indexer,
             self._roster,
             lambda office: self.searcher.holders(self._roster(), office),
@@ -208,13 +221,13 @@ class Node:
             keys,
             self.sequencer,
             self.folding,
-            self.custodian,
+            self.vault.transfer,
             rules,
             self.searcher.use,
             config.peer.request_s_max,
         )
         self.suggester = Suggester(
-            world, self.indexer, tables, keys, self.links, self._roster, self.searcher.holders
+            world, self.indexer, rules, keys, self.links, self._roster, self.searcher.holders
         )
         self.intake = Intake(
             world,
@@ -222,12 +235,25 @@ class Node:
             self.sequencer,
             self.users,
             self._roster,
+            tables.fold,
             config.store.reserve_mib * MiB,
+            config.store.upload_hours,
             self.custodian.look_at,
+        )
+        self.granting = Granting(world, keys, self.sequencer, self.users, self.sealer, self._roster)
+        self.recovery = Recovery(world, self.sealer)
+        self.disks = Disks(
+            world, self.sealer.files, self.genesis, keys, self._roster, self.custodian.look_at
         )
         self.desk = Desk(world, keys, self.sequencer, self.users, self._roster)
         self.reading = Reading(
-            world, keys, self.links, self.custodian, self._roster, self.witnessing
+            world,
+            keys,
+            self.links,
+            self.custodian,
+            self._roster,
+            self.witnessing,
+            self.using.recall.take_service,
         )
         self.provenance = Provenance(
             world, genesis_note, self.reading, lambda: self.folding.history
@@ -275,6 +301,7 @@ class Node:
             self.folding,
             self.indexer,
             self.custodian,
+            self.vault.scrubber,
             self.thesaurus,
             self.accuser,
             self.exhibits,
@@ -293,7 +320,8 @@ class Node:
                 "log.heads": self.replicator.on_heads,
                 "log.proof": self.accuser.on_proof,
                 "log.evidence": self.accuser.on_evidence,
-                "blob.read": self.custodian.on_read,
+                **self.using.handlers,
+                **self.vault.handlers,
                 "search": self.shards.on_search,
                 "search.sketch": self.statistician.on_sketch,
                 "page.proof": self.checks.on_page,
@@ -320,6 +348,7 @@ class Node:
                 self.folding.grown(code)
             await self._carry_out_closures()
             await self.folding.advance()
+            await self.vault.open()
             self._open_gates()
             async with asyncio.TaskGroup() as group:
                 self._keep_links()
@@ -328,7 +357,7 @@ class Node:
                     self.folding,
                     self.replicator,
                     self.accuser,
-                    self.custodian,
+                    self.sealer,
                     self.thesaurus,
                     self.indexer,
                     self.searcher,
@@ -338,7 +367,9 @@ class Node:
                     self.submitter,
                 ):
                     group.create_task(self._lasting(service.run))
-                group.create_task(self._lasting(self._expire))
+                for run in self.vault.services:
+                    group.create_task(self._lasting(run))
+                group.create_task(self._lasting(self.intake.run))
                 group.create_task(self._lasting(self._spread_roster))
                 for code in logs:
                     self.replicator.changed(code)
@@ -350,7 +381,7 @@ class Node:
     @property
     def has_parents(self) -> bool:
         """Whether there are nodes above this one, which it dials."""
-        return bool(self._parents())
+        return bool(self.directory.parents(self.keys))
 
     def log_size(self, code: OfficeCode) -> int:
         with self.world.ledger.read() as reader:
@@ -376,25 +407,25 @@ class Node:
         for item in items:
             self.indexer.look_at(item)
         self.suggester.look_at(items)
-        self.custodian.look_at(items)
+        self.vault.look_at(items)
+        self.sealer.look_at(items)
         self.thesaurus.look()
         self.reading.shelf.look_at(items)
         if roster_changed:
             self.keys.refresh()
+            self.sealer.look_at_all()
             self.indexer.roster_changed()
             self.suggester.roster_changed()
             self._keep_links()
             self._open_gates()
             self._roster_news.set()
 
+    async def _bring(self, view: ItemView, blob: BlobId, chunks: ChunkRoot | None) -> None:
+        await self.vault.bring(view, blob, chunks)
+
     def _items_elsewhere(self) -> frozenset[str]:
         """Items that other offices have to keep now: of offices that moved or were abolished."""
-        roster, before = self.folding.roster, self._placed
-        self._placed = {
-            code: (roster.heir(code), *(member.code for member in roster.above(code)))
-            for code in roster.members
-        }
-        moved = [code for code, place in before.items() if self._placed.get(code) != place]
+        moved = self.directory.moved()
         with self.world.state.read() as reader:
             return frozenset(v.item for code in moved for v in every_item(reader, code))
 
@@ -452,49 +483,18 @@ class Node:
                 gate.is_open = not gate.barred
             gate.look(self.folding.roster)
 
-    async def _expire(self) -> None:
-        while True:
-            await self.intake.expire(self.config.store.upload_hours)
-            await asyncio.sleep(3600)
-
     # who is who
-
-    def _user_key(self, office: OfficeCode, user: bytes) -> Signer | None:
-        return self.users.signer(office, user)
 
     def _roster(self) -> Roster:
         return self.folding.roster
 
-    def _member(self, code: OfficeCode) -> Member | None:
-        """From the roster, or from the invite while our roster does not reach so far."""
-        return self.folding.roster.members.get(code) or self._newcomer.members.get(code)
-
-    def _hello_key(self, office: OfficeCode, signer: bytes) -> HelloKey | None:
-        member = self._member(office)
-        if member is None:
-            raise Missing("roster", f"office {office}", "no such office")
-        if key_id(member.event_key) == signer:
-            return HelloKey(member.event_key, counts=not member.revoked)
-        former = (key for key in member.former if key_id(key) == signer)
-        return next((HelloKey(key, counts=False) for key in former), None)
-
-    def _where(self, office: OfficeCode) -> tuple[str, bytes] | None:
-        member = self._member(office)
-        if member is None or member.revoked or not member.peer_address:
-            return None
-        return member.peer_address, member.tls_pin
-
-    def _reachable(self, office: OfficeCode) -> bool:
-        return self._where(office) is not None or office in self.links.live()
+    def _reachable(self) -> frozenset[OfficeCode]:
+        """Offices that there is a link to, or an address of."""
+        return self.directory.addressed() | self.links.live()
 
     def _keep_links(self) -> None:
-        """Dial the parents; while they cannot be reached, the province, then the cities."""
-        roster = self.folding.roster if self.folding.roster.members else self._newcomer
-        province = self.genesis.province
-        self.links.keep(self._parents(), [province, *roster.cities()])
-
-    def _parents(self) -> set[OfficeCode]:
-        members = [self._member(code) for code in self.keys]
-        return {m.parent for m in members if m is not None and m.parent is not None} - set(
-            self.keys
-        )
+        """Dial the parents, and who waits for files of ours; while nobody can be reached, the
+        province, then the cities."""
+        cities = self.directory.roster.cities()
+        wanted = self.directory.parents(self.keys) | self.custodian.called
+        self.links.keep(wanted, [self.genesis.province, *cities])

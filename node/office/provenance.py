@@ -50,7 +50,7 @@ class Provenance:
     def _make(self, upload: EventRef, manifest: bytes) -> Proof:
         history = self._history()
         with self._world.ledger.read() as ledger, self._world.state.read() as state:
-            logs = _Logs(ledger)
+            logs = StoredLogs(ledger)
             anchors = _anchors(state, logs, history.newest, upload)
             place = (upload.origin, upload.index)
             try:
@@ -69,7 +69,7 @@ class Provenance:
                 raise Unavailable("proof", "what it takes to be logged here", error) from error
 
 
-class _Logs:
+class StoredLogs:
     """A LogSource over the store, at the newest witnessed checkpoints, else the newest."""
 
     def __init__(self, ledger: Reader) -> None:
@@ -102,7 +102,7 @@ class _Logs:
         return logbook.bundle(self.ledger, parse_office(code), number, width)
 
 
-def _anchors(state: Reader, logs: _Logs, roster: Roster, upload: EventRef) -> list[Place]:
+def _anchors(state: Reader, logs: StoredLogs, roster: Roster, upload: EventRef) -> list[Place]:
     """Where the upload's log was anchored, then that log, and so on up to the province; or less far
     up while the province has not anchored that much."""
     above = [member.code for member in roster.above(upload.origin)]
@@ -114,7 +114,7 @@ def _anchors(state: Reader, logs: _Logs, roster: Roster, upload: EventRef) -> li
 
 
 def _chain(
-    state: Reader, logs: _Logs, roster: Roster, offices: list[OfficeCode], index: int
+    state: Reader, logs: StoredLogs, roster: Roster, offices: list[OfficeCode], index: int
 ) -> list[Place]:
     """An anchor by each of ``offices`` but the first, of the log of the one before it.  Made from
     the top: of a log only what is anchored above it can be used below."""
@@ -130,7 +130,7 @@ def _chain(
 
 
 def _newest(
-    state: Reader, logs: _Logs, roster: Roster, by: str, child: str, limit: int
+    state: Reader, logs: StoredLogs, roster: Roster, by: str, child: str, limit: int
 ) -> tuple[int, int] | None:
     """(index, size) of the newest anchor of ``child`` in the log of ``by`` below ``limit``."""
     latest = [each.index for each in views.anchors(state, roster, child) if each.by == by]

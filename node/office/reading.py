@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from ledger import logbook, views
@@ -47,6 +47,7 @@ class Reading:
         custodian: Custodian,
         roster: Callable[[], Roster],
         witnessing: Witnessing,
+        take_service: Callable[[ItemView], Awaitable[str]],
     ) -> None:
         self._world = world
         self._keys = keys
@@ -55,6 +56,7 @@ class Reading:
         self._roster = roster
         self.shelf = Shelf(world.state)
         self._witnessing = witnessing
+        self._take_service = take_service
 
     # items
 
@@ -220,7 +222,8 @@ class Reading:
         offices = sorted(self._keys) if asker.office == "*" else [asker.office]
         for office in offices:
             try:
-                decide(self._roster(), view, asker.role, office, derivative)
+                now = self._world.clock.now()
+                decide(self._roster(), view, asker.role, office, derivative, now)
             except Forbidden:
                 continue
             return True
@@ -328,6 +331,8 @@ class Reading:
         if self._world.blobs.size(blob) is not None:
             return await read_whole(self._world.blobs, blob, PAGES_BLOB_BYTES_MAX)
         sources = self._custodian.sources(view)
+        if not view.public:  # a grantee, or an office above: the owner logs that it gives
+            sources = [await self._take_service(view)]
         chunks = [chunk async for chunk in self._relayed(blob, sources, 0, view.pages_bytes)]
         data = b"".join(chunks)
         if BlobId.of(data) != blob:
@@ -350,7 +355,9 @@ class Reading:
         end = offset + length
         for source in sources:
             try:
-                async for chunk in self._custodian.stream(blob, source, offset, end - offset):
+                async for chunk in self._custodian.transfer.stream(
+                    blob, source, offset, end - offset
+                ):
                     offset += len(chunk)
                     yield chunk
                 return

@@ -17,11 +17,11 @@ from ledger.events import (
     MemberRevoke,
     OutsideWitness,
     PolicySet,
+    RecoverySet,
     RosterChange,
     parse_event,
 )
 from ledger.genesis import Genesis
-from ledger.merkle import EMPTY_ROOT
 from ledger.roster import Roster
 from node.hands.world import World
 from node.office.changefile import ChangeFile
@@ -31,6 +31,7 @@ from node.office.membership import JoinRequest, admissions, read_request, rotati
 from node.office.sequencer import Sequencer
 from protocol.errors import ConfigError, DecodeError, Forbidden, Missing, Rejected, Unavailable
 from protocol.ids import OfficeCode, RootHash
+from protocol.merkle import EMPTY_ROOT
 from protocol.ports import Reader
 
 Json = dict[str, Any]
@@ -61,7 +62,8 @@ class Registrar:
     def draft(self, what: Json, table: Iterable[OfficeRow]) -> ChangeFile:
         """The unsigned change file for one of ``{admit: [request]}``, ``{rotate: [request]}``,
         ``{revoke: code, at?}``, ``{move: code, parent}``, ``{rename: code, name}``, ``{abolish:
-        code, successor, at?}``, ``{policy: TOML}``.
+        code, successor, at?}``, ``{policy: TOML}``, ``{recovery: public key in
+        hexadecimal}``.
 
         Raises:
             Missing: no such office, or no anchored checkpoint of it.
@@ -97,7 +99,10 @@ class Registrar:
                 return [MemberMove(code, parent, name, roster.turn(code), ())]
             case {"policy": str(text)}:
                 return [_policy(text, roster)]
-        raise DecodeError("draft", "admit, rotate, revoke, move, rename, abolish or policy", "none")
+            case {"recovery": str(key)}:
+                return [_recovery(key, roster)]
+        expected = "admit, rotate, revoke, move, rename, abolish, policy or recovery"
+        raise DecodeError("draft", expected, "none")
 
     async def apply(self, file: ChangeFile) -> int:
         """Append the changes of a file (province); returns the provincial size after it.
@@ -176,11 +181,23 @@ def _require_turn(roster: Roster, body: RosterChange) -> None:
     """That a change was drafted for this very place."""
     if isinstance(body, PolicySet):
         what, have, drafted = "witness policy", roster.rules.version + 1, body.version
+    elif isinstance(body, RecoverySet):
+        have = roster.recovery.version + 1 if roster.recovery else 1
+        what, drafted = "recovery key", body.version
     else:
         what, have, drafted = f"office {body.code}", roster.turn(body.code), body.turn
     if have != drafted:
         expected = f"change no. {have} of it (another one came first: draft and sign again)"
         raise Rejected(what, expected, f"no. {drafted}")
+
+
+def _recovery(text: str, roster: Roster) -> RecoverySet:
+    """The next recovery key, from its public half in hexadecimal."""
+    version = roster.recovery.version + 1 if roster.recovery else 1
+    try:
+        return RecoverySet(version, bytes.fromhex(text), ())
+    except ValueError as error:
+        raise DecodeError("recovery key", "64 hexadecimal digits", text[:80]) from error
 
 
 def _policy(text: str, roster: Roster) -> PolicySet:

@@ -10,10 +10,11 @@ not heard of a withdrawal cannot leak it here.  Hits are spot-checked against th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter  # of explanations: the loop counts milliseconds
 
+from ledger.rights import may_be_found
 from ledger.roster import Roster, RosterHistory
 from ledger.views import ItemView
 from node.office.answers import (
@@ -62,6 +63,7 @@ from search_shard.statistics import weigh
 ROUNDS_MAX = 3  # of asking again what a liar answered for
 CHECK_SHARE = 0.5  # of the time that is left may go into spot checks
 PROBE_S = 1.0
+RULES_KEPT = 4  # versions of the table of synonyms
 _ALL = Query("", (), (), (Filter("item", ()),))
 _NOTHING = SearchAsk((), b"", pack(_ALL), 1, None, False, "snippet", False, False, False, 1)
 
@@ -104,7 +106,7 @@ class Searcher:
         keys: Keyring,
         links: Links,
         history: Callable[[], RosterHistory],
-        reachable: Callable[[OfficeCode], bool],
+        reachable: Callable[[], frozenset[OfficeCode]],
         witnessing: Witnessing,
         shards: Shards,
         snapshots: Snapshots,
@@ -116,6 +118,8 @@ class Searcher:
         self._state = state
         self._ledger = ledger
         self._rules = rules
+        self._synonyms = 0  # version of the province's table that is among them
+        self._read_by = {0: rules}  # by that version, the newest last
         self._keys = keys
         self._links = links
         self._history = history
@@ -129,11 +133,19 @@ class Searcher:
         self._patience = Patience(hedge_s)
         self._holders: dict[OfficeCode, list[OfficeCode]] = {}
         self._holders_at = -1  # size of the roster that they are of
+        self._held = -1, frozenset[OfficeCode]()  # likewise
+        self._routed: tuple[object, Mapping[tuple[OfficeCode, ...], Sequence[OfficeCode]]]
+        self._routed = None, {}  # as of what, and then
         self._fell_silent = asyncio.Event()
 
-    def use(self, rules: Rules) -> None:
-        """Parse with these from now on: the province has signed another table of synonyms."""
-        self._rules = rules
+    def use(self, rules: Rules, synonyms: int) -> None:
+        """Parse with these from now on: the province's table of synonyms is of that version.  The
+        rules before are kept for further pages of what was read by them."""
+        self._rules, self._synonyms = rules, synonyms
+        self._read_by.pop(synonyms, None)
+        self._read_by[synonyms] = rules
+        if len(self._read_by) > RULES_KEPT:
+            del self._read_by[next(iter(self._read_by))]
 
     # ---- questions
 
@@ -189,6 +201,30 @@ class Searcher:
             self._holders[office] = known
         return known
 
+    def _routes(
+        self, roster: Roster, due: tuple[OfficeCode, ...]
+    ) -> Mapping[tuple[OfficeCode, ...], Sequence[OfficeCode]]:
+        """Who else can be asked for these shards: holders by preference → offices."""
+        live, distrusted = self._reachable(), self._checks.distrusted()
+        key = (roster.size, live, tuple(distrusted), due)
+        if self._routed[0] != key:
+            routes: dict[tuple[OfficeCode, ...], list[OfficeCode]] = {}
+            for code in due:
+                others = (h for h in self.holders(roster, code) if h in live)
+                trusted = (h for h in others if (h, code) not in distrusted)
+                holders = tuple(h for h in trusted if h not in self._keys)
+                routes.setdefault(holders, []).append(code)
+            self._routed = key, routes
+        return self._routed[1]
+
+    def _ours(self, roster: Roster) -> frozenset[OfficeCode]:
+        """The shards of which this node is a holder."""
+        if self._held[0] != roster.size:
+            holders = {code: self.holders(roster, code) for code in roster.members}
+            held = (c for c, codes in holders.items() if not self._keys.keys().isdisjoint(codes))
+            self._held = roster.size, frozenset(held)
+        return self._held[1]
+
     async def run(self) -> None:
         """Put a small question to holders that fell silent, now and then, until they answer."""
         loop = asyncio.get_running_loop()
@@ -210,10 +246,14 @@ class Searcher:
     # ---- asking
 
     def _begin(self, question: Question, asker: Asker, started: float) -> _Asking:
-        before = perf_counter()
-        parsed = parse_query(question.text, self._rules, frozenset(question.without))
-        parsed_us = round(1e6 * (perf_counter() - before))
         token, snapshot = self._page(question)
+        rules = self._read_by.get(token.synonyms)
+        if rules is None:
+            version = f"version {token.synonyms} of the table of synonyms, as for its first page"
+            raise Unavailable("page", version, f"version {self._synonyms}")
+        before = perf_counter()
+        parsed = parse_query(question.text, rules, frozenset(question.without))
+        parsed_us = round(1e6 * (perf_counter() - before))
         epoch = self._statistician.epoch(token.epoch - 1) if token.epoch != NO_EPOCH else None
         if epoch is None and token.epoch != NO_EPOCH:
             raise Unavailable("page", "the statistics that its first page was weighed by", "others")
@@ -246,29 +286,19 @@ class Searcher:
         roster_size = self._history().newest.size
         epoch = NO_EPOCH if newest is None else newest[0] + 1
         sizes = tuple(now.sizes.values())
-        return PageToken(VERSION, digest, roster_size, sizes, epoch, False, ()), now
+        synonyms = self._synonyms
+        return PageToken(VERSION, digest, roster_size, sizes, epoch, synonyms, False, ()), now
 
     async def _ask_all(self, asking: _Asking) -> None:
         """Gather what nobody has answered for yet."""
         roster = self._history().newest
-        offices = [code for code in asking.snapshot.sizes if code in roster.members]
-        due = [code for code in offices if code not in asking.gathered.shards]
-        sizes = asking.snapshot.sizes
-        holders = {code: self.holders(roster, code) for code in due}
-        ours = [code for code in due if any(holder in self._keys for holder in holders[code])]
-        held = self._shards.held(ours, sizes, asking.staff, asking.question.records)
+        sizes, answered = asking.snapshot.sizes, asking.gathered.shards
+        due = [code for code in sizes if code in roster.members and code not in answered]
+        ours = self._ours(roster)
+        mine = [code for code in due if code in ours]
+        held = self._shards.held(mine, sizes, asking.staff, asking.question.records)
         here = {at.office: at for at in held}
-        shards = {
-            code: [
-                holder
-                for holder in holders[code]
-                if holder not in self._keys and not self._checks.is_distrusted(holder, code)
-            ]
-            for code in due
-            if code not in here
-        }
-        candidates = {holder for holders in shards.values() for holder in holders}
-        live = frozenset(filter(self._reachable, candidates))
+        routes = self._routes(roster, tuple(code for code in due if code not in here))
         seconds = asking.end - asyncio.get_running_loop().time()
         question = self._question(asking, seconds)
 
@@ -285,7 +315,7 @@ class Searcher:
             asking.gathered.take(min(self._keys.hosted), tuple(here), reply)
 
         there, _ = await asyncio.gather(
-            fan_out(shards, live, ask, seconds, self._patience),
+            fan_out(routes, ask, seconds, self._patience),
             ask_here() if here else asyncio.sleep(0),
         )
         asking.gathered.join(there)
@@ -326,9 +356,15 @@ class Searcher:
         for _ in range(ROUNDS_MAX):
             page = self._believable(asking)
             theirs = [each for each in page.shown if each.holder != ours]
-            drawn = [] if asking.question.records else self._checks.draw(theirs)
+            drawn = self._checks.draw(theirs, asking.question.records)
             seconds = max((asking.end - loop.time()) * CHECK_SHARE, 0.0)
-            good = await asyncio.gather(*(self._checks.check(each, seconds) for each in drawn))
+            checked = (
+                self._checks.check_record(each)
+                if asking.question.records
+                else self._checks.check(each, seconds)
+                for each in drawn
+            )
+            good = await asyncio.gather(*checked)
             liars = [each for each, held in zip(drawn, good, strict=True) if not held]
             if not liars:
                 return page
@@ -361,7 +397,7 @@ class Searcher:
         if hit.office != view.owner or not says_of(view, hit, records):
             return False
         ours = self._history().newest.heir(view.owner) in self._keys
-        return view.public or (ours and view.withdrawn is None)
+        return may_be_found(view, by_owner=ours)
 
     def _decoded(self, line: HitLine) -> ShardHit | None:
         try:

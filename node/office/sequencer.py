@@ -30,7 +30,6 @@ from ledger.authority import ROLE_KINDS
 from ledger.checkpoint import Checkpoint, log_key, sign_checkpoint
 from ledger.events import Context, draft_event, kind_of, sign_drafts
 from ledger.genesis import Genesis
-from ledger.merkle import leaf_hash
 from ledger.note import parse_note, sign_note
 from ledger.roster import RosterRef
 from node.office.gate import Gate
@@ -39,6 +38,7 @@ from protocol.errors import DecodeError
 from protocol.ids import EventRef, LeafHash, OfficeCode
 from protocol.keys import Signer
 from protocol.limits import BATCH_EVENTS_MAX
+from protocol.merkle import leaf_hash
 from protocol.ports import Clock, KeyValueStore, Reader, Writer
 
 SAID_BY_USERS: Final = frozenset[str]().union(*ROLE_KINDS.values())
@@ -237,6 +237,11 @@ class Sequencer:
                 line = sign_note(checkpoint.format(), checkpoint.origin, former.log)
                 note += line.format().encode()
         writer.put("note", code.encode(), note)
+
+
+def waiting_drafts(reader: Reader, code: OfficeCode) -> list[bytes]:
+    """What is spooled for an office, in order (see :func:`ledger.events.draft_event`)."""
+    return [_unspooled(row)[1] for _, row in reader.scan("spool", code.encode())]
 
 
 def _spool(writer: Writer, code: OfficeCode, drafts: Sequence[_Draft]) -> None:

@@ -12,13 +12,14 @@ from dataclasses import replace
 from typing import Any
 
 from ledger import logbook, views
+from ledger.receipt import Received
 from node.office.answers import (
     PUBLIC,
     Asker,
     CandidateWord,
     CatalogueAnswer,
     EvidenceAnswer,
-    ExportLine,
+    ExportHit,
     ExportReceipt,
     ItemAnswer,
     ItemLine,
@@ -33,7 +34,9 @@ from node.office.answers import (
 )
 from node.office.cards import cards
 from node.office.catalog import tally
+from node.office.fixity import FixityAnswer
 from node.office.node import Node
+from node.office.uploads import Checksum, Upload
 from protocol.errors import AuthError, Forbidden, Missing
 from protocol.ids import parse_office
 from protocol.limits import HITS_MAX
@@ -43,6 +46,7 @@ Progress = Callable[[str, int, int], None]
 ReadRange = Callable[[int, int], AsyncIterator[bytes]]
 Operation = Callable[[Json, Progress], Awaitable[Json]]
 
+SHORT_SHOWN = 20  # items that lack copies, in the status
 STAFF = Asker("administrator", "*")
 
 
@@ -84,7 +88,7 @@ class OfficeService:
             shown = cards(reader, found.hits, question.text, self._node.tables.fold)
         return CatalogueAnswer(found, shown)
 
-    def export(self, question: Question, asker: Asker) -> AsyncIterator[ExportLine | ExportReceipt]:
+    def export(self, question: Question, asker: Asker) -> AsyncIterator[ExportHit | ExportReceipt]:
         return self._node.exporter.export(question, asker)
 
     async def page_proof(self, item: str, seq: int) -> PageProofAnswer:
@@ -152,17 +156,35 @@ class OfficeService:
             },
             resident_bytes=self._resident_bytes(),
             synonyms=node.thesaurus.version,
+            short=node.vault.fixity.short(SHORT_SHOWN),
+            short_total=len(node.custodian.short),
+            damaged=node.vault.scrubber.damaged,
         )
 
     def counters(self) -> dict[str, int]:
         node = self._node
         waiting = {
             "waiting.files": node.custodian.incomplete,
+            "copies.short": len(node.custodian.short),
+            "copies.damaged": node.vault.scrubber.damaged,
+            "copies.lost": len(node.vault.scrubber.alarms()),
             "waiting.index": node.indexer.waiting,
+            "waiting.seal": node.sealer.waiting,
+            "sealed.locked": len(node.sealer.locked()),
+            "waiting.disks": len(node.disks.waiting()),
             "logs.quarantined": len(node.accuser.quarantined),
             "logs.lost-tails": len(node.closing.lost_tails()),
         }
         return {**node.links.counters, **node.submitter.counters, **waiting}
+
+    async def fixity(self) -> FixityAnswer:
+        return await self._node.vault.fixity.report()
+
+    async def receipt(self, item: str) -> bytes:
+        return await self._node.vault.receipts.bundle(item)
+
+    async def read_receipt(self, item: str) -> Received:
+        return await self._node.vault.receipts.received(item)
 
     def evidence(self) -> EvidenceAnswer:
         return self._node.exhibits.answer()
@@ -172,6 +194,12 @@ class OfficeService:
 
     def genesis(self) -> bytes:
         return self._node.genesis_note
+
+    async def recall_file(
+        self, item: str, sha256: str, asker: Asker
+    ) -> tuple[int, str, str, ReadRange]:
+        _staff(asker, "recall")
+        return await self._node.using.recall.open_file(item, sha256)
 
     async def open_file(self, sha256: str, asker: Asker) -> tuple[int, str, str, ReadRange]:
         return await self._node.reading.open_file(sha256, asker)
@@ -211,15 +239,37 @@ class OfficeService:
         _staff(asker, "report")
         return await self._node.intake.begin(request)
 
-    async def receive_file(
-        self, report: str, number: int, body: AsyncIterator[bytes], asker: Asker
-    ) -> Json:
+    async def report(self, report: str, asker: Asker) -> Json:
         _staff(asker, "report")
-        return await self._node.intake.receive(report, number, body)
+        return await self._node.intake.status(report)
 
-    async def submit_report(self, report: str, asker: Asker) -> Json:
+    async def upload(self, report: str, number: int, asker: Asker) -> Upload:
         _staff(asker, "report")
-        return await self._node.intake.submit(report)
+        return await self._node.intake.upload(report, number)
+
+    async def receive(
+        self,
+        report: str,
+        number: int,
+        offset: int,
+        body: AsyncIterator[bytes],
+        checksum: Checksum | None,
+        asker: Asker,
+    ) -> Upload:
+        _staff(asker, "report")
+        return await self._node.intake.receive(report, number, body, offset, checksum)
+
+    async def drop_upload(self, report: str, number: int, asker: Asker) -> None:
+        _staff(asker, "report")
+        await self._node.intake.drop(report, number)
+
+    async def submit_report(self, report: str, confirm: bool, asker: Asker) -> Json:
+        _staff(asker, "report")
+        return await self._node.intake.submit(report, confirm)
+
+    async def forget_report(self, report: str, asker: Asker) -> None:
+        _staff(asker, "report")
+        await self._node.intake.forget(report)
 
     async def review(self, item: str, verdict: str, reason: str, user: str, asker: Asker) -> Json:
         _staff(asker, "review")

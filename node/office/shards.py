@@ -33,7 +33,8 @@ from protocol.shapes import to_value, unpack
 from search_shard.federate import decode_sizes
 from search_shard.lattice import Query, check_query
 from search_shard.rank import hit_order
-from search_shard.search import Ask, Ranked, Ranking, key_of, rank
+from search_shard.ranking import Ask, Ranked, Ranking, key_of
+from search_shard.search import rank
 from search_shard.snippet import show
 from search_shard.trace import SILENT, Trace
 

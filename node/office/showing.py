@@ -18,13 +18,14 @@ from node.office.answers import (
 )
 from node.office.fanout import Answered, Gathered
 from protocol.errors import DecodeError
+from protocol.limits import RECORD_ELEMENT_CHARS_MAX
 from protocol.messages import HitLine, TraceLine
 from protocol.shapes import from_value
 from search_shard.lattice import NEAR, RULES, Query
-from search_shard.rank import CLASSES
 from search_shard.rank import Hit as ShardHit
 
 SHOWN_CHARS_MAX: Final = 1_000  # of a snippet, a line of context, a label
+HEAD_CHARS_MAX: Final = 2 * RECORD_ELEMENT_CHARS_MAX  # title and volume, or the subjects
 _SURENESS: Final = {rule: at for at, rule in enumerate((*RULES, *NEAR))}
 
 
@@ -40,15 +41,16 @@ def read_hit(line: HitLine) -> ShardHit:
     if key != (hit.score, hit.office, hit.item, hit.seq):
         raise DecodeError("hit.key", "that of its hit", repr(key)[:60])
     for reason in hit.reasons:
-        if reason.rule not in CLASSES:
-            raise DecodeError("hit.reason", " or ".join(CLASSES), repr(reason.rule[:20]))
+        if reason.rule not in _SURENESS:
+            raise DecodeError("hit.reason", " or ".join(_SURENESS), repr(reason.rule[:20]))
     for mark in hit.highlights:
         if len(mark) != 2 or not mark[0] < mark[1] <= len(hit.snippet):
             raise DecodeError("hit.highlights", "marks inside the snippet", repr(mark)[:40])
-    texts = [hit.snippet, hit.title, hit.page, hit.section]
+    texts = [hit.snippet, hit.page]
     texts += [part for each in hit.lines for part in (each.left, each.match, each.right)]
-    if longest := max((len(text) for text in texts if len(text) > SHOWN_CHARS_MAX), default=0):
-        raise DecodeError("hit", f"texts of at most {SHOWN_CHARS_MAX} characters", longest)
+    for most, shown in ((SHOWN_CHARS_MAX, texts), (HEAD_CHARS_MAX, [hit.title, hit.section])):
+        if (longest := max(map(len, shown))) > most:
+            raise DecodeError("hit", f"texts of at most {most} characters", longest)
     return hit
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from ledger import logbook, views
 from ledger.events import VersionUpload, VersionWithdraw, parse_event
+from ledger.rights import may_be_found
 from ledger.roster import Roster
 from ledger.views import Fact
 from node.office.catalog import every_item, revision_key
@@ -127,7 +128,7 @@ class Snapshots:
         latest: dict[OfficeCode, int] = {}
         with self._state.read() as reader:
             for view in every_item(reader, office):
-                if not view.public and not (staff and view.withdrawn is None):
+                if not may_be_found(view, by_owner=staff):
                     continue
                 said = view.upload if records else view.text_ref
                 named = (said, view.review if view.public else None)

@@ -1,7 +1,8 @@
-"""Is what a holder shows really in the log?  Spot checks of hits against the signed page text.
+"""Is what a holder shows really in the log?  Spot checks of hits against what the owner signed.
 
 The owner's event commits to a Merkle root over the page texts, so a page's line with its inclusion
-proof says what stands there, whoever hands it over.  The first hit from a holder and then one in
+proof says what stands there, whoever hands it over; and to the hash of the manifest, which has the
+record, and which every node keeps of what is public.  The first hit from a holder and then one in
 ``ONE_IN`` is compared with it before it is shown.  A holder that shows what is not there is
 distrusted for that shard for ``DISTRUST_S``: its word is left out and others are asked; what it
 said and what proves it wrong are kept and reported.
@@ -15,19 +16,22 @@ from typing import Final
 
 import structlog
 
-from ledger.merkle import leaf_hash, prove_inclusion, root_of, verify_inclusion
+from ledger.roster import RosterHistory
 from ledger.views import ItemView
 from node.office.answers import LieLine, PageProofAnswer
-from node.office.catalog import LIE, find, read_whole, revision_key
+from node.office.catalog import LIE, find, read_whole, record, revision_key
 from node.office.custodian import Custodian
 from node.office.links import Links, Peer
 from protocol.errors import DecodeError, FangzhiError, Missing, ProofError
 from protocol.ids import OfficeCode
 from protocol.limits import PAGE_LINE_BYTES_MAX, PAGES_BLOB_BYTES_MAX, KiB
+from protocol.merkle import leaf_hash, prove_inclusion, root_of, verify_inclusion
 from protocol.messages import PageAsk, PageProof
 from protocol.ports import BlobStore, BlockingWork, Clock, KeyValueStore, Rng, Writer
-from protocol.records import PageText, parse_page
+from protocol.records import PageText, encode_json, parse_page
 from protocol.shapes import pack, unpack
+from search_shard.catalogue import Record, elements_of, record_page
+from search_shard.layout import Page
 from search_shard.rank import Hit
 
 ONE_IN: Final = 32
@@ -55,7 +59,8 @@ class Shown:
 class Lie:
     """What ``holder`` said of a page of ``office``, and the ``line`` that stands there, proven by
     ``hashes`` under the root that the owner's event at ``log_index`` commits to; an empty line:
-    the item has no such page."""
+    the item has no such page.  With ``seq`` 0 it is of the record, and the line is that of the
+    manifest that the event names."""
 
     holder: OfficeCode
     office: OfficeCode
@@ -80,6 +85,7 @@ class SpotChecks:
         rng: Rng,
         links: Links,
         custodian: Custodian,
+        history: Callable[[], RosterHistory],
     ) -> None:
         self._state = state
         self._blobs = blobs
@@ -88,7 +94,8 @@ class SpotChecks:
         self._rng = rng
         self._links = links
         self._custodian = custodian
-        self._met: set[OfficeCode] = set()
+        self._history = history
+        self._met: set[tuple[OfficeCode, bool]] = set()  # with whether in the catalogue
         self._distrusted: dict[tuple[OfficeCode, OfficeCode], int] = {}  # until, milliseconds
         for lie in self.lies():
             self._distrusted[lie.holder, lie.office] = lie.time + DISTRUST_S * 1000
@@ -99,26 +106,28 @@ class SpotChecks:
             rows = [row for _, row in reader.scan(LIE)]
         return [unpack(Lie, row, bytes_max=_ROW_BYTES_MAX, where="lie") for row in rows]
 
-    def is_distrusted(self, holder: OfficeCode, office: OfficeCode) -> bool:
-        until = self._distrusted.get((holder, office), 0)
-        return until > 0 and until > self._clock.now()
+    def distrusted(self) -> list[tuple[OfficeCode, OfficeCode]]:
+        """The holders whose word on the shard of an office is left out now: (holder, office)."""
+        now = self._clock.now() if self._distrusted else 0
+        return [pair for pair, until in self._distrusted.items() if until > now]
 
-    def draw(self, shown: Sequence[Shown]) -> list[Shown]:
+    def draw(self, shown: Sequence[Shown], records: bool) -> list[Shown]:
         """Which hits to check: the first of every holder not met before, and some others."""
         drawn = []
         dice = self._rng.random_bytes(2 * len(shown))
         for number, each in enumerate(shown):
             chance = int.from_bytes(dice[2 * number : 2 * number + 2], "big")
-            if each.holder not in self._met or chance < 2**16 // ONE_IN:
+            if (each.holder, records) not in self._met or chance < 2**16 // ONE_IN:
                 drawn.append(each)
-                self._met.add(each.holder)
+                self._met.add((each.holder, records))
         return drawn[:CHECKED_MAX]
 
     async def check(self, shown: Shown, seconds: float) -> bool:
         """Whether a hit may be shown: false when its page is known to say something else."""
         hit, view = shown.hit, shown.view
+        assert view.text_ref is not None, "says_of lets no other through"
         if not 1 <= hit.seq <= view.pages:
-            await self._caught(shown, PageProof(b"", ()))
+            await self._caught(shown, view.text_ref.index, hit.seq, PageProof(b"", ()))
             return False
         proof = await self._proof(view, hit.seq, shown.holder, seconds)
         try:
@@ -126,7 +135,27 @@ class SpotChecks:
                 return True
         except DecodeError:  # the owner committed to what is no page: not the holder's fault
             return True
-        await self._caught(shown, proof)
+        await self._caught(shown, view.text_ref.index, hit.seq, proof)
+        return False
+
+    async def check_record(self, shown: Shown) -> bool:
+        """As :meth:`check`, of a hit in the catalogue; one whose manifest has not come is shown."""
+        hit, view = shown.hit, shown.view
+        with self._state.read() as reader:
+            manifest = record(reader, view.manifest)
+        if manifest is None:
+            return True
+        elements = elements_of(manifest.record)
+        said = Record(hit.item, view.owner, elements, view.rights, (), (), view.upload.index)
+        names = {  # the holder may know the owner by an older one
+            roster.members[view.owner].name: None
+            for roster in reversed(list(self._history()))
+            if view.owner in roster.members
+        }
+        if any(agrees_with_record(hit, record_page(said, {view.owner: name})) for name in names):
+            return True
+        proof = PageProof(encode_json(manifest.record), ())
+        await self._caught(shown, view.upload.index, 0, proof)
         return False
 
     async def on_page(self, _peer: Peer, ask: PageAsk) -> PageProof:
@@ -211,16 +240,15 @@ class SpotChecks:
             return proof
         return None
 
-    async def _caught(self, shown: Shown, proof: PageProof) -> None:
+    async def _caught(self, shown: Shown, log_index: int, seq: int, proof: PageProof) -> None:
         hit, view, now = shown.hit, shown.view, self._clock.now()
-        assert view.text_ref is not None
         lie = Lie(
             shown.holder,
             view.owner,
             view.item,
-            hit.seq,
+            seq,
             hit.snippet[:_SAID_CHARS_MAX],
-            view.text_ref.index,
+            log_index,
             proof.line,
             proof.hashes,
             now,
@@ -239,9 +267,19 @@ def says_of(view: ItemView, hit: Hit, records: bool) -> bool:
 
 def agrees(hit: Hit, page: PageText) -> bool:
     """Whether everything that a hit shows of its page stands there."""
-    pieces = (hit.snippet, *(line.left + line.match + line.right for line in hit.lines))
     labels = (hit.page, hit.section, hit.file) == (page.page, page.section, page.file)
-    return labels and all(piece in page.text for piece in pieces)
+    return labels and _shows(hit, page.text)
+
+
+def agrees_with_record(hit: Hit, page: Page) -> bool:
+    """As :func:`agrees`, of a record as the engine searches it."""
+    labels = (hit.page, hit.section, hit.file) == (page.page, page.section, page.file)
+    return labels and (hit.title, hit.seq) == (page.title, page.seq) and _shows(hit, page.text)
+
+
+def _shows(hit: Hit, text: str) -> bool:
+    pieces = (hit.snippet, *(line.left + line.match + line.right for line in hit.lines))
+    return all(piece in text for piece in pieces)
 
 
 def verify_page(view: ItemView, seq: int, proof: PageProof) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from itertools import islice
 from typing import Any, Final
 
 from ledger import views
@@ -19,13 +20,13 @@ from ledger.genesis import Genesis
 from ledger.roster import Roster
 from ledger.views import Epoch
 from node.hands.keys import OfficeKeys
-from node.office.catalog import put_bytes, read_whole
-from node.office.custodian import Custodian
+from node.office.catalog import put_bytes, read_whole, uses
 from node.office.indexer import Indexer
 from node.office.links import Links, Peer
 from node.office.sequencer import Sequencer
+from node.office.transfer import Transfer, Wanted
 from protocol.errors import Corrupt, DecodeError, FangzhiError, Missing, Rejected, Unavailable
-from protocol.ids import OfficeCode
+from protocol.ids import BlobId, OfficeCode
 from protocol.limits import STATISTICS_BYTES_MAX
 from protocol.messages import Sketch, SketchAsk
 from protocol.ports import BlobStore, BlockingWork, KeyValueStore
@@ -35,7 +36,7 @@ from search_shard.statistics import Counts, Statistics, read_statistics
 LOOK_S: Final = 3600.0  # between looks at how much text there is
 RETRY_S: Final = 5.0
 CHANGED: Final = 10  # one part in so many of the pages must be new
-KEPT: Final = 4  # epochs in memory: that of now, and those that pages of older answers name
+KEPT: Final = 4  # epochs: that of now, and those that pages of older answers name
 SKETCHES_AT_ONCE: Final = 4
 
 
@@ -51,7 +52,7 @@ class Statistician:
         keys: Mapping[OfficeCode, OfficeKeys],
         links: Links,
         sequencer: Sequencer,
-        custodian: Custodian,
+        transfer: Transfer,
         indexer: Indexer,
         roster: Callable[[], Roster],
         holders: Callable[[OfficeCode], Iterable[OfficeCode]],
@@ -64,7 +65,7 @@ class Statistician:
         self._keys = keys
         self._links = links
         self._sequencer = sequencer
-        self._custodian = custodian
+        self._transfer = transfer
         self._indexer = indexer
         self._roster = roster
         self._holders = holders
@@ -99,23 +100,35 @@ class Statistician:
                 group.create_task(self._watch())
 
     async def _follow(self) -> None:
-        """Have the newest epochs here."""
+        """Have the newest epochs here, and the files of no others."""
         self._wake.set()
+        with self._state.read() as reader:
+            filed = {epoch.blob for epoch in views.epochs(reader, self._roster())}
         while True:
             await self._wake.wait()
             self._wake.clear()
             with self._state.read() as reader:
-                signed = list(views.epochs(reader, self._roster()))[:KEPT]
+                signed = list(islice(views.epochs(reader, self._roster()), KEPT))
             wanted = {epoch.index: epoch for epoch in signed}
             self._read = {index: self._read[index] for index in wanted if index in self._read}
             for epoch in signed:
                 if epoch.index not in self._read and not await self._take(epoch):
                     asyncio.get_running_loop().call_later(RETRY_S, self._wake.set)
+            named = {epoch.blob for epoch in signed}
+            for blob in filed - named:
+                await self._forget(blob)
+            filed = named
+
+    async def _forget(self, blob: BlobId) -> None:
+        with self._state.read() as reader:
+            is_used = bool(uses(reader, blob))  # somebody may have handed in the very same bytes
+        if not is_used:
+            await self._blobs.delete(blob)
 
     async def _take(self, epoch: Epoch) -> bool:
         try:
             if self._blobs.size(epoch.blob) is None:
-                await self._custodian.fetch(epoch.blob, self._sources())
+                await self._transfer.fetch(Wanted(epoch.blob), self._sources())
             data = await read_whole(self._blobs, epoch.blob, STATISTICS_BYTES_MAX)
             self._read[epoch.index] = read_statistics(data, self._genesis.id)
         except (Missing, Corrupt):

@@ -11,13 +11,14 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Final
 
 import numpy as np
 
 from ledger import views
+from ledger.rights import may_be_found
 from ledger.roster import Roster
 from ledger.views import ItemView
 from node.hands.keys import OfficeKeys
@@ -40,9 +41,9 @@ from search_shard.names import (
     Suggestion,
     merge_suggestions,
 )
+from search_shard.parse import Rules
 from search_shard.readings import split_syllables
 from search_shard.shard import Shard
-from search_shard.tables import Tables
 from search_shard.typed import read_typed
 
 ASK_S: Final = 0.015  # others have so long: a reader notices 30 ms
@@ -71,7 +72,7 @@ class Suggester:
         self,
         world: World,
         indexer: Indexer,
-        tables: Tables,
+        rules: Rules,
         keys: Mapping[OfficeCode, OfficeKeys],
         links: Links,
         roster: Callable[[], Roster],
@@ -80,7 +81,8 @@ class Suggester:
         self._state = world.state
         self._work = world.work
         self._indexer = indexer
-        self._tables = tables
+        self._rules = rules
+        self._tables = rules.tables
         self._keys = keys
         self._links = links
         self._roster = roster
@@ -133,6 +135,7 @@ class Suggester:
         found = names.suggest(typed, limit)
         if len(found) < limit and typed.strip():
             found = merge_suggestions([found, *await self._ask_others(typed, limit)], limit)
+        found = [self._noted(one) for one in found]
         words = names.words(typed, limit)
         return SuggestAnswer(
             typed=typed,
@@ -140,6 +143,12 @@ class Suggester:
             words=tuple(CandidateWord(text, pages) for text, pages in words),
             took_ms=round((loop.time() - started) * 1000),
         )
+
+    def _noted(self, one: Suggestion) -> Suggestion:
+        places = self._rules.gazetteer
+        if one.kind != "place" or places is None:
+            return one
+        return replace(one, note=places.told(self._rules.fold(one.text), one.sources))
 
     async def words(self, text: str, asker: Asker) -> tuple[CandidateWord, ...]:
         """What a query of two syllables of pinyin may stand for, and on how many pages of the
@@ -190,9 +199,10 @@ class Suggester:
         return gathered.shown
 
     def _may_show(self, view: ItemView | None, staff: bool) -> bool:
-        if view is None or view.withdrawn is not None:
+        if view is None:
             return False
-        return view.public or (staff and self._roster().heir(view.owner) in self._keys)
+        ours = self._roster().heir(view.owner) in self._keys
+        return may_be_found(view, by_owner=staff and ours)
 
     async def _gather(self, staff: bool) -> None:
         """Read again what may have changed, and build the names of it."""
@@ -232,7 +242,11 @@ class Suggester:
         items = {name.source for name in names}
         member = self._roster().members.get(office)
         if member is not None:
-            names.append(Name("place", member.name, office, sum(name.count for name in names)))
+            pages = sum(name.count for name in names)
+            places = self._rules.gazetteer
+            others = places.old_names(office) if places else ()
+            called = dict.fromkeys((member.name, *others))
+            names += [Name("place", name, office, pages) for name in called]
         shard = self._indexer.shard(office, staff)
         if shard is not None:
             return names + await self._work.run(_headings, shard)

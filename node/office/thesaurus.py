@@ -16,10 +16,10 @@ from ledger.events import SynonymsPut
 from ledger.views import SynonymTable
 from node.hands.world import World
 from node.office.catalog import put_bytes, read_whole
-from node.office.custodian import Custodian
 from node.office.folding import Folding
 from node.office.keyring import Keyring
 from node.office.sequencer import Sequencer
+from node.office.transfer import Transfer, Wanted
 from protocol.errors import FangzhiError, Forbidden, Rejected, Unavailable
 from protocol.ids import BlobId, OfficeCode
 from protocol.limits import SYNONYMS_BYTES_MAX
@@ -40,17 +40,18 @@ class Thesaurus:
         keys: Keyring,
         sequencer: Sequencer,
         folding: Folding,
-        custodian: Custodian,
+        transfer: Transfer,
         rules: Rules,
-        use: Callable[[Rules], None],
+        use: Callable[[Rules, int], None],
         wait_s: float,
     ) -> None:
-        """``use`` is given ``rules`` with the table beside them whenever another is in force."""
+        """``use`` is given ``rules`` with the table beside them whenever another is in force, and
+        its version (0 for none)."""
         self._world = world
         self._keys = keys
         self._sequencer = sequencer
         self._folding = folding
-        self._custodian = custodian
+        self._transfer = transfer
         self._rules = rules
         self._use = use
         self._wait_s = wait_s
@@ -129,15 +130,15 @@ class Thesaurus:
         if named is None:
             if self._table is not None:  # the provincial log was cut below it
                 self._table, self.version = None, 0
-                self._use(self._rules)
+                self._use(self._rules, 0)
             return True
         try:
             if self._world.blobs.size(named.table) is None:
-                await self._custodian.fetch(named.table, self._sources())
+                await self._transfer.fetch(Wanted(named.table), self._sources())
             if named.table != self._table:
                 groups = read_synonyms(await self._read(named))
                 synonyms = Synonyms(groups, named.version, self._rules.fold)
-                self._use(self._rules.beside(synonyms))
+                self._use(self._rules.beside(synonyms), named.version)
                 self._table, self.version = named.table, named.version
         except FangzhiError:
             return False

@@ -15,7 +15,7 @@ from ledger.settlement import digest
 from ledger.tiles import bundle_path, tile_path
 from node.hands.world import World
 from node.office.accuser import Accuser
-from node.office.catalog import every_item, is_whole, read_small, uses
+from node.office.catalog import every_item, read_small, uses
 from node.office.custodian import Custodian
 from node.office.exhibits import Exhibits
 from node.office.folding import Folding
@@ -23,11 +23,12 @@ from node.office.indexer import Indexer
 from node.office.keyring import Keyring
 from node.office.links import Links
 from node.office.replicator import Replicator
+from node.office.scrubber import Scrubber
 from node.office.sequencer import Sequencer
 from node.office.spotcheck import LIE_CODE, SpotChecks
 from node.office.submitter import Submitter
 from node.office.thesaurus import Thesaurus
-from protocol.errors import Corrupt, Unavailable
+from protocol.errors import Corrupt, Missing, Unavailable
 from protocol.ids import BlobId, OfficeCode
 from protocol.limits import TILE_WIDTH
 from protocol.ports import Reader
@@ -65,6 +66,7 @@ class Upkeep:
         folding: Folding,
         indexer: Indexer,
         custodian: Custodian,
+        scrubber: Scrubber,
         thesaurus: Thesaurus,
         accuser: Accuser,
         exhibits: Exhibits,
@@ -81,6 +83,7 @@ class Upkeep:
         self._folding = folding
         self._indexer = indexer
         self._custodian = custodian
+        self._scrubber = scrubber
         self._thesaurus = thesaurus
         self._accuser = accuser
         self._exhibits = exhibits
@@ -140,7 +143,7 @@ class Upkeep:
         blobs = list(self._world.blobs.scan())
         for number, blob in enumerate(blobs):
             progress("file", number, len(blobs))
-            if not await is_whole(self._world.blobs, blob):
+            if not await self._is_whole(blob):
                 found.append(await self._damaged(blob, repair))
         found += self._missing()
         for code, gate in sorted(self._sequencer.gates.items()):
@@ -164,9 +167,8 @@ class Upkeep:
             cure = "the province closes its key (fangzhi roster); see /evidence and an export"
             found.append(Ailment("log.fork", f"{code} has signed two histories", cure))
         for lie in self._checks.lies():
-            what = (
-                f"{lie.holder} showed what is not on page {lie.seq} of {lie.item} of {lie.office}"
-            )
+            where = f"on page {lie.seq}" if lie.seq else "in the record"
+            what = f"{lie.holder} showed what is not {where} of {lie.item} of {lie.office}"
             cure = "tell its operator (rebuild its index); evidence: /api/v1/search/lies"
             found.append(Ailment(LIE_CODE, what, cure))
         return found
@@ -204,19 +206,37 @@ class Upkeep:
         what = f"file {blob.hex} is damaged; it belongs to {', '.join(used) or 'no item'}"
         cure = "fangzhi doctor HOME --repair (from another holder)"
         if repair:
-            await self._custodian.lost(blob)
+            here = await self._mend(blob)
             self._thesaurus.look()
-            here = bool(used) and await self._is_back(blob)
-            cure = "repaired from another holder" if here else "removed; see which holders are off"
+            if not here and self._world.blobs.size(blob) is None and used:
+                here = await self._is_back(blob)
+            left = "kept for its good chunks" if used else "removed"
+            cure = "repaired from another holder" if here else f"{left}; see which holders are off"
         return Ailment("file.damaged", what, cure)
 
     async def _is_back(self, blob: BlobId) -> bool:
-        """Whether the custodian has fetched a blob again, as soon as it has."""
+        """Whether what no item has, and was deleted, is fetched again, as soon as it is."""
         for _ in range(round(REPAIR_SECONDS_MAX / LOOK_SECONDS)):
             if self._world.blobs.size(blob) is not None:
                 return True
             await asyncio.sleep(LOOK_SECONDS)
         return False
+
+    async def _is_whole(self, blob: BlobId) -> bool:
+        try:
+            await self._world.blobs.verify(blob)
+        except Corrupt:
+            return False
+        except Missing:
+            return True  # deleted meanwhile
+        return True
+
+    async def _mend(self, blob: BlobId) -> bool:
+        try:
+            async with asyncio.timeout(REPAIR_SECONDS_MAX):
+                return await self._scrubber.mend(blob)
+        except TimeoutError:
+            return False
 
     def _missing(self) -> list[Ailment]:
         if not self._custodian.incomplete:

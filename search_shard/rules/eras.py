@@ -31,7 +31,8 @@ _WESTERN: Final = re.compile(
     r"(?<![0-9])(?:公元)?(?P<bc>前)?"
     r"(?P<digits>[0-9]{4}(?:年|(?![0-9]))|[0-9]{1,3}年|[〇零○一二三四五六七八九]{4}年)"
 )
-_TRIGGER: Final = re.compile(f"[年载0-9{STEMS}]")
+_SIGN: Final = f"[元0-9〇零○一二三四五六七八九十百千廿卅卌两][年载]|[{STEMS}][{BRANCHES}]|[0-9]"
+_TRIGGER: Final = re.compile(_SIGN)
 _DATE: Final = re.compile(rf"(?:公元)?(?P<bc>前?)(?P<number>[0-9]{{1,4}}|{_NUMBER})年?")
 _RANGE: Final = re.compile(r"[-‐–—―~～〜]+")
 _WHILE: Final = re.compile("(?:年间|时期|时代|朝代|[朝代间时])$")
@@ -97,6 +98,7 @@ class Eras:
     """The rule ``year``, and the calendar of filters."""
 
     rule: Final = "year"
+    sign: Final = _SIGN
 
     def __init__(self, fold: Fold) -> None:
         self.version = digest(ERAS + SPANS)

@@ -20,9 +20,9 @@ class Finder:
         self._lengths = {start: sorted(sizes, reverse=True) for start, sizes in lengths.items()}
         first, second = ({re.escape(start[at]) for start in lengths} for at in (0, 1))
         # Most places in most words are passed over by this, without a look at the tables.
-        self._may_start = re.compile(
-            f"[{''.join(first)}](?=[{''.join(second)}])" if self._names else "(?!)"
-        )
+        self.sign = f"[{''.join(sorted(first))}](?=[{''.join(sorted(second))}])"
+        self.sign = self.sign if self._names else "(?!)"
+        self._may_start = re.compile(self.sign)
 
     def find(self, word: str) -> list[tuple[int, int]]:
         """(start, end) of the longest name at each place, from left to right, none overlapping."""

@@ -20,7 +20,7 @@ _VALUES: Final = {**{digit: at for at, digit in enumerate(_PLAIN)}, "两": 2}
 _TENS: Final = {"廿": 20, "卅": 30, "卌": 40}
 _UNITS: Final = {"十": 10, "百": 100, "千": 1000}
 _CHARS: Final = f"0123456789{_PLAIN}零○{_FORMAL}十百千两廿卅卌万亿"
-_RUN: Final = re.compile(f"[{_CHARS}]+")
+NUMBER_RUN: Final = re.compile(f"[{_CHARS}]+")
 _NAMES: Final = (("亿", 10**8), ("万", 10**4), ("千", 1000), ("百", 100), ("十", 10))
 _SECTION: Final = re.compile(  # below 万
     "(?:〇?[一二三四五六七八九两]千)?(?:〇?[一二三四五六七八九两]百)?"
@@ -30,17 +30,22 @@ _SECTION: Final = re.compile(  # below 万
 _COUNTED: Final = frozenset("年月日时号届次卷册期版章节区里丈尺亩户口人名位座所元吨米")
 
 
+_SIGN: Final = f"[{_CHARS}]{{2}}|[0-9]|第[{_CHARS}]|[{_CHARS}][{''.join(sorted(_COUNTED))}]"
+_TRIGGER: Final = re.compile(_SIGN)
+
+
 class Numerals:
     """The rule ``number``."""
 
     rule: Final = "number"
+    sign: Final = _SIGN
     version: Final = "1"
 
     def alternatives(self, word: str) -> list[Alternative]:
         """Other spellings of every number in a folded word."""
-        if _RUN.search(word) is None:
+        if _TRIGGER.search(word) is None:
             return []
-        return [found for run in _RUN.finditer(word) for found in _respelled(word, run)]
+        return [found for run in NUMBER_RUN.finditer(word) for found in _respelled(word, run)]
 
 
 def _respelled(word: str, run: re.Match[str]) -> Iterator[Alternative]:

@@ -7,7 +7,7 @@ offers more, it never replaces what was typed.  Specification: docs/spec/rules.m
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Final
@@ -88,6 +88,7 @@ class Places:
         every = {name: self._others(name, fold) for name in {*self._present, *self._old}}
         self._alternatives = {name: others for name, others in every.items() if others}
         self._finder = Finder(self._alternatives)
+        self.sign = self._finder.sign
 
     def alternatives(self, text: str) -> list[Alternative]:
         """Other names of every place that is named in a folded word, or by an abolished code."""
@@ -109,6 +110,18 @@ class Places:
         if any(place.name == text for place in now):
             before = []
         return tuple(dict.fromkeys(place.code for place in (*now, *before)))
+
+    def old_names(self, code: str) -> tuple[str, ...]:
+        """Names to suggest for a division of today: those that a text may offer for it, and those
+        under which the state abolished what it succeeds."""
+        places = (place for place in self.places if place.code == code)
+        names = (old for place in places for old in place.old)
+        return tuple(old.text for old in names if old.offered or old.code)
+
+    def told(self, name: str, codes: Collection[str]) -> str:
+        """What a folded old name was of the divisions of these codes: 苏州的别称; "" for others."""
+        before = (pair for pair in self._old.get(name, []) if pair[0].code in codes)
+        return "、".join(dict.fromkeys(f"{place.short}的{old.told}" for place, old in before))
 
     def _others(self, name: str, fold: Fold) -> tuple[tuple[str, str], ...]:
         """(name, note) of what a place called ``name`` may be called too, the surest first."""

@@ -55,6 +55,7 @@ class Synonyms:
                 self._folded[word] = _matched(fold(word))
                 self._group_of.setdefault(self._folded[word], group)
         self._finder = Finder(self._group_of)
+        self.sign = self._finder.sign
 
     def alternatives(self, text: str) -> list[Alternative]:
         """The other words of the group of every word in a folded text."""

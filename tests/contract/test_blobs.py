@@ -9,6 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,15 +17,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from node.hands.storage.file_blobs import FileBlobStore
-from protocol.errors import Corrupt, Full, Missing
-from protocol.ids import BlobId
+from node.hands.storage.file_blobs import listing
+from node.hands.storage.vault import Vault, open_vault
+from protocol.chunks import leaves_of, root_of_leaves
+from protocol.errors import Corrupt, DecodeError, Full, Missing
+from protocol.ids import BlobId, UnixMs
 from protocol.limits import CHUNK_BYTES
-from simulations.disk import SimBlobStore, SimDisk
+from protocol.ports import BlobStore
+from simulations.disk import SimDisk
 from simulations.loop import run as run_simulated
+from tests.objects import new_bucket, object_store
 
 T = TypeVar("T")
-Store = FileBlobStore | SimBlobStore  # both are BlobStores that can verify
+Store = BlobStore
 Story = Callable[[Store], Awaitable[Any]]
 Play = Callable[[Story], Any]
 
@@ -36,15 +41,38 @@ class Threads:
         return await asyncio.to_thread(work, *arguments)
 
 
-def file_store(folder: Path, reserve_bytes: int = 0) -> FileBlobStore:
-    return FileBlobStore(folder / "blobs", folder / "staging", reserve_bytes, Threads())
+class Wall:
+    def now(self) -> UnixMs:
+        return UnixMs(time.time_ns() // 1_000_000)
+
+
+def file_store(folder: Path, **bounds: int) -> AbstractAsyncContextManager[Vault]:
+    blobs, staging = folder / "blobs", folder / "staging"
+    return open_vault(folder / "vault", blobs, staging, Threads(), Wall(), **bounds)
 
 
 def play_files(story: Story) -> None:
+    async def tell() -> None:
+        async with file_store(folder) as store:
+            await story(store)
+
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        asyncio.run(_tell(story, file_store(folder)))
+        asyncio.run(tell())
         assert list((folder / "staging").iterdir()) == []
+
+
+def play_objects(story: Story) -> None:
+    async def tell() -> None:
+        async with file_store(folder) as store:
+            await store.mover.move(new_bucket(endpoint))
+            await story(store)
+
+    with object_store() as endpoint, tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        asyncio.run(tell())
+        assert list((folder / "staging").iterdir()) == []
+        assert list(listing(folder / "blobs")) == []
 
 
 def play_simulated(story: Story) -> None:
@@ -54,11 +82,7 @@ def play_simulated(story: Story) -> None:
     run_simulated(tell())
 
 
-async def _tell(story: Story, store: FileBlobStore) -> None:
-    await story(store)
-
-
-PLAYS = {"files": play_files, "simulated": play_simulated}
+PLAYS = {"files": play_files, "objects": play_objects, "simulated": play_simulated}
 
 
 @pytest.fixture(params=PLAYS)
@@ -133,6 +157,172 @@ def test_the_same_content_is_stored_once_and_forgotten_once(play: Play) -> None:
     play(story)
 
 
+def test_a_card_knows_size_root_and_when_the_bytes_were_seen(play: Play) -> None:
+    async def story(store: Store) -> None:
+        data = bytes(CHUNK_BYTES) + b"end"
+        for content in (b"", b"small", data):
+            blob = await store.put(stream(content))
+            card, leaves = await store.card(blob), await store.leaves(blob)
+            assert (card.size, leaves) == (len(content), leaves_of(content))
+            assert card.chunks == root_of_leaves(leaves)
+            assert (card.checked, blob) in store.checks()
+        seen = [checked for checked, _ in store.checks()]
+        assert seen == sorted(seen)
+        await asyncio.sleep(0.01)
+        await store.verify(blob)
+        assert (await store.card(blob)).checked > card.checked
+        for ask in (store.card, store.leaves):
+            with pytest.raises(Missing):
+                await ask(BlobId.of(b"absent"))
+
+    play(story)
+
+
+def test_an_arrival_takes_pieces_in_any_order(play: Play) -> None:
+    async def story(store: Store) -> None:
+        data = b"".join(b"%07d\n" % number for number in range(330_000))  # 2.5 chunks
+        arrival = await store.arrive("upload-1", len(data))
+        assert (arrival.end, arrival.have()) == (0, frozenset())
+        with pytest.raises(Missing):
+            await arrival.commit()
+        await arrival.write(0, data[:1000])
+        await arrival.write(2 * CHUNK_BYTES, data[2 * CHUNK_BYTES :])
+        assert (arrival.end, arrival.have()) == (1000, frozenset({2}))
+        for offset, length in ((999, 10), (1, 0), (CHUNK_BYTES, 5), (2 * CHUNK_BYTES, CHUNK_BYTES)):
+            with pytest.raises(DecodeError):
+                await arrival.write(offset, bytes(length))
+        assert await store.arrive("upload-1", len(data)) is not None
+        await arrival.write(1000, data[1000 : CHUNK_BYTES + 77])
+        assert arrival.end == CHUNK_BYTES + 77
+        await arrival.write(0, bytes(CHUNK_BYTES))  # is here already
+        await arrival.write(CHUNK_BYTES, data[CHUNK_BYTES : 2 * CHUNK_BYTES])
+        assert (arrival.end, arrival.have()) == (len(data), frozenset({0, 1, 2}))
+        assert list(store.scan()) == []
+        blob = await arrival.commit(BlobId.of(data))
+        assert await store.read(blob, 0, len(data)) == data
+        assert await store.leaves(blob) == leaves_of(data)
+        await arrival.discard()
+        assert list(store.scan()) == [blob]
+
+    play(story)
+
+
+def test_an_arrival_of_nothing(play: Play) -> None:
+    async def story(store: Store) -> None:
+        arrival = await store.arrive("nothing", 0)
+        assert await arrival.commit() == BlobId.of(b"")
+
+    play(story)
+
+
+def test_an_arrival_that_is_not_the_expected_one_is_dropped(play: Play) -> None:
+    async def story(store: Store) -> None:
+        arrival = await store.arrive("a", 5)
+        await arrival.write(0, b"wrong")
+        with pytest.raises(Corrupt):
+            await arrival.commit(BlobId.of(b"right"))
+        assert list(store.scan()) == []
+        assert (await store.arrive("a", 5)).end == 0
+        await (await store.arrive("a", 5)).discard()
+
+    play(story)
+
+
+def test_an_arrival_of_another_size_begins_again(play: Play) -> None:
+    async def story(store: Store) -> None:
+        await (await store.arrive("a", 5)).write(0, b"12345")
+        again = await store.arrive("a", 6)
+        assert (again.end, again.have()) == (0, frozenset())
+        await again.discard()
+        for name in ("", "A", "a/b", "..", "a" * 81):
+            with pytest.raises(DecodeError):
+                await store.arrive(name, 1)
+
+    play(story)
+
+
+def test_what_is_here_already_arrives_and_is_one(play: Play) -> None:
+    async def story(store: Store) -> None:
+        blob = await store.put(stream(b"twice"))
+        arrival = await store.arrive("a", 5)
+        await arrival.write(0, b"twice")
+        assert await arrival.commit(blob) == blob
+        assert list(store.scan()) == [blob]
+        await store.delete(blob)
+        assert list(store.scan()) == []
+
+    play(story)
+
+
+class FileLives:
+    """A folder that outlives the processes that use it."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory()
+        self.run = asyncio.run
+
+    def life(self) -> AbstractAsyncContextManager[BlobStore]:
+        return file_store(Path(self._folder.name))
+
+
+class ObjectLives:
+    """A bucket that outlives the processes that use it."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory()
+        self._server = object_store()
+        self._bucket = new_bucket(self._server.__enter__())
+        self.run = asyncio.run
+
+    @asynccontextmanager
+    async def life(self) -> AsyncIterator[BlobStore]:
+        async with file_store(Path(self._folder.name)) as store:
+            if not store.mover.show()["now"].startswith("s3:"):
+                await store.mover.move(self._bucket)
+            yield store
+
+
+class SimLives:
+    """A simulated disk that outlives the processes that use it."""
+
+    def __init__(self) -> None:
+        self._disk = SimDisk(1, "disk")
+        self.run = run_simulated
+
+    @asynccontextmanager
+    async def life(self) -> AsyncIterator[BlobStore]:
+        yield self._disk.blobs()
+        self._disk.crash()
+
+
+LIVES = {"files": FileLives, "objects": ObjectLives, "simulated": SimLives}
+
+
+@pytest.mark.parametrize("name", LIVES)
+def test_blobs_and_arrivals_survive_a_restart(name: str) -> None:
+    lives = LIVES[name]()
+    data = bytes(CHUNK_BYTES) + b"x" * 5000
+
+    async def story() -> None:
+        async with lives.life() as store:
+            kept = await store.put(stream(b"kept"))
+            arrival = await store.arrive("a", len(data))
+            await arrival.write(CHUNK_BYTES, data[CHUNK_BYTES:])
+            await arrival.write(0, data[:3000])
+            await (await store.arrive("b", 9)).write(0, b"dropped")
+        async with lives.life() as store:
+            assert list(store.scan()) == [kept]
+            await store.verify(kept)
+            await store.forget_arrivals(lambda name: name == "a")
+            assert (await store.arrive("b", 9)).end == 0
+            arrival = await store.arrive("a", len(data))
+            assert (arrival.end, arrival.have()) == (3000, frozenset({1}))
+            await arrival.write(3000, data[3000:CHUNK_BYTES])
+            await store.verify(await arrival.commit(BlobId.of(data)))
+
+    lives.run(story())
+
+
 def test_scan_is_in_order_of_id(play: Play) -> None:
     async def story(store: Store) -> None:
         blobs = [await store.put(stream(b"%d" % number)) for number in range(40)]
@@ -181,7 +371,7 @@ def test_a_cancelled_put_leaves_nothing(play: Play) -> None:
     play(story)
 
 
-@pytest.mark.parametrize("name", PLAYS)
+@pytest.mark.parametrize("name", ["files", "simulated"])
 @settings(max_examples=10, deadline=None)
 @given(
     steps=st.lists(
@@ -205,10 +395,13 @@ def test_any_steps_leave_what_a_set_would_hold(name: str, steps: list[tuple[str,
 
 def test_too_little_room_keeps_nothing_in_files(tmp_path: Path) -> None:
     async def story() -> None:
-        store = file_store(tmp_path, reserve_bytes=2**60)
-        with pytest.raises(Full, match="bytes free"):
-            await store.put(stream(b"x"))
-        assert list(store.scan()) == []
+        async with file_store(tmp_path, reserve_bytes=2**50) as store:
+            for data in (b"x", bytes(CHUNK_BYTES)):
+                with pytest.raises(Full, match="bytes free"):
+                    await store.put(stream(data))
+            with pytest.raises(Full, match="bytes free"):
+                await store.arrive("a", 1)
+            assert list(store.scan()) == []
         assert list((tmp_path / "staging").iterdir()) == []
 
     asyncio.run(story())
@@ -226,19 +419,6 @@ def test_too_little_room_keeps_nothing_in_simulations() -> None:
     run_simulated(story())
 
 
-def test_damage_is_named_in_files(tmp_path: Path) -> None:
-    async def story() -> None:
-        store = file_store(tmp_path)
-        blob = await store.put(stream(b"sound"))
-        path = tmp_path / "blobs" / blob.hex[:2] / blob.hex[2:]
-        path.chmod(0o600)
-        path.write_bytes(b"Sound")
-        with pytest.raises(Corrupt, match=blob.hex):
-            await store.verify(blob)
-
-    asyncio.run(story())
-
-
 def test_damage_is_named_in_simulations() -> None:
     async def story() -> None:
         disk = SimDisk(1, "disk")
@@ -251,10 +431,15 @@ def test_damage_is_named_in_simulations() -> None:
 
 
 def test_what_a_crash_left_in_staging_is_removed_and_nothing_else(tmp_path: Path) -> None:
-    file_store(tmp_path)
+    (tmp_path / "staging").mkdir()
     (tmp_path / "staging" / "blob-1-1.tmp").write_bytes(b"half")
     (tmp_path / "staging" / "upload").write_bytes(b"of somebody else")
-    file_store(tmp_path)
+
+    async def story() -> None:
+        async with file_store(tmp_path):
+            pass
+
+    asyncio.run(story())
     assert [path.name for path in (tmp_path / "staging").iterdir()] == ["upload"]
 
 
@@ -275,13 +460,13 @@ def test_a_cancelled_put_does_not_close_the_file_under_a_worker(
             raise
 
     async def story() -> None:
-        store = file_store(tmp_path)
-        monkeypatch.setattr("os.write", slow_write)
-        putting = asyncio.ensure_future(store.put(stream(b"x")))
-        await asyncio.to_thread(writing.wait)
-        putting.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await putting
+        async with file_store(tmp_path) as store:
+            monkeypatch.setattr("os.write", slow_write)
+            putting = asyncio.ensure_future(store.put(stream(bytes(CHUNK_BYTES))))
+            await asyncio.to_thread(writing.wait)
+            putting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await putting
 
     asyncio.run(story())
     monkeypatch.undo()

@@ -10,6 +10,7 @@ import pytest
 
 from node.hands.storage.file_segments import FileSegmentStore
 from protocol.errors import Missing
+from protocol.limits import MiB
 from protocol.ports import SegmentStore
 from simulations.disk import SimDisk
 from simulations.loop import run as run_simulated
@@ -72,6 +73,33 @@ def test_an_open_buffer_outlives_replacement_and_deletion(play: Play) -> None:
         assert old.readonly
 
     play(story)
+
+
+def test_a_buffer_that_was_paged_out_stays_readable(play: Play) -> None:
+    def story(store: SegmentStore) -> None:
+        for data in (b"", b"x" * 10_000):
+            store.put("s", data)
+            buffer = store.open("s")
+            assert bytes(buffer) == data
+            store.page_out(buffer)
+            assert bytes(buffer) == data
+
+    play(story)
+
+
+def test_paging_out_gives_memory_back(tmp_path: Path) -> None:
+    store = FileSegmentStore(tmp_path)
+    store.put("s", b"x" * 64 * MiB)
+    buffer = store.open("s")
+    assert buffer.tobytes().count(b"x") == 64 * MiB
+    before = mapped_bytes()
+    store.page_out(buffer)
+    assert before - mapped_bytes() > 60 * MiB
+
+
+def mapped_bytes() -> int:
+    lines = Path("/proc/self/status").read_text("ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("RssFile:")) * 1024
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/b", ".hidden", "x.tmp", "a\nb", "志"])

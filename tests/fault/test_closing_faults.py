@@ -14,7 +14,6 @@ from ledger import logbook
 from ledger.checkpoint import Checkpoint, log_key, sign_checkpoint
 from ledger.events import MemberRevoke
 from ledger.log_check import check_log
-from ledger.merkle import leaf_hash, root_of
 from ledger.note import NoteKey
 from ledger.roster import Roster
 from node.hands.storage.memory_kv import Dump, MemoryStore
@@ -22,6 +21,7 @@ from node.office.closing import Closing
 from node.office.node import LEDGER_TABLES
 from protocol.errors import Fatal
 from protocol.ids import RootHash
+from protocol.merkle import leaf_hash, root_of
 from protocol.ports import Writer
 from tests.faulty_store import FaultyStore, Step
 from tests.unit.ledger.conftest import COUNTY, PROVINCE, Network, State

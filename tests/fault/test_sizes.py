@@ -9,13 +9,13 @@ import pytest
 
 from ledger import logbook
 from ledger.log_audit import LeafReader, UpperTiles, check_replica
-from ledger.merkle import leaf_hash, perfect_root, root_of
 from ledger.tiles import bundles_of
 from node.hands.sources import FolderSource
 from node.hands.storage.memory_kv import MemoryStore
 from node.office.upkeep import export_log
 from protocol.errors import DecodeError
 from protocol.limits import TILE_WIDTH
+from protocol.merkle import leaf_hash, perfect_root, root_of
 from simulations.loop import run
 from tests.keepers import LOG, TABLES, Keeper, keepers, kept, made, note_of, until
 

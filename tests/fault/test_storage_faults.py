@@ -8,11 +8,10 @@ import asyncio
 import contextlib
 import errno
 import os
-import signal
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -20,36 +19,19 @@ from typing import TypeVar
 import pytest
 
 from node.hands.storage.durable import StagedFile, SyncFailed, write_file
-from node.hands.storage.file_blobs import FileBlobStore
 from node.hands.storage.home import FORMAT, Home
 from node.hands.storage.lmdb_kv import LmdbStore
 from protocol.errors import ConfigError, Fatal, Full, Locked
-from protocol.ids import BlobId
-from protocol.limits import GiB, MiB
+from protocol.limits import GiB
 from protocol.ports import Writer
+from tests.killed import acknowledged_until_killed
 
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
 
 
-class Threads:
-    """BlockingWork as a real node has it."""
-
-    async def run(self, work: Callable[..., T], *arguments: object) -> T:
-        return await asyncio.to_thread(work, *arguments)
-
-
 def put(writer: Writer, key: bytes) -> None:
     writer.put("a", key, bytes(3000))
-
-
-async def stream(*chunks: bytes) -> AsyncIterator[bytes]:
-    for chunk in chunks:
-        yield chunk
-
-
-def open_blobs(folder: Path, reserve_bytes: int = 0) -> FileBlobStore:
-    return FileBlobStore(folder / "blobs", folder / "staging", reserve_bytes, Threads())
 
 
 # What the killed processes run: acknowledge on standard output, for ever.
@@ -72,49 +54,6 @@ async def main():
 asyncio.run(main())
 """
 
-WRITE_BLOBS = """
-import asyncio, itertools, sys
-from pathlib import Path
-from node.hands.storage.file_blobs import FileBlobStore
-
-class Threads:
-    async def run(self, work, *arguments):
-        return await asyncio.to_thread(work, *arguments)
-
-async def stream(data):
-    for start in range(0, len(data), 1000):
-        yield data[start : start + 1000]
-
-async def main():
-    folder = Path(sys.argv[1])
-    store = FileBlobStore(folder / "blobs", folder / "staging", 0, Threads())
-    async def clerk(name):
-        for number in itertools.count():
-            blob = await store.put(stream(b"%d-%d " % (name, number) * 20000))
-            sys.stdout.write(blob.hex + "\\n")
-            sys.stdout.flush()
-    await asyncio.gather(*map(clerk, range(4)))
-
-asyncio.run(main())
-"""
-
-
-def acknowledged_until_killed(program: str, folder: Path, lines: int) -> list[str]:
-    """What a child process acknowledged before kill -9 hit it in the middle of its work."""
-    child = subprocess.Popen(
-        [sys.executable, "-c", program, str(folder)],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert child.stdout
-    seen = [child.stdout.readline() for _ in range(lines)]
-    child.send_signal(signal.SIGKILL)
-    seen += child.stdout.readlines()
-    assert child.wait() == -signal.SIGKILL
-    return [line.strip() for line in seen if line.endswith("\n")]
-
 
 def test_a_killed_process_loses_no_acknowledged_write(tmp_path: Path) -> None:
     folder = tmp_path / "kv"
@@ -134,57 +73,13 @@ def test_a_killed_process_loses_no_acknowledged_write(tmp_path: Path) -> None:
         asyncio.run(check(acknowledged))
 
 
-def test_a_killed_process_loses_no_acknowledged_blob_and_leaves_no_half(tmp_path: Path) -> None:
-    acknowledged = acknowledged_until_killed(WRITE_BLOBS, tmp_path, 60)
-
-    async def check() -> None:
-        store = open_blobs(tmp_path)
-        assert list((tmp_path / "staging").iterdir()) == []
-        kept = list(store.scan())
-        assert {BlobId.parse(line) for line in acknowledged} <= set(kept)
-        for blob in kept:
-            await store.verify(blob)
-
-    asyncio.run(check())
-
-
 # Order of the syncs: the calls that durable.py lists at its top.
-
-
-@pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    seen: list[str] = []
-    real_fsync, real_replace = os.fsync, os.replace  # noqa: TID251  # watched here, not used
-
-    def fsync(descriptor: int) -> None:
-        seen.append("fsync " + Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)
-        real_fsync(descriptor)
-
-    def replace(source: Path, goal: Path) -> None:
-        seen.append(f"rename {source.name} {goal.name}")
-        real_replace(source, goal)
-
-    monkeypatch.setattr("os.fsync", fsync)
-    monkeypatch.setattr("os.replace", replace)
-    return seen
 
 
 def test_a_file_is_synced_renamed_and_its_name_synced(tmp_path: Path, calls: list[str]) -> None:
     write_file(tmp_path / "f", b"data")
     assert calls == ["fsync f.tmp", "rename f.tmp f", f"fsync {tmp_path.name}"]
     assert (tmp_path / "f").read_bytes() == b"data"
-
-
-def test_a_blob_is_durable_when_put_returns(tmp_path: Path, calls: list[str]) -> None:
-    store = open_blobs(tmp_path)
-    calls.clear()
-    blob = asyncio.run(store.put(stream(b"data")))
-    shelf, rest = blob.hex[:2], blob.hex[2:]
-    staged = calls[1].removeprefix("fsync ")
-    assert calls == ["fsync blobs", f"fsync {staged}", f"rename {staged} {rest}", f"fsync {shelf}"]
-    calls.clear()
-    asyncio.run(store.put(stream(b"data")))
-    assert calls == ["fsync blobs", f"fsync {shelf}"]  # its first writer may have died before
 
 
 @pytest.mark.parametrize("fail_at", [0, 1])
@@ -224,42 +119,6 @@ def test_no_room_before_the_sync_removes_the_file(
     monkeypatch.undo()
     file.discard()
     assert list(tmp_path.iterdir()) == []
-
-
-# Full disks: a file system of 4 MiB of its own.
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    mount = (
-        subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(tmp_path)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if os.geteuid() == 0
-        else None
-    )
-    if mount is None or mount.returncode:
-        pytest.skip("FULL DISK NOT TESTED: mounting a small tmpfs needs root")
-    try:
-        yield tmp_path
-    finally:
-        subprocess.run(["umount", str(tmp_path)], check=True)
-
-
-def test_a_full_disk_keeps_no_half_blob(small_disk: Path) -> None:
-    async def story() -> None:
-        store = open_blobs(small_disk)
-        small = await store.put(stream(bytes(MiB)))
-        with pytest.raises(Full):
-            await store.put(stream(*[b"x" * MiB] * 5))
-        assert list((small_disk / "staging").iterdir()) == []
-        assert list(store.scan()) == [small]
-        await store.put(stream(b"y" * MiB))  # there is room again
-
-    asyncio.run(story())
 
 
 def test_a_full_disk_loses_no_acknowledged_write(small_disk: Path) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from ledger import events, evidence, genesis, logbook, merkle, roster, witness
+from ledger import events, evidence, genesis, logbook, roster, witness
 from ledger.chain import check_proof
 from ledger.checkpoint import (
     Checkpoint,
@@ -30,15 +30,17 @@ from ledger.tiles import decode_bundle, encode_bundle, parse_path
 from ledger.tlogproof import TlogProof, verify_proof
 from node.hands.keys import OfficeKeys
 from node.hands.storage.memory_kv import MemoryStore
-from node.office import changefile, membership
+from node.office import changefile, membership, recovery
 from node.office.showing import read_hit
-from protocol import canonical, messages, records
+from protocol import canonical, merkle, messages, records, sealing
 from protocol.canonical import Value
 from protocol.errors import FangzhiError
 from protocol.handshake import HelloKey, Identity, Role
 from protocol.ids import (
     BlobId,
+    ChunkRoot,
     Digest,
+    ItemId,
     LeafHash,
     NetworkId,
     OfficeCode,
@@ -51,7 +53,7 @@ from protocol.limits import FRAME_BYTES_MAX
 from protocol.ports import Writer
 from protocol.session import Asked, Session
 from protocol.shapes import pack, to_value, unpack
-from search_shard.lattice import NEAR, SPOKEN, Filter, Phrase, Query, Word, check_query
+from search_shard.lattice import NEAR, SPOKEN, Filter, Note, Phrase, Query, Word, check_query
 from search_shard.parse import Rules, parse_query
 from search_shard.rank import Hit, Reason
 from search_shard.readings import Readings
@@ -218,7 +220,14 @@ def _carried(network: Network) -> Iterator[Target]:
     keys = OfficeKeys(COUNTY, *(SigningKey.from_seed(bytes([at]) * 32) for at in range(4)))
     request = membership.write_request({COUNTY: keys}, bytes(32), "h:1", "http://h")
     salt, hexadecimal = "0" * 32, "a" * 64
-    file = records.FileEntry("卷一/a.txt", 3, BlobId.parse(hexadecimal), "text/plain", "text")
+    file = records.FileEntry(
+        "卷一/a.txt",
+        3,
+        BlobId.parse(hexadecimal),
+        ChunkRoot.parse(hexadecimal),
+        "text/plain",
+        "text",
+    )
     item = network.mint(COUNTY)
     manifest = records.Manifest(salt, item, COUNTY, "open", {"title": "志"}, (file,))
     pages = [records.PageText("1", "卷一", "文", hexadecimal)] * 2
@@ -228,7 +237,27 @@ def _carried(network: Network) -> Iterator[Target]:
     yield Target("change file", changefile.read_change_file, tuple(_change_files(network)))
     yield Target("manifest", records.parse_manifest, (manifest.encoded(),))
     yield Target("pages", records.parse_pages, (text,))
+    yield from _sealed(salt, item)
     yield Target("reason", records.parse_reason, (records.encode_reason(salt, "原因"),))
+
+
+def _sealed(salt: str, item: str) -> Iterator[Target]:
+    """Records of sealed copies, wrapped keys, and what a lost home asks for."""
+    private, name = bytes([7]) * 32, BlobId(bytes(32))
+    public = sealing.public_half(private)
+    record = sealing.encode_seal(salt, [sealing.SealedFile(name, 17, ChunkRoot(bytes(32)))])
+    secrets = [sealing.FileKey(private, name)]
+    wrapped = sealing.wrap_keys(BlobId.of(record), secrets, public, private)
+    wraps = sealing.Wraps(salt, BlobId.of(record), {public: wrapped})
+    asked = recovery.RecoveryFile(COUNTY, public, {ItemId(item): wraps})
+
+    def opened(data: bytes) -> None:
+        sealing.unwrap_keys(sealing.parse_wraps(data), private)
+
+    yield Target("seal record", sealing.parse_seal, (record,))
+    yield Target("wraps", opened, (wraps.encoded(),))
+
+    yield Target("recovery file", recovery.parse_recovery_file, (asked.encoded(),))
 
 
 def _file_proofs() -> Iterator[Target]:
@@ -294,7 +323,8 @@ def _shapes() -> Iterator[Target]:
     spoken = Phrase("pinyin", f"方{SPOKEN}", ((), ("zhi", "zi")), "title")
     word = Word("方志", (Phrase("typed", "方志", near=NEAR), spoken))
     kind = Filter("kind", ("旧志",), excluded=True)
-    query = Query("方志 x", (word, word), ("0", "1", "not"), (kind,))
+    notes = (Note("place", "方", "志"), Note("closed", "「", "」"))
+    query = Query("方志 x", (word, word), ("0", "1", "not"), (kind,), notes)
     yield Target("query", _query, (pack(query),))
     hit = replace(example(Hit), reasons=(Reason(0, "typed", "text", "志"),), highlights=((0, 1),))
     key = messages.HitKey(hit.score, OfficeCode(hit.office), hit.item, hit.seq)
@@ -306,7 +336,7 @@ READ = dict(zip("苏州西安先女", ["su", "zhou", "xi", "an", "xian", "nv"], 
 TYPED = (
     "苏州 与 -(虎丘|su zhou) 「平江府",
     "题:虎丘 类型：旧志,年鉴 -出版:1990..民国二十三年",
-    "康熙三十年 &KR0001; 苏z志 xi'an lu: 非 非 一百二十",
+    "编号:ﷺ 康熙三十年 &KR0001; ﷺ苏z志 xi'an lu: 非 非 一百二十",
 )
 
 

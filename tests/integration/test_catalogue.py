@@ -32,7 +32,7 @@ def test_a_record_is_found_everywhere_until_it_is_withdrawn(
     package.mkdir()
     (package / "metadata.toml").write_text(RECORD, encoding="utf-8")
     (package / "正文.bin").write_bytes(b"no text that could be searched")
-    status, answer, said = cli("add", network[COUNTY].home, package)
+    status, answer, said = cli("report", network[COUNTY].home, package)
     assert (status, answer["reports"][0]["status"]) == (0, "submitted"), said
     item = answer["reports"][0]["item"]
     everybody = [network[code] for code in (PROVINCE, CITY, COUNTY, COUNTY2)]

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from node.hands.storage.file_blobs import listing
+
 PROVINCE, CITY, COUNTY, COUNTY2 = "320000", "320500", "320581", "320582"
 Cli = Callable[..., tuple[int, dict[str, Any], str]]
 
@@ -36,7 +38,7 @@ def test_report_review_search_withdraw(network: Any, cli: Cli, folder: Path) -> 
     word = "".join(chr(0x4E00 + b) for b in secrets.token_bytes(6))
     (folder / "志.txt").write_text(f"卷一 {word} 建置")
     everybody = [network[code] for code in (PROVINCE, CITY, COUNTY, COUNTY2)]
-    status, answer, said = cli("add", network[COUNTY].home, folder / "志.txt", "--kind", "旧志")
+    status, answer, said = cli("report", network[COUNTY].home, folder / "志.txt", "--kind", "旧志")
     assert (status, answer["reports"][0]["status"]) == (0, "submitted"), said
     item = answer["reports"][0]["item"]
 
@@ -90,7 +92,7 @@ def test_kill_9_in_a_stream_of_reports_loses_nothing_acknowledged(
         path.write_text(f"第{number}部 {secrets.token_hex(8)}")
         if number == 7:  # dies somewhere in the next reports
             killer = _kill_soon(server, 0.15)
-        status, answer, _ = cli("add", server.home, path)
+        status, answer, _ = cli("report", server.home, path)
         if status or server.process.poll() is not None:
             break
         acknowledged.append(answer["reports"][0]["item"])
@@ -121,29 +123,33 @@ def _kill_soon(server: Any, seconds: float) -> threading.Thread:
     return thread
 
 
+def is_stored(home: Path, sha: str) -> bool:
+    return any(blob.hex == sha for blob, _, _ in listing(home / "blobs"))
+
+
 def test_backup_and_restore_never_fork(network: Any, cli: Cli, folder: Path) -> None:
     server = network[COUNTY2]
     backup, old = folder / "backup", folder / "old"
     assert cli("backup", server.home, backup)[0] == 0
     (folder / "a.txt").write_text("备份之后")
     sha = hashlib.sha256((folder / "a.txt").read_bytes()).hexdigest()
-    status, answer, _ = cli("add", server.home, folder / "a.txt")
+    status, answer, _ = cli("report", server.home, folder / "a.txt")
     assert status == 0
     after = answer["reports"][0]["item"]
     size = server.status()["logs"][COUNTY2][0]
     network.until(lambda: _sizes(network, COUNTY2) == {size})
-    network.until((network[CITY].home / "blobs" / sha[:2] / sha[2:]).exists)
+    network.until(lambda: is_stored(network[CITY].home, sha))
     server.stop()
     server.home.rename(old)
     assert cli("restore", backup, server.home)[0] == 0
     server.start()
     network.until(lambda: server.status()["gate"] == {COUNTY2: "open"})
-    status, answer, _ = cli("add", server.home, folder / "a.txt", "--title", "恢复之后")
+    status, answer, _ = cli("report", server.home, folder / "a.txt", "--title", "恢复之后")
     assert (status, answer["reports"][0]["status"]) == (0, "submitted")
     assert answer["reports"][0]["log_index"] >= size, "it goes on after what it had signed"
     network.until(lambda: _sizes(network, COUNTY2) == {server.status()["logs"][COUNTY2][0]})
     # what the disk took along comes back from its keepers
-    network.until((server.home / "blobs" / sha[:2] / sha[2:]).exists)
+    network.until(lambda: is_stored(server.home, sha))
     assert cli("fetch", after, "--node", server.home, "-o", folder / "again")[0] == 0
     for code in (PROVINCE, CITY, COUNTY):
         assert network[code].status()["counters"]["logs.quarantined"] == 0

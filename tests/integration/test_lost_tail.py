@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from ledger.checkpoint import parse_checkpoint
-from ledger.merkle import leaf_hash, perfect_root, prove_consistency
 from ledger.tiles import bundle_path, split_bundle
 from ledger.witness import format_request
+from protocol.merkle import leaf_hash, perfect_root, prove_consistency
 
 PROVINCE, CITY, COUNTY = "320000", "320500", "320581"
 Cli = Callable[..., tuple[int, dict[str, Any], str]]
@@ -72,7 +72,7 @@ def add_checkpoint(server: Any, body: bytes) -> tuple[int, bytes]:
 def report(network: Any, cli: Cli, text: str) -> dict[str, Any]:
     path = network.root / f"{secrets.token_hex(4)}.txt"
     path.write_text(text)
-    status, answer, said = cli("add", network[COUNTY].home, path)
+    status, answer, said = cli("report", network[COUNTY].home, path)
     assert status == 0, said
     return dict(answer["reports"][0])
 

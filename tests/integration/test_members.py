@@ -80,7 +80,7 @@ def desk(bare_network: Any, cli: Cli) -> Desk:
 def report(desk: Desk, *extra: object) -> str:
     path = desk.folder / f"{secrets.token_hex(4)}.txt"
     path.write_text(f"卷一 {secrets.token_hex(8)}")
-    answer = desk.well("add", desk.network[COUNTY].home, path, *extra)
+    answer = desk.well("report", desk.network[COUNTY].home, path, *extra)
     assert answer["reports"][0]["status"] == "submitted", answer
     return str(answer["reports"][0]["item"])
 
@@ -137,7 +137,7 @@ def test_keys_change_and_people_come_and_go(desk: Desk) -> None:
     assert status == 1, "who is revoked cannot rotate"
     desk.change("--admit", folder / "again.json")
     network.until(lambda: gate(desk) == "open")
-    status, _, said = cli("add", county, folder / "again.json", "--as", clerk)
+    status, _, said = cli("report", county, folder / "again.json", "--as", clerk)
     assert status == 1, "a closure lapses the users of before"
     report(desk)
 

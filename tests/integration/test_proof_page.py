@@ -71,7 +71,7 @@ def reported(network: Any, cli: Cli, tmp_path_factory: pytest.TempPathFactory) -
     home = network[COUNTY].home
     status, clerk, said = cli("user", "enroll", home, "--name", "王秀兰", "--role", "clerk")
     assert status == 0, said
-    status, answer, said = cli("add", home, file, "--title", "常熟小志", "--as", clerk["key"])
+    status, answer, said = cli("report", home, file, "--title", "常熟小志", "--as", clerk["key"])
     assert status == 0, said
     item = answer["reports"][0]["item"]
     network.until(lambda: cli("review", network[CITY].home, item, "--pass")[0] == 0)

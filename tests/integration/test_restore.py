@@ -28,7 +28,7 @@ def spread(network: Any, code: str) -> None:
 def report(cli: Cli, server: Any, folder: Path, text: str) -> dict[str, Any]:
     path = folder / "志.txt"
     path.write_text(text)
-    status, answer, said = cli("add", server.home, path)
+    status, answer, said = cli("report", server.home, path, "--confirm")
     assert status == 0, said
     return dict(answer["reports"][0])
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from ledger import hash_rows, logbook
 from ledger.checkpoint import Checkpoint, sign_checkpoint
-from ledger.events import Context, HoldTake, parse_event, sign_event
+from ledger.custody import HoldTake
+from ledger.events import Context, parse_event, sign_event
 from ledger.genesis import read_genesis
 from ledger.tiles import bundle_path, split_bundle
 from node.hands.keys import HomeKeys
@@ -132,7 +133,7 @@ def found(bare_network: Any, cli: Cli) -> None:
     network.up(PROVINCE, CITY, COUNTY)
     text = network.root / "志.txt"
     text.write_text("卷一")
-    assert cli("add", network[COUNTY].home, text)[0] == 0
+    assert cli("report", network[COUNTY].home, text)[0] == 0
     size = network[COUNTY].status()["logs"][COUNTY][0]
     for code in (PROVINCE, CITY):
         network.until(lambda code=code: network[code].status()["logs"][COUNTY][0] == size)

@@ -34,6 +34,8 @@ def test_what_is_typed_is_suggested_with_the_part_marked(open_page: Open) -> Non
     expect(page.get_by_role("listbox", name="联想：题名、地名、篇目")).to_be_visible()
     expect(options.nth(0)).to_contain_text("地名")
     expect(options.nth(0)).to_contain_text("9 页")
+    expect(options.nth(0).locator(".note")).to_have_text("沙洲县今名")
+    expect(options.nth(1).locator(".note")).to_have_count(0)
     expect(options.nth(1).locator("mark")).to_have_text("张")
     expect(options.nth(2)).to_contain_text("张<script>alert(1)</script>")
     expect(page.locator("[data-part=told]")).to_have_text("3 条联想，可用上下键选择")

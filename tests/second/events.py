@@ -9,7 +9,8 @@ from tests.second.values import Bad, Value
 
 BYTES_MAX = 4096
 
-# n a number, t a text, b bytes, h 32 of them, k 16 (a key id), s 64, ? or null; a list repeats.
+# n a number, t a text, f true or false, b bytes, h 32 of them, k 16 (a key id), s 64, ? or null,
+# also before another shape; a list repeats.
 Shape = str | tuple["Shape", ...] | list["Shape"]
 PLACE: Shape = ("t", "n", "h")
 ROOTS: Shape = [("b", "b")]
@@ -19,6 +20,8 @@ BODIES: dict[str, Shape] = {
     "member.revoke": ("t", "n", "h", "n", ROOTS),
     "member.move": ("t", "t", "t", "n", ROOTS),
     "member.abolish": ("t", "t", "n", "h", "n", ROOTS),
+    "recovery.set": ("n", "b", ROOTS),
+    "key.seal": ("n", "b"),
     "policy.set": ("n", "n", "n", [("t", "t", "t")], "n", ROOTS),
     "key.enroll": ("b", "h", ["t"]),
     "key.retire": ("b",),
@@ -30,8 +33,17 @@ BODIES: dict[str, Shape] = {
     "text.derive": ("t", "h", "n", "h", "h", "n"),
     "review.accept": ("t", "h", PLACE),
     "review.return": ("t", "h", PLACE, "h"),
-    "hold.take": ("t", "h", "n", "n"),
-    "hold.lose": ("t", "h", "n"),
+    "seal.make": ("t", "h", "h", "h", "n", "n"),
+    "seal.rewrap": ("t", "h", "h"),
+    "hold.offer": ("n", "t", "f"),
+    "hold.take": ("t", "h", "n", "n", "h?"),
+    "hold.lose": ("t", "h", "n", "h?"),
+    "hold.repair": ("t", "h", "n", "t"),
+    "hold.check": ("t", "n", "n", "n", "n", "h?"),
+    "receipt.issue": ("t", "h", PLACE, [PLACE]),
+    "rights.grant": ("t", "t", "t", "h", "n", "h?"),
+    "rights.revoke": ("t", PLACE),
+    "access.fetch": ("t", "h", "t", ("?", PLACE), "t", "h?"),
     "anchor": ([("t", "n", "h")],),
 }
 ENVELOPE: Shape = ("n", "h", "t", "k", "n", "n", "h", "n", "h", "t", "any", "s")
@@ -48,10 +60,16 @@ def fit(value: Value, shape: Shape) -> None:
             good = type(value) is int and 0 <= value < 2**63
         elif kind == "t":
             good = isinstance(value, str)
+        elif kind == "f":
+            good = isinstance(value, bool)
         else:
             good = isinstance(value, bytes) and len(value) == LENGTHS.get(kind, len(value))
         if not good:
             raise Bad(f"not of the shape {shape}")
+        return
+    if isinstance(shape, tuple) and shape[0] == "?":
+        if value is not None:
+            fit(value, shape[1])
         return
     if not isinstance(value, tuple):
         raise Bad("not an array")

@@ -8,7 +8,8 @@ from functools import partial
 from pathlib import Path
 
 from ledger import logbook
-from ledger.events import Anchor, AnchorLine, HoldTake, MemberRevoke, SynonymsPut, sign_event
+from ledger.custody import HoldCheck, HoldOffer, HoldTake, KeySeal
+from ledger.events import Anchor, AnchorLine, MemberRevoke, RecoverySet, SynonymsPut, sign_event
 from node.hands.storage.memory_kv import MemoryStore
 from node.office.upkeep import export_log
 from protocol.ids import BlobId, NetworkId, OfficeCode, RootHash
@@ -24,6 +25,27 @@ def hold(network: Network, code: OfficeCode, count: int) -> None:
     """One batch of ``count`` events."""
     item = network.mint(COUNTY)
     network.append(code, *(HoldTake(item, BlobId.of(b"x"), 1, at) for at in range(count)))
+
+
+KEEPING = (
+    KeySeal(1, bytes([1]) * 32),
+    KeySeal(2, bytes([2]) * 32),
+    KeySeal(1, bytes(32)),
+    HoldOffer(1, "机房", True),
+    HoldOffer(1, "x" * 101, True),
+    HoldCheck(CITY, 1, 3, 2, 1, None),
+    HoldCheck(CITY, 1, 3, 3, 1, None),
+    RecoverySet(1, bytes([1]) * 32, ()),
+    RecoverySet(2, bytes([2]) * 32, ()),
+    RecoverySet(1, bytes(31), ()),
+)
+
+
+def keeping(network: Network, code: OfficeCode, number: int) -> None:
+    """Something about keys or copies that concerns no item; half of it against its rule."""
+    body = KEEPING[number]
+    is_change = isinstance(body, RecoverySet)
+    network.append(code, network.with_roots(body) if is_change else body)
 
 
 def synonyms(network: Network, code: OfficeCode, version: int) -> None:

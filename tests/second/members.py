@@ -15,7 +15,7 @@ ABOVE = {"city": "province", "county": "city"}
 ORDER = ("province", "city", "county")
 WORDS = ("members", "outside", "quorum", "none")
 ROLES = {
-    "administrator": ("version.withdraw",),
+    "administrator": ("version.withdraw", "rights.grant", "rights.revoke"),
     "clerk": ("version.upload", "text.derive"),
     "reviewer": ("review.accept", "review.return"),
 }
@@ -113,6 +113,7 @@ class Roster:
     used: frozenset[bytes] = frozenset()
     closures: tuple[Closure, ...] = ()
     version: int = 1
+    recovery: int = 0  # the version of the recovery key
     outside: tuple[Key, ...] = ()
 
     def apply(self, index: int, kind: str, body: tuple[Value, ...]) -> Roster:
@@ -120,6 +121,8 @@ class Roster:
         self._check_signatures(kind, body)
         if kind == "policy.set":
             return self._policy(body)
+        if kind == "recovery.set":
+            return self._recovery(body)
         *told, turn, _ = body
         code = told[0]
         assert isinstance(code, str)
@@ -308,6 +311,12 @@ class Roster:
             raise Bad("active offices below it")
         return self._close(index, self._kept(code), size, root, successor)
 
+    def _recovery(self, body: tuple[Value, ...]) -> Roster:
+        version, key, _ = body
+        if version != self.recovery + 1 or not is_sealing_key(key):
+            raise Bad("another version, or no key")
+        return replace(self, recovery=self.recovery + 1)
+
     def _policy(self, body: tuple[Value, ...]) -> Roster:
         version, members, _, named, needed, _ = body
         assert isinstance(members, int)
@@ -332,6 +341,10 @@ class Roster:
         if (fresh - {key.public for key in self.outside}) & taken:
             raise Bad("a key of somebody here")
         return replace(self, version=self.version + 1, outside=tuple(keys))
+
+
+def is_sealing_key(key: Value) -> bool:
+    return isinstance(key, bytes) and len(key) == 32 and key != bytes(32)
 
 
 def _keys_of(rest: tuple[object, ...]) -> tuple[bytes, ...]:

@@ -12,14 +12,23 @@ from pathlib import Path
 
 from tests.second import events, notes, trees
 from tests.second.events import Event
-from tests.second.members import ORDER, ROLES, Genesis, Roster, User, key_id, read_genesis
+from tests.second.members import (
+    ORDER,
+    ROLES,
+    Genesis,
+    Roster,
+    User,
+    is_sealing_key,
+    key_id,
+    read_genesis,
+)
 from tests.second.notes import COSIGNATURE, ED25519, Key
 from tests.second.values import Bad
 
 SYNONYMS_BYTES_MAX = 524_288
 
 CRITICAL = ("member.admit", "member.rotate", "member.revoke", "member.move", "member.abolish")
-MEMBERS_KINDS = (*CRITICAL, "policy.set")
+MEMBERS_KINDS = (*CRITICAL, "policy.set", "recovery.set")
 Place = tuple[str, int, str]  # office, index or -1, code of the finding
 
 
@@ -55,6 +64,7 @@ class Check:
         self.rosters = [Roster(self.genesis)]  # by size of the provincial log
         self.logs: dict[str, Log] = {}
         self.users: dict[tuple[str, bytes], User] = {}  # by office and key id
+        self.sealing: dict[str, int] = {}  # the version of each office's sealing key
         self.synonyms = 0  # the version of the table in force
         self.recorded: list[tuple[str, int, str, int, bytes]] = []
         self.found: list[Place] = []
@@ -295,6 +305,7 @@ class Check:
             if version != self.synonyms + 1 or not 0 < size <= SYNONYMS_BYTES_MAX:
                 raise _Broken("synonyms.refused")
             self.synonyms = version
+        self._keeping(code, event)
         if event.kind == "anchor":
             roster = self.rosters[event.roster_size]
             told = event.body[0]
@@ -303,6 +314,27 @@ class Check:
                 if code not in roster.above(child):
                     raise _Broken("anchor.office")
             self.recorded += [(code, index, *each) for each in told]
+
+    def _keeping(self, code: str, event: Event) -> None:
+        """What an office says of its own keeping, where it is not about an item."""
+        members = self.rosters[event.roster_size].members
+        if event.kind == "key.seal":
+            version, key = event.body
+            if version != self.sealing.get(code, 0) + 1 or not is_sealing_key(key):
+                raise _Broken("key.refused")
+            self.sealing[code] = version
+        if event.kind == "hold.offer":
+            domain = event.body[1]
+            assert isinstance(domain, str)
+            if len(domain) > 100 or (domain and not domain.isprintable()):
+                raise _Broken("offer.refused")
+        if event.kind == "hold.check":
+            holder, _, asked, passed, failed, _ = event.body
+            assert isinstance(asked, int)
+            assert isinstance(passed, int)
+            assert isinstance(failed, int)
+            if holder == code or holder not in members or not asked or asked < passed + failed:
+                raise _Broken("check.refused")
 
     def _enroll(self, code: str, event: Event) -> None:
         key = event.body[0]

@@ -70,6 +70,11 @@ lives = stories.acts
 acts = st.one_of(
     st.tuples(st.just("hold"), offices, st.integers(1, 4)),
     st.tuples(st.just("synonyms"), st.sampled_from([PROVINCE, PROVINCE, CITY]), st.integers(1, 2)),
+    st.tuples(
+        st.just("keeping"),
+        st.sampled_from([PROVINCE, CITY]),
+        st.integers(0, len(generated.KEEPING) - 1),
+    ),
     st.tuples(st.just("anchor"), st.sampled_from(OFFICES[1:]), st.integers(0, 6)),
     st.tuples(st.just("false anchor"), st.sampled_from([CITY, COUNTY]), st.integers(1, 3)),
     st.tuples(st.just("revoke"), st.just(COUNTY2), st.integers(0, 3)),
@@ -83,6 +88,8 @@ def do(network, act, office, number):
         generated.hold(network, office, number)
     elif act == "synonyms":
         generated.synonyms(network, office, number)
+    elif act == "keeping":
+        generated.keeping(network, office, number)
     elif act == "anchor":
         generated.anchor(network, office, number)
     elif act == "false anchor":
@@ -173,3 +180,15 @@ def test_each_broken_rule_is_named_by_both(how):
         ours = first_audit(Path(name), network)
         assert ours == Check(Path(name), network.genesis_note).places
     assert len(ours) == 1
+
+
+@pytest.mark.parametrize("number", range(len(generated.KEEPING)))
+@pytest.mark.parametrize("office", [PROVINCE, CITY])
+def test_both_judge_keys_and_copies_alike(office, number):
+    network = Network().found()
+    for _ in range(2):  # the second time another version is due
+        generated.keeping(network, office, number)
+    with tempfile.TemporaryDirectory() as name:
+        export(network, Path(name))
+        ours = first_audit(Path(name), network)
+        assert ours == Check(Path(name), network.genesis_note).places

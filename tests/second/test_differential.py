@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from ledger import events, genesis, logbook
 from ledger.checkpoint import parse_checkpoint
-from ledger.merkle import leaf_hash, verify_consistency
 from ledger.note import COSIGNATURE_V1, NoteKey, Signature, open_note
 from ledger.policy import Policy, PolicyGroup, PolicyLog, PolicyWitness, evaluate
 from ledger.tiles import bundle_path, decode_bundle, tile_path
@@ -21,6 +20,7 @@ from protocol import canonical
 from protocol.errors import FangzhiError
 from protocol.ids import LeafHash
 from protocol.keys import SigningKey
+from protocol.merkle import leaf_hash, verify_consistency
 from tests.fuzz.mutate import mutated
 from tests.fuzz.targets import targets, text_of
 from tests.second import events as second_events

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledger.merkle import verify_consistency, verify_inclusion
 from protocol.errors import FangzhiError
+from protocol.merkle import verify_consistency, verify_inclusion
 from tests.second import ed25519, notes, trees
 from tests.second.__main__ import main
 from tests.second.generated import export

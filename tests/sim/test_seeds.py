@@ -8,14 +8,9 @@ import sys
 import pytest
 import structlog
 
-from search_shard.tables import Tables, build_tables
+from search_shard.tables import Tables
 from simulations.disk import SimDisk
 from simulations.scenarios.seven_nodes import Outcome, play
-
-
-@pytest.fixture(scope="session")
-def tables() -> Tables:
-    return Tables.from_bytes(build_tables())
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +54,7 @@ def test_a_disk_that_forgets_what_it_had_confirmed_is_found_out(
 
     def forget(disk: SimDisk) -> None:
         honest(disk)
-        disk._blobs.clear()
+        disk._blobs.content.clear()
 
     monkeypatch.setattr(SimDisk, "crash", forget)
     outcome = play(7, tables)

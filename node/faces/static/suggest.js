@@ -28,7 +28,7 @@ function span(name, text) {
   return made;
 }
 
-function option({ kind, text, marked, pages }, index) {
+function option({ kind, text, marked, pages, note }, index) {
   const made = document.createElement("li");
   made.id = `suggestion-${index}`;
   made.setAttribute("role", "option");
@@ -39,6 +39,7 @@ function option({ kind, text, marked, pages }, index) {
   const mark = document.createElement("mark");
   mark.textContent = typed;
   name.append(before, mark, after);
+  if (note) name.append(span("note", note));
   const counted = pages ? list.dataset.pages.replace("#", pages) : "";
   made.append(span("kind", list.dataset[kind]), name, span("count", counted));
   made.addEventListener("pointerdown", event => {
@@ -81,10 +82,10 @@ function activate(index) {
   box.setAttribute("aria-activedescendant", row.id);
 }
 
-/** A title of one item leads to it, a place to its office; anything else is searched for. */
+/** A title of one item leads to it, a place of one office there; anything else is searched for. */
 function choose(index) {
   const { kind, text, sources } = choices[index];
-  const path = kind === "place" ? `/o/${sources[0]}/`
+  const path = kind === "place" && sources.length === 1 ? `/o/${sources[0]}/`
     : kind === "title" && sources.length === 1 ? `/items/${encodeURIComponent(sources[0])}` : "";
   close();
   if (path) {

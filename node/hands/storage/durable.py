@@ -19,11 +19,14 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
-from protocol.errors import Fatal, Full
+from protocol.errors import Fatal, Full, StoreError
 
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class SyncFailed(Fatal):
@@ -40,30 +43,36 @@ class StagedFile:
 
         Raises:
             Full: no room for a name.
+            StoreError: the disk refuses for another reason.
         """
         self.path = path
-        try:
+        with taking(path):
             self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        except OSError as error:
-            if error.errno in _NO_ROOM:
-                raise _full(path, error) from error
-            raise
 
     def write(self, data: bytes) -> None:
         """Append ``data``.
 
         Raises:
             Full: no room; the file is gone.
+            StoreError: the disk refuses for another reason; the file is gone.
         """
         view = memoryview(data)
         try:
-            while view:
-                view = view[os.write(self._descriptor, view) :]
-        except OSError as error:
+            with taking(self.path):
+                while view:
+                    view = view[os.write(self._descriptor, view) :]
+        except StoreError:
             self.discard()
-            if error.errno in _NO_ROOM:
-                raise _full(self.path, error) from error
             raise
+
+    def begin_sync(self) -> None:
+        """Bring what was written to the disk already, in another thread if you like; the file must
+        stay open meanwhile.
+
+        Raises:
+            SyncFailed: the process must end.  :meth:`commit` would not hear of it again.
+        """
+        sync_file(self._descriptor, self.path)
 
     def commit(self, final: Path) -> None:
         """Make the bytes durable under ``final``, replacing what was there.
@@ -105,9 +114,26 @@ def write_file(path: Path, data: bytes, mode: int = 0o600) -> None:
     file.commit(path)
 
 
+def commit_file(staged: Path, final: Path) -> None:
+    """Make the bytes of a finished file durable under ``final``, replacing what was there.
+
+    Raises:
+        SyncFailed: the process must end.
+    """
+    descriptor = os.open(staged, os.O_RDONLY)
+    try:
+        sync_file(descriptor, staged)
+        with taking(final):
+            os.replace(staged, final)
+    finally:
+        os.close(descriptor)
+    sync_directory(final.parent)
+
+
 def make_directory(path: Path) -> None:
     """Durably make ``path`` (mode 0700) if it is missing; its parent must exist."""
-    path.mkdir(mode=0o700, exist_ok=True)
+    with taking(path):
+        path.mkdir(mode=0o700, exist_ok=True)
     # Also when it was there: whoever made it may have crashed before this sync.
     sync_directory(path.parent)
 
@@ -122,7 +148,8 @@ def commit_directory(staged: Path, final: Path) -> None:
 
 def remove_file(path: Path) -> None:
     """Durably forget ``path``; nothing happens when it is missing."""
-    path.unlink(missing_ok=True)
+    with taking(path):
+        path.unlink(missing_ok=True)
     sync_directory(path.parent)
 
 
@@ -151,5 +178,17 @@ def sync_file(descriptor: int, path: Path) -> None:
         raise SyncFailed(str(path), "a successful fsync", error.strerror) from error
 
 
-def _full(path: Path, error: OSError) -> Full:
-    return Full(str(path.parent), "free space", error.strerror)
+@contextmanager
+def taking(path: Path) -> Iterator[None]:
+    """Says as an error of the store what it means that the disk does not take a change.
+
+    Raises:
+        Full: no room.
+        StoreError: another reason.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise Full(str(path.parent), "free space", error.strerror) from error
+        raise StoreError(str(path), "a disk that takes changes", error.strerror) from error

@@ -1,4 +1,4 @@
-"""Files named by their content: ``root/aa/rest-of-the-sha256``.
+"""Files named by their content: ``root/aa/rest-of-the-sha256``; the small ones in packs.
 
 Writer of this folder gains nothing: every reader checks the hash of what it serves or takes.
 Its loss is repaired from other holders.
@@ -6,185 +6,173 @@ Its loss is repaired from other holders.
 
 from __future__ import annotations
 
-import hashlib
 import os
-import threading
-from collections.abc import AsyncIterator, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
-from node.hands.storage.durable import StagedFile, make_directory, remove_file, sync_directory
-from protocol.errors import Corrupt, Full, Missing
-from protocol.ids import BlobId
-from protocol.limits import CHUNK_BYTES
+from node.hands.storage.cards import Cards, Facts, Place, StoredCard
+from node.hands.storage.durable import commit_file, make_directory, remove_file, sync_directory
+from node.hands.storage.packs import Packs, read_pack
+from protocol.errors import Corrupt, Missing
+from protocol.ids import BlobId, UnixMs
+from protocol.limits import CHUNK_BYTES, MiB
 from protocol.ports import BlockingWork
 
-_STAGED = "blob-*.tmp"
-_WHERE = "blob store"
+WHERE: Final = "blob store"
+_FEED_BYTES: Final = 64 * MiB  # read at a stretch: a worker thread is not for one alone
+_PACKS: Final = "packs"
+_REST: Final = re.compile(r"[0-9a-f]{62}")
 
 
-class FileBlobStore:
-    """BlobStore in a folder.  Reads do not check the content; :meth:`verify` does."""
+class FileShelf:
+    """A Shelf in a folder; small blobs share files (``packs``)."""
 
-    def __init__(self, root: Path, staging: Path, reserve_bytes: int, work: BlockingWork) -> None:
-        """``staging`` must be on the file system of ``root``; what a crash left there is removed.
-        Nothing is stored that would leave less than ``reserve_bytes`` free."""
+    def __init__(self, number: int, root: Path, cards: Cards, work: BlockingWork) -> None:
+        self.number = number
         self._root = root
-        self._staging = staging
-        self._reserve_bytes = reserve_bytes
+        self._cards = cards
         self._work = work
-        self._staged_count = 0
         make_directory(root)
-        make_directory(staging)
-        for left in staging.glob(_STAGED):
-            left.unlink()
+        self._packs = Packs(number, root / _PACKS)
 
-    async def put(self, chunks: AsyncIterator[bytes], expect: BlobId | None = None) -> BlobId:
-        """See BlobStore.
+    async def take(self, staged: Path, facts: Facts) -> Place:
+        await self._work.run(self._take, staged, facts.blob)
+        return Place(self.number)
 
-        Raises:
-            Corrupt: the content is not ``expect``.
-            Full: no room.
-            SyncFailed: the process must end.
-        """
-        self._staged_count += 1
-        path = self._staging / f"blob-{os.getpid()}-{self._staged_count}.tmp"
-        upload = await self._work.run(_Upload, path, self._reserve_bytes)
-        try:
-            async for gathered in _gather(chunks):
-                await self._work.run(upload.write, gathered)
-            return await self._work.run(self._commit, upload, expect)
-        finally:
-            await self._work.run(upload.discard)
+    async def take_small(self, batch: Sequence[tuple[Facts, bytes]]) -> list[Place]:
+        return await self._work.run(self._packs.append, batch)
 
-    async def read(self, blob: BlobId, offset: int, length: int) -> bytes:
-        return await self._work.run(self._read, blob, offset, length)
+    async def read(self, blob: BlobId, place: Place, offset: int, length: int) -> bytes:
+        return await self._work.run(self._read, blob, place, offset, length)
 
-    def size(self, blob: BlobId) -> int | None:
-        try:
-            return self.path(blob).stat().st_size
-        except FileNotFoundError:
-            return None
+    async def feed(
+        self, blob: BlobId, place: Place, size: int, take: Callable[[memoryview], None]
+    ) -> None:
+        for offset in range(0, size, _FEED_BYTES):
+            length = min(_FEED_BYTES, size - offset)
+            await self._work.run(self._feed, blob, place, offset, length, take)
 
-    async def delete(self, blob: BlobId) -> None:
-        if self.size(blob) is not None:
+    async def remove(self, blob: BlobId, place: Place, size: int) -> None:
+        if place.pack:
+            await self._work.run(self._packs.erase, place, size)
+        else:
             await self._work.run(remove_file, self.path(blob))
 
-    def scan(self) -> Iterator[BlobId]:
-        for shelf in sorted(os.listdir(self._root)):
-            for rest in sorted(os.listdir(self._root / shelf)):
-                yield BlobId.parse(shelf + rest)
+    async def tidy(self) -> None:
+        for pack in self._packs.hollow():
+            rest = [
+                (blob, card) for blob, card in self._cards.walk()
+                if (card.place.shelf, card.place.pack) == (self.number, pack)
+            ]  # fmt: skip
+            batch = [
+                (card.facts(blob), await self.read(blob, card.place, 0, card.size))
+                for blob, card in rest
+            ]
+            places = await self.take_small(batch) if batch else []
+            moves = [
+                (blob, card.place, new) for (blob, card), new in zip(rest, places, strict=True)
+            ]
+            for blob, place in await self._cards.move(moves):
+                await self.remove(blob, place, dict(rest)[blob].size)
+            await self._work.run(self._packs.forget, pack)
 
-    async def verify(self, blob: BlobId) -> None:
-        """Read the whole blob and hash it.
+    def own_file(self, blob: BlobId, place: Place) -> Path | None:
+        return None if place.pack else self.path(blob)
 
-        Raises:
-            Missing: no such blob.
-            Corrupt: the content is not what the name says, or cannot be read.
-        """
-        await self._work.run(self._verify, blob)
+    def changes(self) -> Iterator[tuple[BlobId, StoredCard | None]]:
+        for number in range(256):
+            folder = self._root / f"{number:02x}"
+            there = set(os.listdir(folder)) if folder.exists() else set()
+            for blob, card in self._cards.walk(bytes([number])):
+                if card.place == Place(self.number) and blob.hex[2:] not in there:
+                    yield blob, None
+                elif card.place != Place(self.number) and blob.hex[2:] in there:
+                    remove_file(self.path(blob))  # left behind by a move
+                there.discard(blob.hex[2:])
+            for name in sorted(filter(_REST.fullmatch, there)):
+                blob = BlobId.parse(folder.name + name)
+                size = self.path(blob).stat().st_size
+                yield blob, StoredCard(size, Place(self.number), UnixMs(0))
+        yield from self._packs.changes(self._cards)
+
+    async def clear(self) -> None:
+        await self._work.run(self._clear)
+
+    async def close(self) -> None:
+        self._packs.close()
 
     def path(self, blob: BlobId) -> Path:
+        """Of a blob that is a file of its own."""
         return self._root / blob.hex[:2] / blob.hex[2:]
 
     # Below: in worker threads.
 
-    def _commit(self, upload: _Upload, expect: BlobId | None) -> BlobId:
-        blob = upload.digest()
-        if expect is not None and blob != expect:
-            raise Corrupt(_WHERE, f"content {expect}", blob)
+    def _take(self, staged: Path, blob: BlobId) -> None:
         final = self.path(blob)
         make_directory(final.parent)
         if final.exists():
             sync_directory(final.parent)  # whoever stored it may not have come to this yet
+            staged.unlink()
         else:
-            upload.commit(final)
-        return blob
+            commit_file(staged, final)
 
-    def _read(self, blob: BlobId, offset: int, length: int) -> bytes:
-        descriptor = self._open(blob)
-        try:
-            return _read_exactly(descriptor, offset, length)
-        except OSError as error:
-            raise Corrupt(_WHERE, f"readable bytes of {blob}", error.strerror) from error
-        finally:
-            os.close(descriptor)
+    def _clear(self) -> None:
+        self._packs.clear()
+        for _, path, _ in list(listing(self._root)):
+            remove_file(path)
 
-    def _verify(self, blob: BlobId) -> None:
-        descriptor = self._open(blob)
-        sha256 = hashlib.sha256()
-        offset = 0
-        try:
-            while chunk := os.pread(descriptor, CHUNK_BYTES, offset):
-                sha256.update(chunk)
-                offset += len(chunk)
-        except OSError as error:
-            raise Corrupt(_WHERE, f"readable bytes of {blob}", error.strerror) from error
-        finally:
-            os.close(descriptor)
-        if sha256.digest() != blob.raw:
-            raise Corrupt(_WHERE, f"content {blob}", sha256.hexdigest())
+    def _read(self, blob: BlobId, place: Place, offset: int, length: int) -> bytes:
+        with self._opened(blob, place) as (descriptor, start):
+            return read_exactly(descriptor, start + offset, length)
 
-    def _open(self, blob: BlobId) -> int:
+    def _feed(
+        self,
+        blob: BlobId,
+        place: Place,
+        offset: int,
+        length: int,
+        take: Callable[[memoryview], None],
+    ) -> None:
+        buffer = memoryview(bytearray(min(length, CHUNK_BYTES)))
+        with self._opened(blob, place) as (descriptor, start):
+            while length:
+                count = os.preadv(descriptor, [buffer[:length]], start + offset)
+                if not count:
+                    raise Corrupt(WHERE, f"{length} more bytes of {blob}", "none")
+                take(buffer[:count])
+                offset, length = offset + count, length - count
+
+    @contextmanager
+    def _opened(self, blob: BlobId, place: Place) -> Iterator[tuple[int, int]]:
+        """A descriptor, and where in it the blob begins."""
+        path = self._packs.path(place.pack) if place.pack else self.path(blob)
         try:
-            return os.open(self.path(blob), os.O_RDONLY)
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                yield descriptor, place.offset
+            finally:
+                os.close(descriptor)
         except FileNotFoundError as error:
-            raise Missing(_WHERE, f"blob {blob}", "nothing") from error
+            raise Missing(WHERE, f"blob {blob}", "nothing") from error
+        except OSError as error:
+            raise Corrupt(WHERE, f"readable bytes of {blob}", error.strerror) from error
 
 
-class _Upload:
-    """A staged file and the hash of what is in it.
-
-    The lock is for a caller that is cancelled while a worker still writes: the file must not be
-    closed under it.
-    """
-
-    def __init__(self, path: Path, reserve_bytes: int) -> None:
-        self._reserve_bytes = reserve_bytes
-        self._lock = threading.Lock()
-        self._check_room(path, 0)
-        self._staged = StagedFile(path, mode=0o400)
-        self._sha256 = hashlib.sha256()
-
-    def digest(self) -> BlobId:
-        return BlobId(self._sha256.digest())
-
-    def write(self, data: bytes) -> None:
-        with self._lock:
-            self._check_room(self._staged.path, len(data))
-            self._sha256.update(data)
-            self._staged.write(data)
-
-    def commit(self, final: Path) -> None:
-        with self._lock:
-            self._staged.commit(final)
-
-    def discard(self) -> None:
-        with self._lock:
-            self._staged.discard()
-
-    def _check_room(self, path: Path, need_bytes: int) -> None:
-        disk = os.statvfs(path.parent)
-        free_bytes = disk.f_bavail * disk.f_frsize
-        if free_bytes < self._reserve_bytes + need_bytes:
-            need = f"{self._reserve_bytes + need_bytes} bytes free"
-            raise Full(str(path.parent), need, free_bytes)
+def listing(root: Path) -> Iterator[tuple[BlobId, Path, int]]:
+    """Every blob of a folder, as names and headers say without cards: in which file, and where its
+    bytes begin there."""
+    for path in sorted(root.rglob("*")):
+        if path.parent.name == _PACKS:
+            for blob, offset in read_pack(path):
+                yield blob, path, offset
+        elif path.is_file():
+            yield BlobId.parse(path.parent.name + path.name), path, 0
 
 
-async def _gather(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The same bytes in pieces worth a trip to a worker thread."""
-    pieces: list[bytes] = []
-    length = 0
-    async for chunk in chunks:
-        pieces.append(chunk)
-        length += len(chunk)
-        if length >= CHUNK_BYTES:
-            yield b"".join(pieces)
-            pieces, length = [], 0
-    if pieces:
-        yield b"".join(pieces)
-
-
-def _read_exactly(descriptor: int, offset: int, length: int) -> bytes:
+def read_exactly(descriptor: int, offset: int, length: int) -> bytes:
     """``length`` bytes, fewer only at the end; one pread gives at most 2 GiB."""
     pieces: list[bytes] = []
     while length and (piece := os.pread(descriptor, length, offset)):

@@ -44,6 +44,10 @@ class FileSegmentStore:
         except FileNotFoundError as error:
             raise Missing("segment store", f"segment {name}", "nothing") from error
 
+    def page_out(self, buffer: memoryview) -> None:
+        if isinstance(buffer.obj, mmap.mmap):
+            buffer.obj.madvise(mmap.MADV_DONTNEED)
+
     def delete(self, name: str) -> None:
         remove_file(self._path(name))
 

@@ -18,7 +18,7 @@ from protocol.errors import ConfigError, Locked
 
 FORMAT: Final = 1
 
-_DIRECTORIES = ("keys", "ledger", "state", "blobs", "index", "staging", "cache")
+_DIRECTORIES = ("keys", "ledger", "state", "vault", "blobs", "index", "staging", "cache")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +118,10 @@ class Home:
     @property
     def state(self) -> Path:
         return self.root / "state"
+
+    @property
+    def vault(self) -> Path:
+        return self.root / "vault"
 
     @property
     def blobs(self) -> Path:

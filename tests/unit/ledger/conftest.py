@@ -19,7 +19,6 @@ from ledger.events import (
 )
 from ledger.genesis import Genesis, write_genesis
 from ledger.members import signing_keys
-from ledger.merkle import CompactRange, leaf_hash, perfect_root
 from ledger.note import ED25519, Note, NoteKey, parse_note
 from ledger.replay import Change, Fold
 from ledger.settlement import digest
@@ -38,6 +37,7 @@ from protocol.ids import (
     mint_item,
 )
 from protocol.keys import SigningKey
+from protocol.merkle import CompactRange, leaf_hash, perfect_root
 
 PROVINCE, CITY, CITY2, COUNTY, COUNTY2 = map(
     OfficeCode, ("320000", "320500", "320600", "320581", "320681")

@@ -10,10 +10,10 @@ from dataclasses import replace
 from hypothesis import strategies as st
 
 from ledger.changes import SomeChange
+from ledger.custody import HoldTake
 from ledger.events import (
     Anchor,
     AnchorLine,
-    HoldTake,
     KeyEnroll,
     KeyRetire,
     MemberAbolish,

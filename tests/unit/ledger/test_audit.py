@@ -8,11 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.audit import AUDIT_TABLES, audit
+from ledger.custody import HoldTake
 from ledger.events import (
     Anchor,
     AnchorLine,
-    HoldTake,
-    MemberMove,
     MemberRevoke,
     ReviewAccept,
     ReviewReturn,
@@ -425,18 +424,22 @@ def test_two_sources_that_tell_two_histories_convict_the_log(forked, export_of):
     assert len(report.evidence) == 1
 
 
-def test_what_is_kept_or_judged_before_its_time_is_noted(network, export_of):
-    item, early = network.mint(COUNTY), network.mint(COUNTY)
+def test_what_is_judged_before_its_time_or_kept_unsealed_is_noted(network, export_of):
+    item, secret, early = (network.mint(COUNTY) for _ in range(3))
     upload = network.append(COUNTY, network.upload(COUNTY, item))
-    network.append(CITY2, HoldTake(item, BlobId.of(b"manifest"), 1, 10))
-    network.append(CITY, HoldTake(item, BlobId.of(b"manifest"), 1, 10))  # above its owner
+    network.append(COUNTY, network.upload(COUNTY, secret, "secret", rights="sealed"))
+    network.append(COUNTY, HoldTake(secret, BlobId.of(b"secret"), 1, 10, None))
+    for code in (CITY2, CITY):
+        network.append(code, HoldTake(item, BlobId.of(b"manifest"), 1, 10, None))
+        network.append(code, HoldTake(secret, BlobId.of(b"secret"), 1, 10, BlobId.of(b"seal")))
+    network.append(PROVINCE, HoldTake(secret, BlobId.of(b"secret"), 1, 10, None))
     network.now -= 3_600_000
     network.append(CITY, ReviewReturn(item, BlobId.of(b"manifest"), upload, BlobId.of(b"why")))
     network.append(COUNTY, network.upload(COUNTY, early))
     report = run(network, export_of(network))
     assert report.ok
-    noted = {(each.office, each.index, each.code) for each in report.notes}
-    assert noted == {(CITY2, 0, "hold.early"), (CITY, 1, "review.early")}
+    noted = {(each.office, each.code) for each in report.notes}
+    assert noted == {(PROVINCE, "hold.unsealed"), (CITY, "review.early")}
 
 
 @settings(max_examples=12, deadline=None)
@@ -461,17 +464,3 @@ def test_an_audit_folds_what_the_nodes_fold(founded, export_of, state_of, data):
     changes = state.apply_all()
     assert report.state_digest == state.digest()
     assert sum(1 for each in changes if each.finding) == len(report.findings)
-
-
-def test_who_was_above_an_owner_when_it_kept_a_copy_is_not_noted_after_a_move(network, export_of):
-    item = network.mint(COUNTY)
-    network.append(COUNTY, network.upload(COUNTY, item))
-    network.append(CITY, HoldTake(item, BlobId.of(b"manifest"), 1, 10))
-    move = MemberMove(COUNTY, CITY2, "moved", 1, ())
-    network.append(PROVINCE, network.with_roots(move))
-    network.append(CITY, HoldTake(item, BlobId.of(b"manifest"), 1, 10))  # above it no more
-    report = run(network, export_of(network))
-    assert report.ok
-    assert [(each.office, each.index, each.code) for each in report.notes] == [
-        (CITY, 1, "hold.early")
-    ]

@@ -13,8 +13,15 @@ from ledger.authority import (
     service_key,
     user_key,
 )
-from ledger.events import (
+from ledger.custody import (
     HoldTake,
+    ReceiptIssue,
+    RightsGrant,
+    RightsRevoke,
+    SealMake,
+    SealRewrap,
+)
+from ledger.events import (
     MemberAbolish,
     MemberMove,
     MemberRevoke,
@@ -78,6 +85,23 @@ def test_who_may_say_what_of_an_item_of_a_county(scene):
         PROVINCE,
     }
     assert who_may(scene, lambda item, ref: HoldTake(item, BLOB, 1, 1)) == set(OFFICES)
+
+
+def test_who_may_seal_grant_and_receipt(scene):
+    def grant(to, what="file"):
+        return lambda item, ref: RightsGrant(item, to, what, BLOB, 1, None)
+
+    def receipt(count):
+        return lambda item, ref: ReceiptIssue(item, BLOB, ref, (ref,) * count)
+
+    assert who_may(scene, lambda item, ref: SealMake(item, BLOB, BLOB, BLOB, 1, 1)) == {COUNTY}
+    assert who_may(scene, lambda item, ref: SealRewrap(item, BLOB, BLOB)) == {COUNTY}
+    assert who_may(scene, grant(CITY2)) == who_may(scene, grant(CITY2, "service")) == {COUNTY}
+    assert who_may(scene, RightsRevoke) == {COUNTY}
+    for nothing in (grant(COUNTY), grant("999999"), grant(CITY2, "record"), receipt(0)):
+        assert who_may(scene, nothing) == set()
+    assert who_may(scene, receipt(3)) == {PROVINCE}
+    assert who_may(scene, receipt(17)) == set()
 
 
 def test_the_province_reviews_itself_and_the_cities(scene):

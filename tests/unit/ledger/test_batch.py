@@ -6,9 +6,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledger.events import (
+from ledger.custody import (
+    AccessFetch,
     HoldLose,
+    HoldRepair,
     HoldTake,
+    ReceiptIssue,
+    RightsGrant,
+    RightsRevoke,
+    SealMake,
+    SealRewrap,
+)
+from ledger.events import (
     KeyEnroll,
     KeyRetire,
     ReviewAccept,
@@ -37,6 +46,15 @@ def drafts(item, other, user):
             TextDerive(each, BLOB, 3, RootHash(BLOB.raw), BLOB, 70_000),
             HoldTake(each, BLOB, 1, 300),
             HoldLose(each, BLOB, 1),
+            HoldLose(each, BLOB, 1, BLOB),
+            SealMake(each, BLOB, BLOB, BLOB, 1, 300),
+            SealRewrap(each, BLOB, BLOB),
+            ReceiptIssue(each, BLOB, ref, (ref,)),
+            RightsGrant(each, CITY2, "file", BLOB, 300, None),
+            RightsGrant(each, CITY2, "no such", BLOB, 300, None),
+            RightsRevoke(each, ref),
+            AccessFetch(each, BLOB, CITY2, ref, "file", None),
+            HoldRepair(each, BLOB, 1, CITY),
             ReviewAccept(each, BLOB, ref),
             ReviewReturn(each, BLOB, ref, BLOB),
             VersionWithdraw(each, ref, BLOB),

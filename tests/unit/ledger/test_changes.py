@@ -7,11 +7,13 @@ import pytest
 from ledger.changes import change_statement, name_of, sign_change, verify_change
 from ledger.events import (
     CHANGES,
+    NETWORK_CHANGES,
     MemberAbolish,
     MemberMove,
     MemberRevoke,
     OutsideWitness,
     PolicySet,
+    RecoverySet,
     kind_of,
 )
 from protocol.errors import ProofError
@@ -33,6 +35,7 @@ def every(network):
         MemberMove(CITY, PROVINCE, "name", 1, ()),
         MemberAbolish(CITY, CITY2, 4, ROOT, 1, ()),
         PolicySet(2, 2, 0, (outside,), 1, ()),
+        RecoverySet(1, bytes([7]) * 32, ()),
     )
 
 
@@ -51,7 +54,7 @@ def test_every_kind_is_signed_and_named(network, every):
 
 def test_a_signature_is_good_for_one_turn_only(network, every):
     for body in every:
-        later = {"version": 3} if isinstance(body, PolicySet) else {"turn": 7}
+        later = {"version": 3} if isinstance(body, NETWORK_CHANGES) else {"turn": 7}
         with pytest.raises(ProofError):
             verify_change(network.genesis, replace(network.with_roots(body), **later))
 

@@ -18,11 +18,11 @@ from ledger.checkpoint import (
     parse_checkpoint,
     sign_checkpoint,
 )
-from ledger.merkle import EMPTY_ROOT
 from ledger.note import Note, Signature, open_note, sign_note
 from protocol.errors import DecodeError, ProofError
 from protocol.ids import RootHash
 from protocol.keys import SigningKey
+from protocol.merkle import EMPTY_ROOT
 
 KNOWN = json.loads((Path(__file__).resolve().parents[2] / "vectors" / "note.json").read_text())
 LOG = SigningKey.from_seed(bytes(32))

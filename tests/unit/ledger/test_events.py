@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger import events
+from ledger.custody import HoldTake
 from ledger.events import (
     DRAFT_BYTES_MAX,
     KINDS,
     Context,
-    HoldTake,
     VersionUpload,
     draft_event,
     kind_of,

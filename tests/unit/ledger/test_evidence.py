@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from ledger import logbook
 from ledger.checkpoint import Checkpoint, Cosigner, cosign, log_key, sign_checkpoint
-from ledger.events import Context, HoldTake, sign_event
+from ledger.custody import HoldTake
+from ledger.events import Context, sign_event
 from ledger.evidence import (
     CHAIN,
     PREFIX,
@@ -26,13 +27,13 @@ from ledger.evidence import (
 )
 from ledger.hash_rows import TILE
 from ledger.logbook import ENTRY, HEAD
-from ledger.merkle import leaf_hash, prefix_root, root_of
 from ledger.note import Note, parse_note
 from ledger.tlogproof import TlogProof
 from node.hands.storage.memory_kv import MemoryStore
 from protocol.errors import DecodeError, FangzhiError, ProofError
 from protocol.ids import BlobId, NetworkId, RootHash, UnixMs, parse_office
 from protocol.keys import SigningKey
+from protocol.merkle import leaf_hash, prefix_root, root_of
 from protocol.ports import Writer
 
 CODE = parse_office("320500")

@@ -2,15 +2,15 @@ from __future__ import annotations
 
 import pytest
 
-from ledger.events import HoldTake
+from ledger.custody import HoldTake
 from ledger.examine import Known, Task, candidate_changes, examine
-from ledger.merkle import CompactRange
 from ledger.replay import Cursor
 from ledger.spool import join_rows
 from ledger.tiles import bundles_of
 from ledger.views import TABLES
 from node.hands.storage.memory_kv import MemoryStore
 from protocol.ids import BlobId
+from protocol.merkle import CompactRange
 
 PROVINCE, COUNTY = "320000", "320581"
 

@@ -15,7 +15,8 @@ def codes_in(*modules):
         words |= set(
             re.findall(
                 r'"((?:event|item|member|key|upload|text|review|withdraw|anchor|log|checkpoint|'
-                r'bundle|entry|tile|fork|note|hold|statistics|synonyms)\.[a-z]+)"',
+                r"bundle|entry|tile|fork|note|hold|statistics|synonyms|seal|grant|receipt|offer|check|"
+                r'repair|access)\.[a-z]+)"',
                 text,
             )
         )
@@ -25,7 +26,16 @@ def codes_in(*modules):
 def test_every_code_that_is_given_has_words_and_the_other_way_round():
     from ledger.events import KINDS
 
-    rooms = ("replay", "settlement", "authority", "audit", "audit_log", "examine", "log_audit")
+    rooms = (
+        "holdings",
+        "replay",
+        "settlement",
+        "authority",
+        "audit",
+        "audit_log",
+        "examine",
+        "log_audit",
+    )
     given = codes_in(*rooms, "settling", "seen", "source", "charges") - set(KINDS)
     assert given == set(WORDS)
 

@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from ledger import hash_rows
 from ledger.hash_rows import TILE, row_key
-from ledger.merkle import CompactRange, leaf_hash, perfect_root
 from node.hands.storage.memory_kv import MemoryStore
 from protocol.errors import Corrupt, Missing
 from protocol.ids import parse_office
+from protocol.merkle import CompactRange, leaf_hash, perfect_root
 
 CODE = parse_office("320500")
 LEAVES = [leaf_hash(b"%d" % index) for index in range(65_537)]

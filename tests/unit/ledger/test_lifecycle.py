@@ -1,11 +1,20 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.events import (
+from ledger.custody import (
     HoldLose,
     HoldTake,
+    ReceiptIssue,
+    RightsGrant,
+    RightsRevoke,
+    SealMake,
+    SealRewrap,
+)
+from ledger.events import (
     ReviewAccept,
     ReviewReturn,
     TextDerive,
@@ -16,6 +25,7 @@ from ledger.events import (
 from ledger.lifecycle import view_of
 from ledger.views import STATUSES, Fact
 from protocol.ids import BlobId, EventRef, ItemId, LeafHash, OfficeCode, RootHash, UnixMs
+from protocol.limits import GRANTS_PER_ITEM_MAX
 from protocol.shapes import to_value
 
 OWNER, CITY, PROVINCE = "320581", "320500", "320000"
@@ -131,3 +141,78 @@ def test_public_is_accepted_open_and_not_withdrawn(words):
         assert view.status == "withdrawn"
     if view.status == "accepted":
         assert view.review.index > view.upload.index
+
+
+# -- copies, seals, receipts, grants ---------------------------------------------------------------
+
+SEAL, SEAL2, WRAPS, WRAPS2 = (BlobId.of(name) for name in (b"s", b"s2", b"w", b"w2"))
+
+
+def view(*facts):
+    return view_of(ITEM, facts)
+
+
+def seal(index, seal=SEAL, wraps=WRAPS, manifest=A):
+    return fact(OWNER, index, SealMake(ITEM, manifest, seal, wraps, 1, 26))
+
+
+def test_the_wraps_are_those_of_the_last_seal_or_rewrap():
+    first, again = upload(0), upload(4, B)
+    rewrap = fact(OWNER, 2, SealRewrap(ITEM, A, WRAPS2))
+    assert view(first).seal is view(first, rewrap).wraps is None  # nothing to wrap anew
+    made = view(first, seal(1))
+    assert (made.seal, made.wraps, made.sealed_bytes) == (SEAL, WRAPS, 26)
+    assert view(first, seal(1), rewrap).wraps == WRAPS2
+    assert view(first, seal(1), rewrap, seal(3, SEAL2)).wraps == WRAPS
+    assert view(first, seal(1), again).seal is None  # of the revision before
+
+
+def test_who_holds_files_and_who_sealed_copies():
+    first, made = upload(0), seal(1)
+    own = fact(OWNER, 2, HoldTake(ITEM, A, 1, 10))
+    plain = fact(CITY, 0, HoldTake(ITEM, A, 1, 10, SEAL))
+    old = fact(PROVINCE, 0, HoldTake(ITEM, A, 1, 10, SEAL2))
+    lost = fact(CITY, 1, HoldLose(ITEM, A, 1, SEAL))
+    other = fact(CITY, 1, HoldLose(ITEM, A, 1))  # of files that it never had
+    assert view(first, made, own, plain, old).holders == (OWNER,)
+    assert view(first, made, own, plain, old).sealed_holders == (CITY,)
+    assert view(first, own, plain).sealed_holders == ()  # nobody sealed anything
+    assert view(first, made, plain, lost).sealed_holders == ()
+    assert view(first, made, plain, other).sealed_holders == (CITY,)
+
+
+def test_a_receipt_is_for_one_upload():
+    first, again = upload(0), upload(1)
+    ref = EventRef(OfficeCode(CITY), 0, LeafHash(bytes(32)))
+    receipt = fact(PROVINCE, 0, ReceiptIssue(ITEM, A, first.ref, (ref,)))
+    passed = accept(5, first)
+    assert view(first, receipt).receipt == receipt.ref
+    assert not view(first, receipt).deposited
+    assert view(first, receipt, passed).deposited
+    assert not view(first, passed).deposited
+    assert view(first, receipt, passed, again).receipt is None
+
+
+def grant(index, until, to=CITY):
+    return fact(OWNER, index, RightsGrant(ITEM, to, "file", REASON, until, WRAPS))
+
+
+def test_grants_stand_until_they_are_revoked_or_too_many():
+    first = upload(0)
+    grants = [grant(index, until) for index, until in ((1, 70), (2, 90), (3, 80))]
+    revoked = fact(OWNER, 9, RightsRevoke(ITEM, grants[1].ref))
+    assert [each.until for each in view(first, *grants).grants] == [90, 80, 70]
+    assert [each.ref for each in view(first, *grants, revoked).grants] == [
+        grants[2].ref,
+        grants[0].ref,
+    ]
+    assert view(first, *grants, upload(5, B)).grants  # of every revision
+    many = [grant(index % 200 + 1, index) for index in range(GRANTS_PER_ITEM_MAX)]
+    many = [
+        replace(each, ref=replace(each.ref, index=index)) for index, each in enumerate(many, 10)
+    ]
+    kept = view(first, *many, grants[2]).grants
+    assert len(kept) == GRANTS_PER_ITEM_MAX
+    assert min(each.until for each in kept) == 1
+    assert kept[0].to == CITY
+    assert kept[0].wraps == WRAPS

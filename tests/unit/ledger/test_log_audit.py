@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from ledger.log_audit import LeafReader, UpperTiles, check_replica, survey, tree_of
-from ledger.merkle import leaf_hash, perfect_root
 from ledger.tiles import bundles_of, encode_bundle
 from protocol.errors import DecodeError, Missing, ProofError
+from protocol.merkle import leaf_hash, perfect_root
 
 COUNTY = "320581"
 SIZE = 600

@@ -15,11 +15,11 @@ from ledger.checkpoint import Checkpoint, parse_checkpoint
 from ledger.hash_rows import TILE, row_key
 from ledger.log_check import check_log
 from ledger.logbook import CUT, EMPTY_HEAD, ENTRY, HEAD, entry_key
-from ledger.merkle import EMPTY_ROOT, leaf_hash, root_of, verify_consistency, verify_inclusion
 from ledger.tiles import bundle_path, bundles_of, decode_bundle, tile_path, tiles_of
 from node.hands.storage.memory_kv import MemoryStore
 from protocol.errors import Corrupt, DecodeError, Missing, ProofError
 from protocol.ids import RootHash, parse_office
+from protocol.merkle import EMPTY_ROOT, leaf_hash, root_of, verify_consistency, verify_inclusion
 from protocol.ports import Reader, Writer
 
 T = TypeVar("T")

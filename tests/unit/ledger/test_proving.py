@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 from ledger.events import Anchor, AnchorLine, MemberAbolish
-from ledger.merkle import EMPTY_ROOT
 from ledger.proving import anchored_size, changes_for
 from ledger.roster import RosterHistory
 from protocol.ids import RootHash
+from protocol.merkle import EMPTY_ROOT
 from tests.told import CITY, CITY2, COUNTY, COUNTY2, PROVINCE
 
 ADMITTED = (PROVINCE, CITY, CITY2, COUNTY, COUNTY2)

@@ -7,11 +7,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ledger import views
+from ledger.custody import HoldLose, HoldTake
 from ledger.events import (
     Anchor,
     AnchorLine,
-    HoldLose,
-    HoldTake,
     KeyEnroll,
     KeyRetire,
     MemberAbolish,
@@ -405,7 +404,7 @@ def test_new_events_name_the_folded_roster(network, state_of):
 @given(size=st.integers(0, 300), roster=st.integers(0, 2**63 - 1))
 @settings(max_examples=30, deadline=None)
 def test_a_cursor_survives_its_row(size, roster):
-    from ledger.merkle import CompactRange, leaf_hash
+    from protocol.merkle import CompactRange, leaf_hash
 
     tree = CompactRange().extend(leaf_hash(bytes([i % 256])) for i in range(size))
     cursor = Cursor(tree, roster, size // 2, bytes(range(32)))

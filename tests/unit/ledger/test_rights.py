@@ -8,15 +8,19 @@ import pytest
 
 from ledger import rights, views
 from ledger.events import MemberAbolish, MemberMove
-from ledger.merkle import EMPTY_ROOT
+from ledger.views import Grant
 from protocol.errors import Forbidden
-from protocol.ids import RootHash
+from protocol.ids import BlobId, RootHash, UnixMs
+from protocol.merkle import EMPTY_ROOT
 
 PROVINCE, CITY, CITY2, COUNTY, COUNTY2 = "320000", "320500", "320600", "320581", "320681"
 CITIES = (CITY, CITY2)
+BLOB = BlobId.of(b"purpose")
 EVERYTHING = set(rights.DERIVATIVES)
 ABOUT = {"record", "report", "reason"}
-PUBLIC = EVERYTHING - {"reason"}
+PUBLIC = EVERYTHING - {"reason", "sealed_file"}
+SERVICE = {"record", "page_text", "snippet", "service_image", "thumbnail"}
+NOW = UnixMs(1_000)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +43,7 @@ def granted(roster, view, role, office):
     found = set()
     for derivative in rights.DERIVATIVES:
         with contextlib.suppress(Forbidden):
-            rights.decide(roster, view, role, office, derivative)
+            rights.decide(roster, view, role, office, derivative, NOW)
             found.add(derivative)
     return found
 
@@ -47,7 +51,7 @@ def granted(roster, view, role, office):
 # (class, status) -> what owner, an office above, and anybody else may have
 ROWS = {
     (rights_class, status): (
-        (ABOUT | {"file"}, ABOUT, set())
+        (ABOUT | {"file", "sealed_file"}, ABOUT, set())
         if status == "withdrawn"
         else (
             EVERYTHING,
@@ -80,43 +84,86 @@ def test_the_matrix(scene, rights_class, status):
 def test_a_derivative_nobody_knows_is_refused_even_to_the_owner(scene):
     roster, view = scene
     with pytest.raises(Forbidden):
-        rights.decide(roster, view, "clerk", COUNTY, "everything")
+        rights.decide(roster, view, "clerk", COUNTY, "everything", NOW)
 
 
 def test_a_refusal_says_who_may(scene):
     roster, view = scene
     with pytest.raises(Forbidden, match="until it is accepted and open"):
-        rights.decide(roster, view, "public", "", "record")
+        rights.decide(roster, view, "public", "", "record", NOW)
     with pytest.raises(Forbidden, match="rights class is sealed"):
-        rights.decide(roster, as_of(view, "sealed", "accepted"), "reviewer", CITY, "file")
+        rights.decide(roster, as_of(view, "sealed", "accepted"), "reviewer", CITY, "file", NOW)
 
 
-@pytest.mark.parametrize("status", views.STATUSES)
-def test_who_keeps_what(scene, status):
+@pytest.mark.parametrize(("rights_class", "status"), ROWS)
+def test_a_search_finds_what_the_decision_allows(scene, rights_class, status):
+    view = as_of(scene[1], rights_class, status)
+    owner, _, others = ROWS[rights_class, status]
+    assert rights.may_be_found(view, by_owner=True) == ("snippet" in owner)
+    assert rights.may_be_found(view, by_owner=False) == ("snippet" in others)
+    assert view.public == ("page_text" in others)
+
+
+GRANTS = {  # state of a grant -> (until, what, to), and what it opens to whom it is for
+    "none": (None, set()),
+    "service": ((NOW + 1, "service", CITY2), SERVICE),
+    "file": ((NOW + 1, "file", CITY2), SERVICE | {"file", "sealed_file"}),
+    "expired": ((NOW, "file", CITY2), set()),
+    "another's": ((NOW + 1, "file", COUNTY2), set()),
+    "unknown": ((NOW + 1, "everything", CITY2), set()),
+}
+
+
+def with_grant(view, terms):
+    if terms is None:
+        return view
+    until, what, to = terms
+    return replace(view, grants=(Grant(view.upload, to, what, BLOB, until, None),))
+
+
+@pytest.mark.parametrize("state", GRANTS)
+@pytest.mark.parametrize(("rights_class", "status"), ROWS)
+def test_the_matrix_with_grants(scene, rights_class, status, state):
+    """Class × status × role × derivative × state of a grant; a grant adds and never takes away."""
     roster, view = scene
-    for rights_class in ("open", "office", "sealed"):
-        view = as_of(view, rights_class, status)
-        kept = {code: set(rights.keeps(roster, view, code, CITIES)) for code in roster.members}
-        copy = set(rights.KEPT) if rights_class == "open" else {"manifest", "report"}
-        stranger = {"manifest", "report"} if view.public else set()
-        assert kept == {
-            COUNTY: set(rights.KEPT),
-            CITY: copy,
-            PROVINCE: copy,
-            CITY2: stranger,
-            COUNTY2: stranger,
-        }
+    terms, opened = GRANTS[state]
+    view = with_grant(as_of(view, rights_class, status), terms)
+    owner, above, others = ROWS[rights_class, status]
+    opened = set() if status == "withdrawn" else opened
+    for role in rights.STAFF_ROLES:
+        assert granted(roster, view, role, CITY2) == others | opened
+        assert granted(roster, view, role, COUNTY) == owner
+        assert granted(roster, view, role, CITY) == above
+        assert granted(roster, view, role, "") == others
+    for role, office in (("public", CITY2), ("public", ""), ("root", CITY2)):
+        assert granted(roster, view, role, office) == others
 
 
-def test_a_city_keeps_for_another_city(founded, state_of):
-    network = founded()
-    item = network.mint(CITY)
-    network.append(CITY, network.upload(CITY, item))
-    state = state_of(network)
-    state.apply_all()
-    view = state.read(views.item, item)
-    assert rights.keeps(state.fold.roster, view, CITY2, CITIES) == set(rights.KEPT)
-    assert not rights.keeps(state.fold.roster, view, COUNTY, CITIES)
+def test_a_reviewer_has_the_original_under_a_grant_only(scene):
+    roster, view = scene
+    sealed = as_of(view, "sealed", "submitted")
+    assert granted(roster, sealed, "reviewer", CITY) == ABOUT
+    service = with_grant(sealed, (NOW + 1, "service", CITY))
+    assert granted(roster, service, "reviewer", CITY) == ABOUT | SERVICE
+    original = with_grant(sealed, (NOW + 1, "file", CITY))
+    assert granted(roster, original, "reviewer", CITY) == EVERYTHING
+    assert granted(roster, original, "reviewer", PROVINCE) == ABOUT
+
+
+def test_the_decision_names_the_grant_it_took(scene):
+    roster, view = scene
+    sealed = with_grant(as_of(view, "sealed", "accepted"), (NOW + 1, "file", CITY))
+    assert rights.decide(roster, sealed, "clerk", CITY, "file", NOW) == sealed.grants[0]
+    assert rights.decide(roster, sealed, "clerk", CITY, "record", NOW) is None
+    assert rights.decide(roster, sealed, "clerk", COUNTY, "file", NOW) is None
+
+
+def test_a_grant_goes_to_the_heir(heirs):
+    """The other county acts for the abolished one, and the other city for its city."""
+    roster, view = heirs
+    view = with_grant(as_of(view, "sealed", "accepted"), (NOW + 1, "file", CITY))
+    assert "file" in granted(roster, view, "clerk", CITY2)
+    assert "file" not in granted(roster, view, "clerk", CITY)
 
 
 def test_who_indexes(scene):
@@ -166,15 +213,9 @@ def test_the_matrix_with_heirs(heirs, rights_class, status):
         assert granted(roster, view, "clerk", gone) == others
 
 
-def test_heirs_keep_and_index(heirs):
+def test_heirs_index(heirs):
     roster, view = heirs
     view = as_of(view, "open", "accepted")
-    kept = {
-        code
-        for code in roster.members
-        if set(rights.keeps(roster, view, code, [CITY2])) == set(rights.KEPT)
-    }
-    assert kept == {COUNTY2, CITY2, PROVINCE}
     assert {code for code in roster.members if rights.indexes(roster, view, code, [CITY2])} == {
         COUNTY2,
         CITY2,

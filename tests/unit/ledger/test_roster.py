@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 
 from ledger.events import MemberAbolish, MemberMove, MemberRevoke
-from ledger.merkle import EMPTY_ROOT
 from ledger.roster import Roster, RosterHistory
 from protocol.errors import DecodeError, ProofError
 from protocol.ids import RootHash
 from protocol.keys import key_id
+from protocol.merkle import EMPTY_ROOT
 
 PROVINCE, CITY, CITY2, COUNTY, COUNTY2 = "320000", "320500", "320600", "320581", "320681"
 NOTHING = RootHash(EMPTY_ROOT)

@@ -15,11 +15,11 @@ from ledger.events import (
     PolicySet,
 )
 from ledger.members import signing_keys
-from ledger.merkle import EMPTY_ROOT
 from ledger.note import COSIGNATURE_V1, NoteKey
 from ledger.roster import RosterHistory
 from protocol.errors import DecodeError, ProofError
 from protocol.ids import RootHash
+from protocol.merkle import EMPTY_ROOT
 from tests.unit.ledger.conftest import PROVINCE, Network, key
 
 CITIES = ("320500", "320600", "320700")

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledger.events import HoldTake, ReviewAccept
+from ledger.custody import HoldTake
+from ledger.events import ReviewAccept
 from ledger.settlement import settle_item
 from ledger.views import TABLES, facts
 from node.hands.storage.memory_kv import MemoryStore

@@ -3,12 +3,12 @@ from __future__ import annotations
 import pytest
 
 from ledger.events import MemberRevoke
-from ledger.merkle import leaf_hash, root_of, verify_inclusion
 from ledger.note import Note, parse_note
 from ledger.roster import RosterHistory
 from ledger.source import LogReader, note_signers, verify_checkpoint
 from protocol.errors import LostTailError, Missing, ProofError
 from protocol.ids import RootHash
+from protocol.merkle import leaf_hash, root_of, verify_inclusion
 
 PROVINCE, CITY, CITY2, COUNTY = "320000", "320500", "320600", "320581"
 

@@ -4,11 +4,11 @@ import hashlib
 
 import pytest
 
-from ledger.merkle import HASH_BYTES, perfect_root, root_of
 from ledger.tile_tree import check_edge, check_tile, edge_of, root_of_tiles, subtree
 from ledger.tiles import Tile
 from protocol.errors import Missing, ProofError
 from protocol.ids import RootHash
+from protocol.merkle import HASH_BYTES, perfect_root, root_of
 
 LEAVES = [hashlib.sha256(str(number).encode()).digest() for number in range(66_000)]
 

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.merkle import leaf_hash, root_of
 from ledger.tiles import (
     TILE_NUMBER_MAX,
     Bundle,
@@ -21,6 +20,7 @@ from ledger.tiles import (
     tiles_of,
 )
 from protocol.errors import DecodeError
+from protocol.merkle import leaf_hash, root_of
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.checkpoint import Checkpoint, Cosigner, cosign, log_key, sign_checkpoint
-from ledger.merkle import leaf_hash, perfect_root, prove_inclusion, root_of
 from ledger.note import Note, sign_note
 from ledger.policy import Policy, PolicyLog, PolicyWitness
 from ledger.tlogproof import TlogProof, verify_proof
 from protocol.errors import DecodeError, ProofError
 from protocol.ids import LeafHash, RootHash
 from protocol.keys import SigningKey
+from protocol.merkle import leaf_hash, perfect_root, prove_inclusion, root_of
 
 ORIGIN = "fzb.example/320500"
 LOG = SigningKey.from_seed(bytes(32))

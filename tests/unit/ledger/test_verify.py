@@ -13,13 +13,13 @@ from ledger.events import (
     VersionUpload,
     VersionWithdraw,
 )
-from ledger.merkle import leaf_hash
 from ledger.policy import Policy
 from ledger.tiles import encode_bundle
 from ledger.tlogproof import verify_proof
 from protocol.errors import Missing, ProofError
 from protocol.ids import BlobId, LeafHash, RootHash
 from protocol.keys import SigningKey
+from protocol.merkle import leaf_hash
 from tests.told import (
     CITY,
     CITY2,

@@ -4,9 +4,9 @@ import pytest
 
 from ledger import views
 from ledger.events import Anchor, AnchorLine, MemberRevoke, ReviewAccept
-from ledger.merkle import EMPTY_ROOT
 from protocol.errors import Missing
 from protocol.ids import BlobId, RootHash
+from protocol.merkle import EMPTY_ROOT
 
 PROVINCE, CITY, COUNTY, COUNTY2 = "320000", "320500", "320581", "320681"
 NOTHING = RootHash(EMPTY_ROOT)

@@ -14,7 +14,6 @@ from ledger.checkpoint import (
     open_checkpoint,
     sign_checkpoint,
 )
-from ledger.merkle import EMPTY_ROOT, leaf_hash, perfect_root, prove_consistency, root_of
 from ledger.note import NoteKey, Signature, cosignature_time, open_note, parse_signature
 from ledger.witness import (
     Accepted,
@@ -25,6 +24,7 @@ from ledger.witness import (
 )
 from protocol.ids import RootHash
 from protocol.keys import SigningKey
+from protocol.merkle import EMPTY_ROOT, leaf_hash, perfect_root, prove_consistency, root_of
 
 ORIGIN = "fzb.example/320500"
 LOG, THIEF = (SigningKey.from_seed(bytes([n]) * 32) for n in (1, 2))

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.errors import DecodeError
-from protocol.ids import BlobId, OfficeCode, mint_item
+from protocol.ids import BlobId, ChunkRoot, OfficeCode, mint_item
 from protocol.limits import FILE_PATH_BYTES_MAX, TITLE_CHARS_MAX
+from protocol.merkle import leaf_hash
 from protocol.records import (
     FileEntry,
     Manifest,
@@ -26,7 +27,14 @@ from protocol.records import (
 
 SALT = "0" * 32
 ITEM = mint_item(OfficeCode("320583"), bytes(8))
-FILE = FileEntry("正文/昆山县志.pdf", 12, BlobId.of(b"pdf"), "application/pdf", "print_pdf")
+FILE = FileEntry(
+    "正文/昆山县志.pdf",
+    12,
+    BlobId.of(b"pdf"),
+    ChunkRoot(leaf_hash(b"pdf")),
+    "application/pdf",
+    "print_pdf",
+)
 MANIFEST = Manifest(
     SALT, ITEM, "320583", "open", {"title": "昆山县志", "span": "1911-1990"}, (FILE,)
 )

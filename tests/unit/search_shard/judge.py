@@ -122,7 +122,7 @@ class Judge:
 
     def _nearly(self, phrase: Phrase) -> set[Key]:
         """Pages with the phrase in which one character is another of like sound or shape, or any
-        other, if the text has it and half of the phrase is whole."""
+        other, if the text has it and two neighbours are left."""
         found: set[Key] = set()
         if len(phrase.text) not in NEAR_LENGTHS:
             return found
@@ -131,7 +131,7 @@ class Judge:
                 word = phrase.text[:at] + other + phrase.text[at + 1 :]
                 fields = FIELDS[phrase.scope]
                 found |= {p.key for p in self.pages if any(word in p.folded[n] for n in fields)}
-        if "other" in phrase.near and len(phrase.text) in OTHER_LENGTHS:
+        if "other" in phrase.near and not phrase.scope and len(phrase.text) in OTHER_LENGTHS:
             places = range(len(phrase.text)) if len(phrase.text) > 3 else (0, 2)
             ways = [
                 re.escape(phrase.text[:at]) + "." + re.escape(phrase.text[at + 1 :])

@@ -17,7 +17,9 @@ MAGIC = b"fztest\x00\x01"
     st.one_of(st.none(), st.integers(0, 2**40), st.tuples(st.text(max_size=5), st.binary())),
 )
 def test_what_is_packed_comes_out(blocks: dict[str, bytes], header: object) -> None:
-    data = pack_blocks(MAGIC, header, blocks)  # type: ignore[arg-type]  # mypy: object as Value
+    taken = dict(blocks)
+    data = pack_blocks(MAGIC, header, taken)  # type: ignore[arg-type]  # mypy: object as Value
+    assert not taken, "memory does not hold them twice"
     got, views = open_blocks(data, MAGIC, "here")
     assert got == header
     assert list(views) == list(blocks)

@@ -9,11 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocol.errors import Rejected
-from search_shard import build, match
 from search_shard.build import SEGMENT_PAGES_MAX, build_segment
 from search_shard.fold import is_skipped
 from search_shard.layout import CODES_MAX
-from search_shard.postings import LONG
 from search_shard.segment import Segment
 from search_shard.tables import Tables
 from tests.unit.search_shard.pages import ask, page, segment_of, shard_of
@@ -69,27 +67,6 @@ def test_codes_stand_in_the_global_order(tables: Tables) -> None:
     assert "蘇" not in names, "a class has one code"
     assert abs(names.index("素") - names.index("苏")) == 1, "homophones are neighbours"
     assert segment.arrays["skipped"].tolist() == [0, ord(" "), ord("，")]
-
-
-def test_triples_and_best_pages_are_those_of_a_scan(
-    tables: Tables, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(build, "COMMON_PAGES", LONG)  # a pair in a long list, at least
-    monkeypatch.setattr(match, "COMMON_PAGES", LONG)
-    dice = random.Random(1)
-    texts = ["".join(dice.choices("蘇州府志虎丘", (9, 9, 5, 3, 1, 1), k=30)) for _ in range(400)]
-    shard = shard_of(tables, [page(text, seq=seq) for seq, text in enumerate(texts)])
-    triples = shard.segments[0].triples
-    assert len(triples.sizes) > 20
-    spoken = [tables.fold(text) for text in texts]
-    for typed in ("苏州府", "州府志", "苏州苏", "州州州", "府志虎", "苏", "丘", "苏州府志"):
-        answer = ask(shard, typed, tables, limit=20)
-        often = [sum(t.startswith(typed, at) for at in range(30)) for t in spoken]
-        wanted = sorted((-count, seq) for seq, count in enumerate(often) if count)
-        assert answer.total == len(wanted), typed
-        assert [hit.seq for hit in answer.hits][: len(wanted)] == [seq for _, seq in wanted[:20]], (
-            typed
-        )
 
 
 def test_a_title_stands_once_an_item_and_a_heading_once_a_section(tables: Tables) -> None:

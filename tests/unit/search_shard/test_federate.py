@@ -10,7 +10,7 @@ from protocol.errors import DecodeError
 from protocol.ids import OfficeCode
 from protocol.messages import FacetLine, HitKey, HitLine, ShardReply
 from search_shard.facets import FacetCount
-from search_shard.federate import Merged, decode_sizes, encode_sizes, merge, order, plan_routes
+from search_shard.federate import Merged, decode_sizes, encode_sizes, merge, order
 
 OFFICES = tuple(map(OfficeCode, ("320100", "320500", "320600", "320700")))
 KEYS = st.builds(
@@ -78,40 +78,6 @@ def test_what_shards_counted_adds_up() -> None:
 def test_hits_of_a_shard_that_did_not_answer_do_not_count() -> None:
     stray = line(HitKey(9, OFFICES[3], "a", 1))
     assert merge([shard(OFFICES[0])], [stray]).hits == ()
-
-
-def test_the_first_live_holder_is_asked_for_all_its_shards_at_once() -> None:
-    shards = {
-        "320581": ["320500", "320000"],
-        "320506": ["320500"],
-        "320681": ["320600", "320000"],
-        "320982": ["320900"],
-        "320684": [],
-    }
-    assert plan_routes(shards, {"320500", "320000"}) == (
-        {"320500": ["320506", "320581"], "320000": ["320681"]},
-        ["320684", "320982"],
-    )
-    assert plan_routes(shards, set()) == ({}, sorted(shards))
-
-
-@settings(max_examples=25, deadline=None)
-@given(
-    st.dictionaries(st.text("0123", min_size=1, max_size=2), st.lists(st.sampled_from("PQRS"))),
-    st.sets(st.sampled_from("PQRS")),
-)
-def test_every_shard_is_asked_for_once_or_missing(
-    shards: dict[str, list[str]], live: set[str]
-) -> None:
-    routes, missing = plan_routes(shards, live)
-    planned = [(office, holder) for holder, offices in routes.items() for office in offices]
-    assert sorted([*missing, *(office for office, _ in planned)]) == sorted(shards)
-    for office, holder in planned:
-        before = shards[office][: shards[office].index(holder)]
-        assert holder in live
-        assert not live.intersection(before)
-    for office in missing:
-        assert not live.intersection(shards[office])
 
 
 @given(st.dictionaries(st.sampled_from(OFFICES), st.integers(0, 2**63 - 1)))

@@ -29,19 +29,24 @@ class Eras:
 
 
 class Places:
+    sign = "."
+
     def alternatives(self, text: str) -> Iterator[Alternative]:
         for rule, word, other in (("place", "姑苏", "苏州"), ("synonym", "姑苏", "吴门")):
             if (at := text.find(word)) >= 0:
                 yield Alternative(rule, other, at, at + 2, "古称")
 
+    def codes(self, text: str) -> tuple[str, ...]:
+        return {"姑苏": ("320508", "320500"), "320524": ("320506", "320507")}.get(text, ())
+
 
 @pytest.fixture(scope="module")
 def rules(tables: Tables) -> Rules:
-    return Rules(tables, (Places(),), Eras())
+    return Rules(tables, (Places(),), Eras(), Places())
 
 
 def make(rules: Rules, field: str, *values: str, quoted: bool = False, off: str = "") -> Filter:
-    made = Filters(rules.fold, rules.wideners, rules.calendar, [off])
+    made = Filters(rules.fold, rules.wideners, rules.calendar, rules.gazetteer, [off])
     return made.filter(Condition(field, tuple((each, quoted) for each in values)), excluded=False)
 
 
@@ -129,10 +134,10 @@ def test_rights_are_classes(rules: Rules) -> None:
 
 
 def test_a_place_is_meant_by_its_other_names(rules: Rules) -> None:
-    filters = Filters(rules.fold, rules.wideners, rules.calendar, ())
+    filters = Filters(rules.fold, rules.wideners, rules.calendar, rules.gazetteer, ())
     condition = Condition("place", (("姑蘇", False),))
     assert filters.filter(condition, excluded=True) == Filter(
-        "place", ("姑苏", "苏州"), excluded=True
+        "place", ("姑苏", "320508", "320500", "苏州"), excluded=True
     )
     assert filters.notes == [Note("place", "姑苏", "苏州（古称）")]
     for same in (
@@ -140,6 +145,7 @@ def test_a_place_is_meant_by_its_other_names(rules: Rules) -> None:
         make(rules, "place", "姑苏", off="place"),
     ):
         assert same == Filter("place", ("姑苏",))
+    assert make(rules, "place", "320524").values == ("320524", "320506", "320507")
     assert make(rules, "office", "姑苏区") == Filter("office", ("姑苏区",))  # a name of its own
     assert make(rules, "title", "姑苏") == Filter("title", ("姑苏",))
 

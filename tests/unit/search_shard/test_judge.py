@@ -23,8 +23,9 @@ from search_shard.lattice import (
 )
 from search_shard.layout import Page
 from search_shard.parse import Rules, parse_query
-from search_shard.rank import is_near
-from search_shard.search import Ask, rank
+from search_shard.rank import CLASSES
+from search_shard.ranking import Ask
+from search_shard.search import rank
 from search_shard.segment import Segment, build_segment
 from search_shard.shard import Shard
 from search_shard.tables import Tables
@@ -152,11 +153,11 @@ def answered(
     asked: set[Key] = set()
     near: set[Key] = set()
     for one in ranking.best:
-        segment = shard.segments[one.segment]
-        office, item = segment.owner_of(one.document)
-        (near if one.score > 0 and is_near(one.score) else asked).add(
-            (office, item, segment.seq(one.document))
-        )
+        score, number, document = one
+        segment = shard.segments[number]
+        office, item = segment.owner_of(document)
+        found_as = near if 0 < score < CLASSES["initials"] else asked
+        found_as.add((office, item, segment.seq(document)))
     assert ranking.exact
     found = Verdict(frozenset(asked), frozenset(near))
     return found, ranking.total, ranking.near_total, dict(ranking.items)

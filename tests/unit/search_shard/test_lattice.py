@@ -9,12 +9,17 @@ from protocol.limits import QUERY_CHARS_MAX
 from search_shard.lattice import (
     FILTER_VALUES_MAX,
     FILTERS_MAX,
+    NOTE_CHARS_MAX,
+    NOTES_MAX,
     PHRASES_MAX,
     SPOKEN,
     SYLLABLES_MAX,
+    TYPED_CHARS_MAX,
     WEIGHT_MAX,
     WORDS_MAX,
+    YEAR_MAX,
     Filter,
+    Note,
     Phrase,
     Query,
     Word,
@@ -24,6 +29,7 @@ from search_shard.lattice import (
 TYPED = Phrase("typed", "苏州", near=("sound", "shape"))
 SPOKEN_PHRASE = Phrase("pinyin", f"苏{SPOKEN}", ((), ("zhou",)))
 WORD = Word("苏州", (TYPED, SPOKEN_PHRASE))
+NOTE = Note("place", "姑苏", "苏州")
 KIND = Filter("kind", ("旧志",))
 QUERY = Query("苏州 虎丘", (WORD, WORD), ("0", "1", "and"), (KIND,))
 
@@ -46,6 +52,17 @@ STRANGE = {
     "a long plan": replace(QUERY, plan=("0", *("0", "or") * WORDS_MAX)),
     "many filters": replace(QUERY, filters=(KIND,) * (FILTERS_MAX + 1)),
     "many values": replace(QUERY, filters=(Filter("kind", ("",) * (FILTER_VALUES_MAX + 1)),)),
+    "a long value": replace(QUERY, filters=(Filter("kind", ("志" * (QUERY_CHARS_MAX + 1),)),)),
+    "a year far off": replace(QUERY, filters=(Filter("span", (), 1911, YEAR_MAX + 1),)),
+    "a year before all": replace(QUERY, filters=(Filter("span", (), -1, 1911),)),
+    "a long text": replace(QUERY, text="苏" * (QUERY_CHARS_MAX + 1)),
+    "a long word": replace(QUERY, words=(WORD, replace(WORD, typed="苏" * (TYPED_CHARS_MAX + 1)))),
+    "many notes": replace(QUERY, notes=(NOTE,) * (NOTES_MAX + 1)),
+    "a note of a long word": replace(QUERY, notes=(Note("place", "苏" * 301, ""),)),
+    "a long note": replace(QUERY, notes=(Note("place", "", "苏" * (NOTE_CHARS_MAX + 1)),)),
+    "a note of an unknown rule": replace(QUERY, notes=(Note("magic", "", ""),)),
+    "a long syllable": asked(replace(SPOKEN_PHRASE, sounds=((), ("zhuangzhu",)))),
+    "an empty syllable": asked(replace(SPOKEN_PHRASE, sounds=((), ("",)))),
     "an unknown field": replace(QUERY, filters=(Filter("magic" * 99, ()),)),
     "no phrases": asked(),
     "many phrases": asked(*(TYPED,) * (PHRASES_MAX + 1)),
@@ -66,6 +83,7 @@ STRANGE = {
 def test_a_lattice_within_bounds_is_taken() -> None:
     check_query(QUERY)
     check_query(Query("", (), (), (KIND,)))
+    check_query(replace(QUERY, notes=(NOTE,) * NOTES_MAX))
     check_query(replace(QUERY, plan=("0", *("0", "or") * (WORDS_MAX - 1))))
 
 

@@ -18,7 +18,6 @@ from search_shard.match import (
     cells_of,
     find,
     find_heads,
-    keep_common,
     lists_of_codes,
     scan,
     sounds_of,
@@ -66,13 +65,13 @@ def test_phrases_are_found_and_counted_exactly(
     assert look(segment, mixed) == wanted
 
 
-def test_frequent_phrases_by_lists_of_triples(
+def test_frequent_phrases_by_lists_of_longer_runs(
     tables: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dice = random.Random(3)
     texts = ["".join(dice.choices(LETTERS, (9, 9, 4, 4, 1, 1), k=40)) for _ in range(1500)]
     segment = segment_of([page(text, seq=seq) for seq, text in enumerate(texts)], tables)
-    assert len(segment.common) > 3
+    assert len(segment.levels[0].common) > 3
     for size in (2, 3, 4, 6):
         for pattern in {"".join(dice.choices(LETTERS[:4], k=size)) for _ in range(12)}:
             often = {seq: overlapping(text, pattern) for seq, text in enumerate(texts)}
@@ -80,7 +79,7 @@ def test_frequent_phrases_by_lists_of_triples(
             assert look(segment, typed(pattern)) == wanted, pattern
             codes = segment.codes(pattern)
             if size == 3:
-                monkeypatch.setattr(match, "COMMON_PAGES", 10**6)  # without triples: verified
+                monkeypatch.setattr(match, "COMMON_PAGES", 10**6)  # by pairs: verified
                 assert look(segment, typed(pattern)) == wanted
                 monkeypatch.undo()
             lists = lists_of_codes(segment, codes)
@@ -158,13 +157,6 @@ def test_heads_are_told_apart_from_each_other_and_from_text(tables: Tables) -> N
         1,
         0,
     ]
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.sets(st.integers(0, 40)), st.sets(st.integers(0, 40)))
-def test_keep_common_is_the_intersection(few: set[int], many: set[int]) -> None:
-    left, right = (np.array(sorted(some), np.uint16) for some in (few, many))
-    assert keep_common(left, right).tolist() == sorted(few & many)
 
 
 def test_a_passed_deadline_stops_every_search_that_takes_long(tables: Tables) -> None:

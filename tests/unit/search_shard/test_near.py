@@ -1,12 +1,21 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search_shard.lattice import NEAR, NEAR_LENGTHS, Phrase
 from search_shard.match import Late
-from search_shard.near import corrections, looking, sounding
+from search_shard.near import (
+    OTHER_PAGES,
+    Corrections,
+    Typed,
+    corrections,
+    is_correctable,
+    open_places,
+    typed_in,
+)
 from search_shard.segment import Segment
 from search_shard.tables import Tables
 from search_shard.trace import SILENT
@@ -17,10 +26,18 @@ LETTERS = "苏素州洲舟虎丘兵秋山己已巳"
 
 def words(segment: Segment, text: str, near: tuple[str, ...] = NEAR) -> dict[str, str]:
     """Corrected word → rule."""
-    points, codes = segment.arrays["points"].tolist(), segment.arrays["codes"].tolist()
-    names = {code: chr(point) for point, code in zip(points, codes, strict=True)}
-    given = corrections(segment, Phrase("typed", text, near=near), never, SILENT)
-    return {"".join(names[code] for code in one.codes): one.rule for one in given}
+    given = corrected(typed_in(segment, Phrase("typed", text, near=near)))
+    rows = (given.texts, given.titles, given.headings)
+    standing = {number for each in rows for number in each.numbers.tolist()}
+    return {
+        text[: one.at] + one.character + text[one.at + 1 :]: one.rule
+        for number, one in enumerate(given.words)
+        if number in standing
+    }
+
+
+def corrected(typed: Typed) -> Corrections:
+    return corrections(typed, open_places([typed], [None]), never, SILENT)
 
 
 @settings(max_examples=80, deadline=None)
@@ -91,21 +108,29 @@ def test_a_character_that_is_nowhere_is_the_wrong_one(tables: Tables) -> None:
 
 
 def test_words_too_short_or_too_long_and_spoken_ones_have_none(tables: Tables) -> None:
-    segment = segment_of([page("蘇州" * 20)], tables)
-    assert words(segment, "素") == {}
-    assert words(segment, "素州" + "苏州" * (NEAR_LENGTHS[-1] // 2)) == {}
-    spoken = Phrase("pinyin", "\0州", (("su",), ()), near=NEAR)
-    assert list(corrections(segment, spoken, never, SILENT)) == []
+    for size in (NEAR_LENGTHS[0] - 1, NEAR_LENGTHS[-1] + 1):
+        assert not is_correctable(Phrase("typed", "州" * size, near=NEAR))
+    assert is_correctable(Phrase("typed", "苏州", near=("sound",)))
+    assert not is_correctable(Phrase("typed", "苏州"))
+    assert not is_correctable(Phrase("pinyin", "\0州", (("su",), ()), near=NEAR))
 
 
-def test_what_sounds_or_looks_alike_here(tables: Tables) -> None:
-    segment = segment_of([page("蘇素塑虎a")], tables)
-    assert sounding(segment, "苏").tolist() == sorted(segment.codes("苏素塑"))
-    assert sounding(segment, "a").tolist() == []
-    assert set(looking(segment, "素").tolist()) <= set(segment.codes("苏塑虎"))
+def test_any_other_character_only_beside_what_few_pages_have(tables: Tables) -> None:
+    texts = ["虎丘山寺"] + ["丘山"] * OTHER_PAGES
+    segment = segment_of([page(text, seq=seq) for seq, text in enumerate(texts)], tables)
+    assert words(segment, "虎丘山🐯") == {"虎丘山寺": "other"}  # 虎丘 is rare
+    assert words(segment, "🐯丘山") == {}
+    typed = typed_in(segment, Phrase("typed", "🐯丘山", near=NEAR))
+    few = np.zeros(segment.pages, bool)
+    few[:OTHER_PAGES] = True
+    assert open_places([typed], [few]) == {0, 2}
+    assert open_places([typed], [None]) == {2}  # 🐯丘 is nowhere
+    assert open_places([typed, typed], [few, few]) == {2}  # the pages of a shard, however batched
 
 
 def test_a_passed_deadline_is_heard(tables: Tables) -> None:
     segment = segment_of([page("蘇州")], tables)
     with pytest.raises(Late):
-        list(corrections(segment, Phrase("typed", "素州", near=NEAR), lambda: True, SILENT))
+        corrections(
+            typed_in(segment, Phrase("typed", "素州", near=NEAR)), frozenset(), lambda: True, SILENT
+        )

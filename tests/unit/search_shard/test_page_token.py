@@ -15,7 +15,7 @@ from search_shard.page_token import TRAIL_MAX, PageToken, question_digest, read_
 
 QUESTION = question_digest("虞山", ("pinyin",))
 KEY = HitKey(61_234, OfficeCode("320581"), "320581-cqdxgwz81tkk2/0123456789abcdef", 17)
-TOKEN = PageToken(1, QUESTION, 110, (40, 0, 7), 12, True, (KEY,))
+TOKEN = PageToken(1, QUESTION, 110, (40, 0, 7), 12, 3, True, (KEY,))
 
 
 @given(

@@ -36,6 +36,8 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 class Table:
+    sign = "."
+
     def __init__(self, rule: str, words: dict[str, tuple[str, ...]]) -> None:
         self.rule, self.words = rule, words
 
@@ -260,6 +262,32 @@ def test_widening_is_bounded_and_says_something_new(wide: Rules) -> None:
     assert lines(parse_query("「平江」", wide)) == [["typed 平江"]]
 
 
+GAIJI = {
+    "平江&KR0001;民国二十三年": [
+        "typed 平江kr0001民国二十三年",
+        "place 苏州kr0001民国二十三年",
+        "year 平江kr00011934年",
+        "place 苏州kr00011934年",
+    ],
+    "平&KR0001;江": ["typed 平kr0001江"],
+    "&平江;平江": ["typed 平江平江 ~", "place 平江苏州"],
+    "&a;su&KR0001;zhou&b;": ["typed asukr0001zhoub", "pinyin a[su]kr0001[zhou]b"],
+    "s&a;z&b;": ["typed sazb", "initials [sa]a[za]b title"],
+}
+
+
+@pytest.mark.parametrize("typed", GAIJI)
+def test_a_gaiji_by_its_id_stays_and_the_rest_of_its_word_is_widened(
+    wide: Rules, typed: str
+) -> None:
+    assert lines(parse_query(typed, wide)) == [GAIJI[typed]]
+
+
+def test_the_number_of_a_gaiji_is_no_number(tables: Tables) -> None:
+    (word,) = parse_query("第三&1691;卷", Rules.standard(tables)).words
+    assert {phrase.text for phrase in word.phrases} == {"第三1691卷", "第31691卷"}
+
+
 def test_widened_words_stand_where_the_word_must(wide: Rules) -> None:
     assert lines(parse_query("标题:平江", wide)) == [["typed 平江 heading", "place 苏州 heading"]]
 
@@ -338,6 +366,8 @@ PIECES = [
         "..",
         "平江",
         "&KR0001;",
+        "ﷺ" * 20,
+        "编号:",
     ),
 ]
 QUERIES = st.lists(st.sampled_from(PIECES), max_size=24).map("".join)

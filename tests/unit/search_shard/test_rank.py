@@ -6,28 +6,33 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search_shard.lattice import NEAR, RULES
+from search_shard.lattice import RULES
+from search_shard.likeness import LIKENESS
 from search_shard.postings import COUNT_MAX
 from search_shard.rank import (
     CLASS_STEP,
     CLASSES,
     HEADING_SCORE,
+    IN_HEAD,
     TEXT_SCORE,
     TITLE_SCORE,
     HitKey,
     damping,
     hit_order,
-    is_near,
+    near_classes,
+    spoken_class,
     text_score,
     text_scores,
 )
 
+MAX_PAGES = 1 << 24
+
 
 def test_a_surer_rule_outweighs_everything_below_it() -> None:
     steps = sorted(set(CLASSES.values()))
-    assert {high - low for low, high in pairwise([0, *steps])} == {CLASS_STEP}
+    assert min(high - low for low, high in pairwise(steps)) == CLASS_STEP
     assert CLASS_STEP > TITLE_SCORE + HEADING_SCORE + TEXT_SCORE
-    order = [CLASSES[rule] for rule in (*RULES, *NEAR)]
+    order = [CLASSES[rule] for rule in RULES]
     assert order == sorted(order, reverse=True)
     assert TITLE_SCORE > HEADING_SCORE + TEXT_SCORE
     assert HEADING_SCORE > TEXT_SCORE
@@ -71,7 +76,28 @@ def test_ties_break_by_office_item_and_page() -> None:
         assert sorted(order, key=hit_order) == keys
 
 
-def test_near_is_told_by_the_class() -> None:
-    for rule, base in CLASSES.items():
-        assert is_near(base + TITLE_SCORE + HEADING_SCORE + TEXT_SCORE) == (rule in NEAR)
-        assert is_near(base) == (rule in NEAR)
+def test_a_corrected_word_is_the_likelier_the_more_pages_have_it() -> None:
+    pages = np.array([1, 2, 3, 4, 1000, MAX_PAGES])
+    classes = near_classes(np.full(6, 5), pages)
+    assert (classes % CLASS_STEP == 0).all()
+    assert (np.diff(classes) > 0).all()
+    assert (near_classes(np.full(6, 4), pages) == classes - CLASS_STEP).all()
+    steps = [(page * page).bit_length() - 1 for page in pages.tolist()]
+    assert (classes - classes[0] == CLASS_STEP * np.array(steps)).all()
+
+
+def test_pinyin_ranks_by_the_word_and_heads_first_below_what_is_surer() -> None:
+    steps = [spoken_class(pages) for pages in (0, 1, 2, 1000, MAX_PAGES)]
+    assert steps == sorted(set(steps))
+    assert all(step % CLASS_STEP == 0 for step in steps)
+    assert steps[-1] < IN_HEAD
+    assert CLASSES["pinyin"] + IN_HEAD + CLASS_STEP <= CLASSES["synonym"]
+
+
+def test_near_ranks_below_everything_else() -> None:
+    most = TITLE_SCORE + HEADING_SCORE + TEXT_SCORE
+    surest = min(CLASSES.values())
+    for likeness, pages in ((LIKENESS[0], 1), (LIKENESS[-1], MAX_PAGES)):
+        (base,) = near_classes(np.array([likeness]), np.array([pages])).tolist()
+        assert base > 0
+        assert base + most < surest

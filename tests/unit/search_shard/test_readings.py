@@ -10,7 +10,6 @@ from search_shard.readings import (
     Readings,
     folded_readings,
     local_readings,
-    near_syllables,
     split_syllables,
     syllables_of,
     toneless,
@@ -50,15 +49,6 @@ def test_a_reading_of_few_phrases_is_rare(tables: Tables) -> None:
         assert rare in tables.every_reading(character)
     for character, used in (("重", "chong"), ("乐", "yue"), ("行", "hang"), ("会", "kuai")):
         assert used in tables.readings(character)
-
-
-def test_near_syllables_go_both_ways(tables: Tables) -> None:
-    assert near_syllables("lin", tables.syllables) == ("ling", "nin", "ning")
-    assert near_syllables("zhan", tables.syllables) == ("zan", "zang", "zhang")
-    assert near_syllables("hui", tables.syllables) == ()
-    for syllable in tables.syllables:
-        for other in near_syllables(syllable, tables.syllables):
-            assert syllable in near_syllables(other, tables.syllables)
 
 
 def test_names_are_read_as_jiangsu_reads_them(tables: Tables) -> None:

@@ -12,7 +12,8 @@ from search_shard.build import build_segment
 from search_shard.catalogue import Catalogue, Record, folded, record_page
 from search_shard.lattice import check_query
 from search_shard.parse import Rules, parse_query
-from search_shard.search import Ask, Ranking, rank
+from search_shard.ranking import Ask, Ranking
+from search_shard.search import rank
 from search_shard.segment import Segment
 from search_shard.shard import Shard
 from search_shard.snippet import show
@@ -40,7 +41,7 @@ class Library:
         pages = [record_page(each, NAMES) for each in self.catalogue.records]
         segment = Segment.open(build_segment(pages, tables), tables)
         self.shard = Shard((segment,), frozenset(hidden), self.catalogue)
-        self.rules = Rules(tables)
+        self.rules = Rules.standard(tables)
 
     def ask(self, text: str) -> Ranking:
         query = parse_query(text, self.rules)
@@ -143,3 +144,23 @@ def test_hidden_items_count_nowhere(library: Library) -> None:
 def test_no_phrase_reaches_from_one_element_into_the_next(library: Library) -> None:
     assert library.ask("“水利人物”").total == 1  # one element: punctuation is passed over
     assert library.ask("“人物中华”").total == 0
+
+
+def test_an_old_name_filters_by_the_divisions_of_today(tables: Tables) -> None:
+    at = {"320500": "府", "320506": "吴中", "320508": "姑苏", "320583": "昆山", "320100": "宁"}
+    library = Library(
+        [Record(c, "320000", (("title", t),), "open", (c,)) for c, t in at.items()], tables
+    )
+    for typed, found in {
+        "姑苏": {"府", "吴中", "姑苏", "昆山"},  # the district, and the city as of old
+        "姑苏区": {"姑苏"},
+        "平江": {"府", "吴中", "姑苏", "昆山"},
+        "320524": {"吴中"},  # 吴县, abolished
+        "金阊区": {"姑苏"},
+        "金陵": {"宁"},
+    }.items():
+        assert set(library.titles(f"地区:{typed}")) == found, typed
+    assert library.titles("地区:「金陵」") == []
+    note = parse_query("地区:金阊区", library.rules).notes[0]
+    assert (note.rule, note.typed) == ("place", "金阊区")
+    assert note.taken_for.startswith("姑苏（")

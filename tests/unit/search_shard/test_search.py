@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from protocol.limits import QUERY_CHARS_MAX, REQUEST_BYTES_MAX
 from protocol.shapes import pack
-from search_shard import search as room
 from search_shard.lattice import (
     AND,
     NEAR,
@@ -26,7 +25,8 @@ from search_shard.lattice import (
 from search_shard.layout import Page
 from search_shard.parse import Rules, parse_query
 from search_shard.rank import NEAR_BELOW, HitKey
-from search_shard.search import Ask, key_of, rank
+from search_shard.ranking import Ask, key_of
+from search_shard.search import rank
 from search_shard.segment import Segment
 from search_shard.shard import Shard
 from search_shard.tables import Tables
@@ -175,7 +175,7 @@ def test_a_word_that_says_more_counts_more(tables: Tables) -> None:
     ]
     for order, first in ((words, "b"), ([replace(w, weight=10 - w.weight) for w in words], "a")):
         best = rank(shard, Query("", tuple(order), ("0", "1", AND)), Ask()).best
-        assert shard.segments[0].owner_of(best[0].document)[1] == first
+        assert shard.segments[0].owner_of(best[0][2])[1] == first
 
 
 def test_scopes_are_titles_and_headings_alone(tables: Tables) -> None:
@@ -184,7 +184,7 @@ def test_scopes_are_titles_and_headings_alone(tables: Tables) -> None:
     for scope, items in (("", "abc"), ("title", "b"), ("heading", "c")):
         query = Query("", (Word("", (Phrase("typed", "虎丘", (), scope),)),), ("0",))
         best = rank(shard, query, Ask()).best
-        assert {shard.segments[0].owner_of(one.document)[1] for one in best} == set(items)
+        assert {shard.segments[0].owner_of(one[2])[1] for one in best} == set(items)
 
 
 def test_pages_by_item_are_counted_where_asked_for(tables: Tables) -> None:
@@ -287,18 +287,6 @@ def listed(
 ) -> tuple[int, int, list[tuple[int, str, str, int]]]:
     ranking = rank(shard, query, given)
     return ranking.total, ranking.near_total, [key_of(shard, one) for one in ranking.best]
-
-
-@settings(max_examples=80, deadline=None)
-@given(libraries(), queries(), st.sampled_from([1, 3, 64]))
-def test_the_quick_way_finds_what_the_long_way_does(
-    tables: Tables, pages: list[Page], query: Query, limit: int
-) -> None:
-    shard = shard_of(tables, pages)
-    quick = listed(shard, query, Ask(limit))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(room, "_quick", lambda *_: None)
-        assert quick == listed(shard, query, Ask(limit))
 
 
 @settings(max_examples=60, deadline=None)

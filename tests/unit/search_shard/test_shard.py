@@ -1,11 +1,13 @@
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
 from pyroaring import BitMap
 
+from search_shard.facets import FacetCount
 from search_shard.lattice import Filter, Query
-from search_shard.search import Ask, rank
+from search_shard.ranking import Ask
+from search_shard.search import rank
 from search_shard.shard import Shard
 from search_shard.tables import Tables
 from tests.unit.search_shard.pages import ask, page, shard_of
@@ -15,14 +17,14 @@ class Titled:
     """Records by title alone: the items that a filter names."""
 
     def __init__(self, items: Sequence[str]) -> None:
-        self._items = items
+        self.numbers = {item: number for number, item in enumerate(items)}
 
     def select(self, filters: Sequence[Filter]) -> BitMap | None:
         wanted = [value for one in filters for value in one.values]
-        return BitMap([n for n, item in enumerate(self._items) if item in wanted])
+        return BitMap([number for item, number in self.numbers.items() if item in wanted])
 
-    def items(self, numbers: Iterable[int]) -> list[str]:
-        return [self._items[number] for number in numbers]
+    def facets(self, counts: Mapping[str, int]) -> tuple[FacetCount, ...]:
+        return ()
 
 
 def test_deleted_items_are_hidden_in_every_segment(tables: Tables) -> None:
@@ -55,10 +57,13 @@ def test_a_shard_without_segments_or_with_everything_hidden(tables: Tables) -> N
 def test_filters_are_the_catalogues_and_hide_beside_what_is_hidden(tables: Tables) -> None:
     pages = [page("蘇州", item, seq) for item in "abc" for seq in range(2)]
     segments = shard_of(tables, pages).segments
-    shard = Shard(segments, frozenset("c"), Titled("abc"))
     chosen = Filter("item", ("b", "c"))
-    found = rank(shard, Query("", (), (), (chosen,)), Ask(facets=True))
-    assert (found.total, found.items) == (2, {"b": 2})
+    for records in ("abc", "xbyac"):  # numbered otherwise than the items of the segment
+        shard = Shard(segments, frozenset("c"), Titled(records))
+        found = rank(shard, Query("", (), (), (chosen,)), Ask(facets=True))
+        assert (found.total, found.items) == (2, {"b": 2})
+    without = Shard(segments, catalogue=Titled("ca"))  # an item without a record is not let through
+    assert rank(without, Query("", (), (), (chosen,)), Ask()).total == 2
     bare = Shard(segments, frozenset("c"))
     assert rank(bare, Query("", (), (), (chosen,)), Ask()).total == 0  # nobody says what it means
 

@@ -11,7 +11,8 @@ from search_shard.grammar import parts_of
 from search_shard.lattice import FIELDS, Filter, Phrase, Query, Word
 from search_shard.layout import Page
 from search_shard.parse import Rules, parse_query
-from search_shard.search import Ask, rank
+from search_shard.ranking import Ask
+from search_shard.search import rank
 from search_shard.segment import Segment
 from search_shard.shard import Shard
 from search_shard.snippet import show

@@ -3,7 +3,8 @@ from __future__ import annotations
 from itertools import count
 
 from search_shard.parse import Rules, parse_query
-from search_shard.search import Ask, rank
+from search_shard.ranking import Ask
+from search_shard.search import rank
 from search_shard.tables import Tables
 from search_shard.trace import SILENT, Trace
 from tests.unit.search_shard.pages import ONE, shard_of

@@ -9,6 +9,8 @@ from search_shard.widening import Alternative, Widened, notes_of, widen
 class Table:
     """Words and what else they may be written as."""
 
+    sign = "."
+
     def __init__(self, rule: str, words: dict[str, tuple[str, ...]], note: str = "") -> None:
         self.rule, self.words, self.note = rule, words, note
 

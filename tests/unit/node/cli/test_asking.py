@@ -8,7 +8,11 @@ from node.cli.asking import figures
 def test_status_names_every_state_and_says_when_nobody_is_linked() -> None:
     items = {"submitted": 5, "accepted": 4, "returned": 3, "withdrawn": 2, "public": 1}
     answer = {"spooled": 6, "items": items, "blobs": 7, "blob_bytes": 3 << 20, "links": []}
-    lines = dict(figures({**answer, "resident_bytes": 80 << 20, "synonyms": 0}))
+    lines = dict(
+        figures(
+            {**answer, "short_total": 0, "damaged": 0, "resident_bytes": 80 << 20, "synonyms": 0}
+        )
+    )
     assert lines["待登记 waiting events"] == "6"
     assert lines["条目 items of this node's offices"] == (
         "待审 submitted 5，已审 accepted 4，退回 returned 3，下架 withdrawn 2，公开 public 1"

@@ -33,7 +33,7 @@ def test_every_command_has_a_coroutine() -> None:
     [
         (["status", "/nowhere"], 2, "the folder of a node"),
         (["serve", "{tmp}"], 2, "fangzhi init HOME"),
-        (["add", "/nowhere", "{tmp}/none.txt"], 2, "nothing of that name"),
+        (["report", "/nowhere", "{tmp}/none.txt"], 2, "nothing of that name"),
         (["search", "常", "--node", "http://127.0.0.1:1"], 3, "fangzhi serve HOME"),
         (["init", "{tmp}/h", "--office", "32", "--request", "r"], 2, "six digits"),
         (["restore", "{tmp}", "{tmp}/new"], 2, "made by fangzhi backup"),
@@ -80,7 +80,7 @@ def test_a_drafted_network_says_that_root_holders_sign_next(
 
 
 def test_help_offers_an_address_only_where_one_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
-    for words, offered in (("serve", False), ("doctor", False), ("status", True), ("add", True)):
+    for words, offered in (("serve", False), ("doctor", False), ("status", True), ("report", True)):
         with pytest.raises(SystemExit):
             main([words, "--help"])
         assert ("or its address" in capsys.readouterr().out) is offered

@@ -15,6 +15,7 @@ from ledger.events import (
     MemberRotate,
     OutsideWitness,
     PolicySet,
+    RecoverySet,
 )
 from ledger.genesis import Genesis, write_genesis
 from ledger.note import NoteKey
@@ -31,6 +32,7 @@ CHANGES = (
     MemberMove("320581", "320600", "虞山市", 3, ()),
     MemberAbolish("320581", "320582", 9, ROOT, 4, ()),
     PolicySet(2, 1, 0, (OutsideWitness("archive", "vkey", "https://x/"),), 1, ()),
+    RecoverySet(1, bytes([7]) * 32, ()),
 )
 
 

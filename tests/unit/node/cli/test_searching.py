@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from node.cli.main import make_parser
-from node.cli.searching import search
+from node.cli.searching import catalogue, search
 from node.faces.app import make_runner, make_web_app
-from node.faces.asking import RULES_TO_SWITCH
+from node.faces.asking import EVERY_RECORD, RULES_TO_SWITCH
 from node.office.answers import Question
 from protocol.errors import ConfigError, DecodeError, Rejected, Unavailable
 from tests.fake_service import FakeService
@@ -39,7 +39,9 @@ async def run(
     node = f"http://127.0.0.1:{runner.addresses[0][1]}"
 
     async def run_one(*words: str) -> tuple[int, dict[str, Any]]:
-        return await search(make_parser().parse_args(["search", "--node", node, *words]))
+        command, *words = words if words[:1] == ("catalogue",) else ("search", *words)
+        asks = {"search": search, "catalogue": catalogue}[command]
+        return await asks(make_parser().parse_args([command, "--node", node, *words]))
 
     yield run_one
     await runner.cleanup()
@@ -156,6 +158,16 @@ async def test_an_export_is_kept_when_its_receipt_is_there(
     _, told = await run("运河", "--without", "year", "--export", str(path))
     assert told == {"file": str(path), "bytes": path.stat().st_size}
     assert "receipt" in path.read_text("utf-8").splitlines()[-1][:12]
+
+
+async def test_the_catalogue_is_exported_whole(
+    run: Run, service: FakeService, tmp_path: Path
+) -> None:
+    path = tmp_path / "书目.jsonl"
+    _, told = await run("catalogue", "--export", str(path))
+    assert told["bytes"] == path.stat().st_size
+    assert json.loads(path.read_text("utf-8").splitlines()[0])["kind"] == "旧志"
+    assert (service.calls[-1][1].text, service.calls[-1][1].records) == (EVERY_RECORD, True)
 
 
 async def test_an_export_that_was_cut_leaves_no_file(run: Run, tmp_path: Path) -> None:

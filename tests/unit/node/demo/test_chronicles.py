@@ -10,9 +10,10 @@ import pytest
 from pypinyin import lazy_pinyin
 
 from configs.offices import OfficeRow, load
-from node.cli.packages import LocalPackage, read_package
 from node.demo.chronicles import KINDS, PDF_NAME, Chronicle, make_chronicle
 from node.demo.texts import Writer, alphabet, numeral, reign_year, short_name
+from node.hands.ingest.carriers.carried import Package
+from node.hands.ingest.carriers.reading import read_package
 from node.hands.ingest.findings import Inspection
 from node.hands.ingest.inspect import inspect_file
 from node.hands.ingest.package import check_package
@@ -21,9 +22,10 @@ from protocol.records import PageText
 LUHE = next(row for row in load("jiangsu") if row.name == "六合区")
 
 
-def examined(chronicle: Chronicle) -> tuple[LocalPackage, dict[str, Inspection]]:
+def examined(chronicle: Chronicle) -> tuple[Package, dict[str, Inspection]]:
     package = read_package(chronicle.folder)
-    return package, {file.name: inspect_file(str(file.path), file.name) for file in package.files}
+    files = [(file.name, chronicle.folder / file.name) for file in package.files]
+    return package, {name: inspect_file(str(path), name) for name, path in files}
 
 
 def pdf_pages(chronicle: Chronicle) -> tuple[PageText, ...]:

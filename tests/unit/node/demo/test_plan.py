@@ -10,7 +10,6 @@ from random import Random
 
 import pytest
 
-from node.cli.packages import read_package
 from node.demo.plan import (
     CLOSED,
     OFFICES,
@@ -24,6 +23,7 @@ from node.demo.plan import (
     packages,
 )
 from node.demo.texts import Phrase
+from node.hands.ingest.carriers.reading import read_package
 from node.hands.ingest.inspect import inspect_file
 from protocol.errors import ConfigError
 

@@ -7,7 +7,7 @@ from urllib.parse import unquote_plus
 import pytest
 from aiohttp import ClientSession
 
-from node.faces.catalogue import EVERY_RECORD
+from node.faces.asking import EVERY_RECORD
 from search_shard.grammar import parts_of
 from tests.fake_service import TITLES, YEARBOOK, FakeService
 from tests.unit.node.faces.test_portal import Outline, read
@@ -52,6 +52,7 @@ async def test_without_a_question_the_page_shows_every_record(
     assert (question.text, question.facets) == (EVERY_RECORD, True)
     assert [part.field for part in parts_of(EVERY_RECORD)] == ["rights"]
     assert TITLES[YEARBOOK][0] in page.text
+    assert "/api/v1/catalogue/export?format=csv" in links(page)
     narrowed = [link for link in links(page) if link.startswith("/catalogue?q=")]
     assert narrowed
     assert not [link for link in narrowed if EVERY_RECORD in link]

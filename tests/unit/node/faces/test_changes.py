@@ -19,7 +19,8 @@ REPORT: dict[str, Any] = {
 }
 CHANGES = [
     ("POST", "/api/v1/reports"),
-    ("PUT", "/api/v1/reports/r1/files/0"),
+    ("GET", "/api/v1/reports/r1"),
+    ("DELETE", "/api/v1/reports/r1"),
     ("POST", "/api/v1/reports/r1/submit"),
     ("POST", f"/api/v1/items/{BOOK}/review"),
     ("POST", f"/api/v1/items/{BOOK}/withdraw"),
@@ -37,18 +38,27 @@ async def test_the_public_changes_nothing(
     assert service.received == {}
 
 
-async def test_a_report_is_handed_in_file_by_file(
+async def test_a_report_is_begun_looked_at_and_submitted(
     clerk: ClientSession, service: FakeService
 ) -> None:
     begun = await clerk.post("/api/v1/reports", json=REPORT)
     assert begun.status == 201
     assert service.calls == [("begin", REPORT, CLERK)]
-    body = bytes(3_000_000)  # larger than any JSON body may be
-    sent = await clerk.put("/api/v1/reports/r1/files/0", data=body)
-    assert sent.status == 200
-    assert service.received["r1", 0] == body
-    done = await (await clerk.post("/api/v1/reports/r1/submit")).json()
+    listed = [{"path": "a.pdf", "size": 3_000_000, "offset": 0}]
+    assert (await begun.json())["files"] == listed
+    assert (await (await clerk.get("/api/v1/reports/r1")).json())["files"] == listed
+    done = await (await clerk.post("/api/v1/reports/r1/submit", json={"confirm": True})).json()
     assert done["item"] == BOOK
+    assert service.calls[-1] == ("submit", "r1", True)
+    assert (await clerk.delete("/api/v1/reports/r1")).status == 204
+    assert service.received == {}
+
+
+async def test_a_question_comes_before_a_report(clerk: ClientSession) -> None:
+    near = REPORT | {"record": {"title": "相近"}}
+    asked = await clerk.post("/api/v1/reports", json=near)
+    assert (asked.status, (await asked.json())["status"]) == (200, "question")
+    assert (await clerk.post("/api/v1/reports", json=near | {"confirm": True})).status == 201
 
 
 @pytest.mark.parametrize(
@@ -59,6 +69,9 @@ async def test_a_report_is_handed_in_file_by_file(
         {"files": [{"path": 1, "size": 1}]},
         {"files": [{"path": "a", "size": -1}]},
         {"files": [{"path": "a", "size": True}]},
+        {"files": [{"path": "a", "size": 1, "modified": "today"}]},
+        {"files": [{"path": "a", "size": 1, "strange": 1}]},
+        {"confirm": "yes"},
         {"record": {"title": 1}},
         {"rights": None},
         {"office": 320500},
@@ -74,17 +87,10 @@ async def test_a_report_of_another_shape_is_refused(
 
 
 async def test_a_rejected_report_says_why(clerk: ClientSession) -> None:
-    response = await clerk.post("/api/v1/reports/r2/submit")
+    response = await clerk.post("/api/v1/reports/r2/submit", json={})
     assert response.status == 422
     document = await response.json(content_type=None)
     assert document["findings"][0]["code"] == "P001"
-
-
-async def test_packed_bytes_are_not_a_file(clerk: ClientSession, service: FakeService) -> None:
-    headers = {"Content-Encoding": "gzip"}
-    response = await clerk.put("/api/v1/reports/r1/files/0", data=b"x", headers=headers)
-    assert response.status == 400
-    assert service.received == {}
 
 
 async def test_review_and_withdrawal(clerk: ClientSession, service: FakeService) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from aiohttp import ClientError, ClientSession
 
-from node.faces.export import COLUMNS, cell_text
+from node.faces.asking import EVERY_RECORD
+from node.faces.export import COLUMNS, RECORD_COLUMNS, cell_text
 from tests.fake_service import BOOK, HIDDEN, HOSTILE, TITLES, FakeService
 
 
@@ -37,6 +38,24 @@ async def test_a_table_opens_in_a_spreadsheet_and_runs_nothing(client: ClientSes
     assert HOSTILE in {row[head.index("title")] for row in rows}
     assert last[0] == "receipt"
     assert json.loads(last[1])["lines"] == len(rows)
+
+
+async def test_records_are_exported_with_their_elements(
+    client: ClientSession, service: FakeService
+) -> None:
+    address = "/api/v1/catalogue/export"
+    text = await (await client.get(address, params={"q": "运河"})).text()
+    *lines, last = map(json.loads, text.splitlines())
+    assert all(tuple(line) == RECORD_COLUMNS for line in lines)
+    assert (lines[0]["title"], lines[0]["kind"]) == (TITLES[BOOK][0], "旧志")
+    assert lines[0]["proof"] == f"/api/v1/items/{lines[0]['item']}/proof"
+    assert last["receipt"]["lines"] == len(lines)
+    response = await client.get(address, params={"format": "csv"})
+    assert 'filename="fangzhi-catalogue.csv"' in response.headers["Content-Disposition"]
+    head, *rows, _ = csv.reader(io.StringIO((await response.text()).removeprefix("\ufeff")))
+    assert tuple(head) == RECORD_COLUMNS
+    assert {row[head.index("holders")] for row in rows} == {"320000 320500"}
+    assert (service.calls[-1][1].text, service.calls[-1][1].records) == (EVERY_RECORD, True)
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+86", "-2", "@x", "\tx", "＝1"])

@@ -29,6 +29,7 @@ def test_statuses_follow_the_specification() -> None:
         "ProofError",
         "ForkError",
         "LostTailError",
+        "KeyMismatch",
         "Rejected",
         "Forbidden",
     }

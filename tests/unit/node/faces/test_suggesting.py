@@ -22,6 +22,7 @@ async def test_what_is_typed_is_answered(client: ClientSession, service: FakeSer
         "sources": [BOOK],
         "rule": "typed",
         "marked": [0, 1],
+        "note": "",
     }
     spelled = await (await client.get(URL, params={"q": "zhang"})).json()
     assert spelled["words"] == [{"text": "张", "pages": 14}]

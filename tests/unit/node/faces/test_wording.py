@@ -44,7 +44,7 @@ def test_templates_say_only_phrases_that_exist_and_all_of_them() -> None:
     )
     computed += ("matched.", "severity.", "event.", "role.", "record.", "network.gate.")
     computed += ("evidence.shape.", "field.", "period.", "explain.step.", "refused.")
-    computed += ("suggest.",)
+    computed += ("suggest.", "fixity.reason.")
     computed += ("proof.verdict.", "proof.step.", "proof.what.")
     unsaid = {key for key in phrases() if key not in said and not key.startswith(computed)}
     assert unsaid == set()
@@ -61,7 +61,7 @@ def test_closed_sets_have_a_phrase_for_each_value() -> None:
         assert f"field.{field}" in phrases()
     for low, high in PERIODS:
         assert f"period.{range_value(low, high)}" in phrases()
-    others = ("member", "anchor", "policy", "key", "fork", "statistics", "synonyms")
+    others = ("member", "anchor", "policy", "recovery", "key", "fork", "statistics", "synonyms")
     about_items = {kind for kind in KINDS if kind.split(".")[0] not in others}
     assert {key.removeprefix("event.") for key in phrases() if key.startswith("event.")} == (
         about_items

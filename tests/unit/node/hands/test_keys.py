@@ -14,9 +14,11 @@ from node.hands.keys import (
     OfficeKeys,
     load_key,
     load_office_keys,
+    load_sealing_key,
     make_office_keys,
     save_key,
     save_office_keys,
+    save_sealing_key,
 )
 from protocol.errors import ConfigError, Full, Missing
 from protocol.ids import OfficeCode
@@ -105,3 +107,27 @@ def test_a_key_that_cannot_be_used_is_named(tmp_path: Path) -> None:
         (tmp_path / "x.pem").write_bytes(rsa.stdout)
         with pytest.raises(ConfigError, match="an Ed25519 key"):
             load_key(tmp_path / "x.pem")
+
+
+def test_sealing_keys_count_up_and_are_private(tmp_path: Path) -> None:
+    keys = HomeKeys(tmp_path)
+    assert keys.sealing(COUNTY) == ()
+    for private in (bytes([1]) * 32, bytes([2]) * 32):
+        keys.keep_sealing(COUNTY, private)
+    assert keys.sealing(COUNTY) == (bytes([1]) * 32, bytes([2]) * 32)
+    path = tmp_path / f"{COUNTY}.seal.2.pem"
+    assert path.stat().st_mode & 0o777 == 0o600
+    with pytest.raises(ConfigError, match="never overwritten"):
+        save_sealing_key(path, bytes([3]) * 32)
+    assert keys.offices() == {}  # they are no generation of signing keys
+
+
+def test_a_signing_key_is_no_sealing_key(tmp_path: Path) -> None:
+    save_key(tmp_path / "event.pem", SigningKey.from_seed(bytes(32)))
+    with pytest.raises(ConfigError, match="X25519"):
+        load_sealing_key(tmp_path / "event.pem")
+    save_sealing_key(tmp_path / "seal.pem", bytes([3]) * 32)
+    with pytest.raises(ConfigError, match="Ed25519"):
+        load_key(tmp_path / "seal.pem")
+    with pytest.raises(Missing):
+        load_sealing_key(tmp_path / "none.pem")

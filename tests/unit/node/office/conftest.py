@@ -11,12 +11,13 @@ import pytest
 
 from configs.offices import load
 from node.hands.config import LedgerConfig, StoreConfig
+from node.hands.ingest.findings import Inspection
 from node.hands.keys import make_office_keys
 from node.office.changefile import add_signature
 from node.office.membership import write_request
 from node.office.node import Node
 from protocol.ids import OfficeCode
-from search_shard.tables import Tables, build_tables
+from search_shard.tables import Tables
 from simulations.clock import SimRng
 from simulations.cluster import Cluster, Host
 from simulations.faults import Mix
@@ -79,6 +80,11 @@ class Town:
             assert asyncio.get_running_loop().time() < end, "it did not happen in time"
             await asyncio.sleep(0.2)
 
+    async def until_soon(self, holds: Callable[[], bool]) -> None:
+        """:meth:`until`, looking so often that little happens between."""
+        while not holds():
+            await asyncio.sleep(0.001)
+
     async def quiet(self) -> None:
         """Everything has reached everybody."""
         await asyncio.sleep(1)
@@ -90,12 +96,24 @@ class Town:
         """Hand files in at an office; what the last step answered."""
         intake = self.node(code).intake
         sizes = [{"path": path, "size": len(data)} for path, data in files.items()]
-        begun = await intake.begin({"record": {"title": title}, "files": sizes, **fields})
+        asked = {"record": {"title": title}, "confirm": True, "files": sizes, **fields}
+        begun = await intake.begin(asked)
         if begun["status"] == "refused":
             return begun
         for number, data in enumerate(files.values()):
             await intake.receive(begun["report"], number, stream(data))
-        return await intake.submit(begun["report"])
+        return await intake.submit(begun["report"], confirm=True)
+
+    async def report_data(self, code: OfficeCode, data: bytes, **fields: str) -> str:
+        """Hand in one file that nobody looks into; its item."""
+
+        async def opaque(*_: object) -> Inspection:
+            return Inspection("application/octet-stream", "other", (), None, 0)
+
+        node = self.node(code)
+        node.intake._world = replace(node.intake._world, inspect=opaque)
+        said = await self.report(code, {"a.bin": data}, **fields)
+        return str(said["item"])
 
     async def public_item(self, code: OfficeCode, text: str) -> str:
         """An item of one text file that its reviewer has passed."""
@@ -138,11 +156,6 @@ class RootOffice:
 async def stream(*chunks: bytes) -> AsyncIterator[bytes]:
     for chunk in chunks:
         yield chunk
-
-
-@pytest.fixture(scope="session")
-def tables() -> Tables:
-    return Tables.from_bytes(build_tables())
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ import pytest
 
 from ledger import hash_rows, logbook
 from ledger.checkpoint import Checkpoint, parse_checkpoint, sign_checkpoint
-from ledger.events import Context, HoldTake, sign_event
+from ledger.custody import HoldTake
+from ledger.events import Context, sign_event
 from ledger.evidence import CHAIN, PREFIX, Evidence, verify_evidence
 from ledger.views import reported_forks
 from node.hands.storage.memory_kv import MemoryStore

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from node.office.answers import PUBLIC, Asker, CatalogueAnswer, Question
+from ledger import logbook
+from ledger.events import VersionUpload, parse_event
+from node.office.answers import (
+    PUBLIC,
+    Asker,
+    CatalogueAnswer,
+    ExportReceipt,
+    Question,
+    RecordLine,
+)
+from node.office.catalog import read_small
 from node.office.service import OfficeService
-from protocol.ids import OfficeCode
+from protocol.ids import BlobId, OfficeCode
+from protocol.merkle import leaf_hash
 from tests.unit.node.office.conftest import CITY, CITY2, COUNTY, COUNTY2, PROVINCE, Town
 
 Play = Callable[..., None]
@@ -133,3 +145,39 @@ def test_what_the_asker_may_not_see_counts_nowhere(play: Play) -> None:
         assert "旧志" not in counted(await ask(town, COUNTY, EVERY, STAFF), "kind")
 
     play(story)
+
+
+def test_an_export_is_every_record_with_what_proves_it(play: Play) -> None:
+    async def story(town: Town) -> None:
+        await passed(town, {await report(town, code, record): code for code, record in SHELF})
+        node, asked = town.node(CITY2), Question("水利", records=True)
+        *lines, receipt = [line async for line in node.exporter.export(asked, PUBLIC)]
+        assert isinstance(receipt, ExportReceipt)
+        assert (receipt.total, receipt.lines, receipt.complete) == (3, 3, True)
+        for line in lines:
+            assert isinstance(line, RecordLine)
+            with node.world.state.read() as reader:
+                manifest = read_small(reader, BlobId.parse(line.manifest))
+            assert BlobId.of(manifest).hex == line.manifest
+            assert json.loads(manifest)["record"] == line.record
+            with node.world.ledger.read() as ledger:
+                entry = logbook.entry(ledger, OfficeCode(line.hit.office), line.hit.log_index)
+            assert leaf_hash(entry).hex() == line.event
+            body = parse_event(entry).read_body()
+            assert isinstance(body, VersionUpload)
+            assert body.manifest.hex == line.manifest
+        assert lines[0].record["title"] == "启东水利志"
+
+    play(story)
+
+
+def test_a_record_with_long_elements_is_shown(play: Play) -> None:
+    async def story(town: Town) -> None:
+        subjects = "；".join(f"水利{'甲' * 40}{number}" for number in range(100))
+        record = {"title": "志" * 300, "volume": "卷" * 1000, "subject": subjects}
+        await passed(town, {await report(town, COUNTY, record): COUNTY})
+        for at in (COUNTY, PROVINCE):
+            answer = await ask(town, at, "水利")
+            assert (answer.search.total, len(answer.records)) == (1, 1)
+
+    play(story, PROVINCE, CITY, COUNTY)

@@ -9,8 +9,9 @@ import pytest
 
 from node.office.catalog import find
 from node.office.node import Node
+from node.office.transfer import Wanted
 from protocol.errors import Missing
-from protocol.ids import BlobId, OfficeCode
+from protocol.ids import OfficeCode
 from search_shard.lattice import Filter
 from tests.unit.node.office.conftest import CITY, COUNTY, PROVINCE, Town
 
@@ -73,11 +74,11 @@ def test_a_shard_that_lacks_a_public_record_is_not_answered_for(
     async def story(town: Town) -> None:
         city = town.node(CITY)
 
-        async def nobody_answers(blob: BlobId, sources: list[str]) -> None:
-            raise Missing(f"file {blob.short}", f"one of {sources}", "none")
+        async def nobody_answers(wanted: Wanted, sources: list[str]) -> None:
+            raise Missing(f"file {wanted.blob.short}", f"one of {sources}", "none")
 
         with monkeypatch.context() as patch:
-            patch.setattr(city.custodian, "fetch", nobody_answers)
+            patch.setattr(city.vault.transfer, "fetch", nobody_answers)
             item = str((await town.report(COUNTY, {"a.bin": b"no text in it"}))["item"])
             await town.until(lambda: seen(city, item) is not None)
             await city.desk.review(item, "pass", "")

@@ -1,19 +1,18 @@
-"""Files at their keepers: who may read them, and what damage and a full disk cost."""
+"""Files at their keepers: who gets them, and what a full disk costs."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-import pytest
-
 from ledger import views
-from node.office.links import Peer
-from protocol.errors import Forbidden, Full, Missing
+from ledger.keeping import keepers, room
+from node.hands.config import KeepingConfig
+from protocol.errors import Full
 from protocol.ids import BlobId, OfficeCode
-from protocol.limits import CHUNK_BYTES
-from protocol.messages import BlobAsk
+from protocol.limits import GiB
 
 PROVINCE, CITY, CITY2, COUNTY, COUNTY2 = map(
     OfficeCode, ("320000", "320500", "320600", "320581", "320681")
@@ -32,11 +31,20 @@ def holders(town: Any, item: str) -> set[str]:
         return set(views.item(reader, item).holders)
 
 
-def test_open_files_go_to_the_province_and_the_city_and_nobody_else(play: Play) -> None:
+def drawn(town: Any, item: str) -> set[str]:
+    node = town.node(PROVINCE)
+    with node.world.state.read() as reader:
+        view = views.item(reader, item)
+        return set(keepers(node.folding.roster, room(reader, node.folding.roster), view))
+
+
+def test_open_files_go_where_they_are_drawn_and_nowhere_else(play: Play) -> None:
     async def story(town: Any) -> None:
         item = (await town.report(COUNTY, {"a.txt": TEXT}))["item"]
         await town.quiet()
-        assert has(town) == holders(town, item) == {PROVINCE, CITY, COUNTY}
+        assert has(town) == holders(town, item) == drawn(town, item)
+        assert len(has(town)) == 3
+        assert has(town) > {PROVINCE, COUNTY}
         secret = (await town.report(COUNTY, {"s.txt": b"secret"}, rights="office"))["item"]
         await town.quiet()
         assert has(town, BlobId.of(b"secret")) == holders(town, secret) == {COUNTY}
@@ -44,46 +52,25 @@ def test_open_files_go_to_the_province_and_the_city_and_nobody_else(play: Play) 
     play(story)
 
 
-def test_only_keepers_are_served_until_it_is_public(play: Play) -> None:
+def test_what_is_offered_is_said_once_and_a_county_keeps_only_by_consent(play: Play) -> None:
     async def story(town: Any) -> None:
-        item = (await town.report(COUNTY, {"a.txt": TEXT}))["item"]
-        await town.report(COUNTY, {"s.txt": b"secret"}, rights="sealed")
+        item = (await town.report(CITY, {"a.txt": TEXT}))["item"]
         await town.quiet()
-        custodian, ask = town.node(COUNTY).custodian, BlobAsk(FILE, 0, 10**9)
-        city = Peer("a", (CITY,), True, 9, (CITY,))
-        stranger = Peer("b", (CITY2, COUNTY2), True, 9, (CITY2, COUNTY2))
-        chunk = await custodian.on_read(city, ask)
-        assert (chunk.data, chunk.size_total) == (TEXT, len(TEXT))
-        assert len(chunk.data) <= CHUNK_BYTES
-        with pytest.raises(Forbidden, match="a keeper"):
-            await custodian.on_read(stranger, ask)
-        for peer in (city, stranger):
-            with pytest.raises(Forbidden):
-                await custodian.on_read(peer, BlobAsk(BlobId.of(b"secret"), 0, 9))
-            with pytest.raises(Missing):
-                await custodian.on_read(peer, BlobAsk(BlobId.of(b"nothing"), 0, 9))
-        await town.node(CITY).desk.review(item, "pass", "")
-        await town.quiet()
-        assert (await custodian.on_read(stranger, ask)).data == TEXT
-        await town.node(COUNTY).desk.withdraw(item, "重印")
-        await town.quiet()
-        with pytest.raises(Forbidden):
-            await custodian.on_read(stranger, ask)
-
-    play(story)
-
-
-def test_damage_is_found_logged_and_repaired(play: Play) -> None:
-    async def story(town: Any) -> None:
-        item = await town.public_item(COUNTY, "常熟虞山")
-        town.hosts[CITY].disk.flip(FILE, 3)
-        upkeep = town.node(CITY).upkeep
-        (ailment,) = await upkeep.examine(True, lambda *_: None)
-        assert ailment.code == "file.damaged"
-        assert item in ailment.what
-        await town.quiet()
+        assert holders(town, item) == {PROVINCE, CITY}, "no city is left, and the county is silent"
+        host, size = town.hosts[COUNTY], town.node(COUNTY).log_size(COUNTY)
+        keeping = KeepingConfig(offer_gib=3, keeps_others=True)
+        host.config = replace(host.config, keeping=keeping)
+        for _ in range(2):  # what stands in its log is not said again
+            await host.stop()
+            await host.start()
+            await town.until(town.all_open)
+            await town.quiet()
+        town.node(COUNTY).custodian.look_at(frozenset({item}))
         await town.until(lambda: holders(town, item) == {PROVINCE, CITY, COUNTY})
-        assert await upkeep.examine(False, lambda *_: None) == []
+        assert town.node(COUNTY).log_size(COUNTY) == size + 2, "an offer and a holding"
+        with town.node(PROVINCE).world.state.read() as reader:
+            place = room(reader, town.node(PROVINCE).folding.roster)
+        assert place.offices[COUNTY].free_bytes == 3 * GiB - len(TEXT)
 
     play(story, PROVINCE, CITY, COUNTY)
 

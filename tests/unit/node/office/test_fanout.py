@@ -6,6 +6,9 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from node.office.fanout import Gathered, fan_out
 from node.office.patience import Patience
 from protocol.ids import OfficeCode
@@ -57,7 +60,10 @@ def ask(
 
     async def story() -> tuple[Gathered, float]:
         alive = frozenset({A, B, C} if live is None else live)
-        answers = await fan_out(shards, alive, holders, 2.0, patience or Patience(0.3))
+        routes: dict[tuple[OfficeCode, ...], list[OfficeCode]] = {}
+        for office, held_by in shards.items():
+            routes.setdefault(tuple(h for h in held_by if h in alive), []).append(office)
+        answers = await fan_out(routes, holders, 2.0, patience or Patience(0.3))
         return answers, asyncio.get_running_loop().time()
 
     answers, took = run(story())
@@ -79,6 +85,22 @@ def test_who_is_not_there_is_not_asked() -> None:
     holders, answers, took = ask({X: [A, B], Y: [A]}, live={B})
     assert [who for _, who, _ in holders.asked] == [B]
     assert (by_office(answers), took < 0.1) == ({X: B}, True)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.dictionaries(
+        st.sampled_from([X, Y, Z]), st.lists(st.sampled_from([A, B, C]), unique=True), max_size=3
+    ),
+    st.sets(st.sampled_from([A, B, C])),
+)
+def test_every_shard_is_asked_of_the_first_that_is_there(
+    shards: dict[OfficeCode, list[OfficeCode]], live: set[OfficeCode]
+) -> None:
+    holders, answers, _ = ask(shards, live=live)
+    alive = {code: [holder for holder in shards[code] if holder in live] for code in shards}
+    assert by_office(answers) == {code: holders[0] for code, holders in alive.items() if holders}
+    assert len({who for _, who, _ in holders.asked}) == len(holders.asked)
 
 
 def test_nobody_to_ask_is_over_at_once() -> None:
@@ -124,7 +146,7 @@ def test_answers_that_were_not_asked_for_do_not_count() -> None:
         return SearchReply((shard(Y, 99), shard(X, 1), shard(X, 2)), (hit(Y), hit(X)), 1)
 
     def story() -> Coroutine[Any, Any, Gathered]:
-        return fan_out({X: [A], Z: [A]}, frozenset({A}), lying, 2.0, Patience(0.3))
+        return fan_out({(A,): [X, Z]}, lying, 2.0, Patience(0.3))
 
     answers = run(story())
     assert {office: each.reply.total for office, each in answers.shards.items()} == {X: 1}

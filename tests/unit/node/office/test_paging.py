@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from ledger.merkle import leaf_hash, verify_inclusion
 from node.office.answers import PUBLIC, ExportLine, ExportReceipt, Question
 from node.office.snapshots import Snapshots
 from protocol.errors import DecodeError
 from protocol.ids import OfficeCode
+from protocol.merkle import leaf_hash, verify_inclusion
 
 PROVINCE, CITY, CITY2, COUNTY, COUNTY2 = map(
     OfficeCode, ("320000", "320500", "320600", "320581", "320681")

@@ -206,7 +206,7 @@ def test_an_office_that_moves_dials_its_new_parent(play: Play) -> None:
         await town.until(lambda: CITY2 in town.node(COUNTY).links.live())
         await town.quiet()
         with town.node(CITY2).world.state.read() as reader:
-            assert CITY2 in views.item(reader, item).holders, "the files go along"
+            assert CITY2 not in views.item(reader, item).holders, "a copy stays where it is"
         second = str((await town.report(COUNTY, {"b.txt": "乙".encode()}))["item"])
         await town.quiet()
         with pytest.raises(Forbidden):

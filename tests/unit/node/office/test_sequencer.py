@@ -10,10 +10,10 @@ import pytest
 
 from ledger import logbook
 from ledger.checkpoint import log_key, open_checkpoint
-from ledger.events import HoldTake, VersionUpload, parse_event, verify_event
+from ledger.custody import HoldTake
+from ledger.events import VersionUpload, parse_event, verify_event
 from ledger.genesis import Genesis
 from ledger.log_check import check_log
-from ledger.merkle import leaf_hash
 from ledger.note import ED25519, NoteKey
 from ledger.roster import RosterRef
 from node.hands.keys import make_office_keys
@@ -25,6 +25,7 @@ from protocol.errors import DecodeError, Full, Unavailable
 from protocol.ids import BlobId, OfficeCode, RootHash, UnixMs, mint_item
 from protocol.keys import SigningKey
 from protocol.limits import BATCH_EVENTS_MAX
+from protocol.merkle import leaf_hash
 from protocol.ports import Writer
 from simulations.clock import SimRng
 from simulations.cluster import SimKeys

@@ -39,8 +39,8 @@ def make_lie(town: Any, at: OfficeCode, twist: Twist) -> None:
     town.node(at).links._handlers["search"] = lying
 
 
-async def search(town: Any, at: OfficeCode) -> Any:
-    return await town.node(at).searcher.search(Question("虞山"), PUBLIC)
+async def search(town: Any, at: OfficeCode, text: str = "虞山", *, records: bool = False) -> Any:
+    return await town.node(at).searcher.search(Question(text, records=records), PUBLIC)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,59 @@ def test_a_liar_is_caught_and_others_are_asked(play: Play, twist: Twist) -> None
         assert len(node.checks.lies()) == 1
         await town.hosts[COUNTY2].crash()
         await town.hosts[COUNTY2].start()
-        assert town.node(COUNTY2).checks.is_distrusted(CITY, CITY), "kept over a restart"
+        assert (CITY, CITY) in town.node(COUNTY2).checks.distrusted(), "kept over a restart"
+
+    play(story, PROVINCE, CITY, CITY2, COUNTY2)
+
+
+@pytest.mark.parametrize(
+    "twist",
+    [
+        lambda hit: replace(hit, snippet="虞山归我县所有", highlights=()),
+        lambda hit: replace(hit, title="伪志"),
+        lambda hit: replace(hit, section="伪造"),
+        lambda hit: replace(hit, seq=2),
+        lambda hit: replace(hit, file="ab" * 32),
+        lambda hit: replace(hit, lines=(Line("常", "虞山", "归我"),)),
+    ],
+)
+def test_who_lies_about_a_record_is_caught(play: Play, twist: Twist) -> None:
+    async def story(town: Any) -> None:
+        item = await town.public_item(CITY, "苏州虞山")
+        node = town.node(COUNTY2)
+        make_lie(town, CITY, twist)
+        answer = await search(town, COUNTY2, "志", records=True)
+        assert [(hit.item, hit.title) for hit in answer.hits] == [(item, "志")]
+        assert answered_by(answer)[CITY] == CITY2, "the other holder is asked instead"
+        (lie,) = node.checks.lie_lines()
+        assert (lie.holder, lie.office, lie.item, lie.seq) == (CITY, CITY, item, 0)
+        assert lie.line == '{"title":"志"}'
+        (ailment,) = await node.upkeep.examine(False, lambda *_: None)
+        assert (ailment.code, "in the record of" in ailment.what) == ("search.lie", True)
+
+    play(story, PROVINCE, CITY, CITY2, COUNTY2)
+
+
+def test_who_knows_an_office_by_its_old_name_is_no_liar(play: Play) -> None:
+    async def story(town: Any) -> None:
+        item = await town.public_item(CITY, "苏州虞山")
+        honest = town.node(CITY).shards.on_search
+        name = town.node(CITY).folding.roster.members[CITY].name
+        old: list[SearchReply] = []
+
+        async def behind(peer: Peer, ask: SearchAsk) -> SearchReply:
+            if not old:
+                old.append(await honest(peer, ask))
+            return old[0]
+
+        town.node(CITY).links._handlers["search"] = behind
+        await search(town, COUNTY2, name, records=True)
+        await town.office.change({"rename": CITY, "name": "姑苏方志馆"})
+        town.node(COUNTY2).checks._met.clear()
+        answer = await search(town, COUNTY2, name, records=True)
+        assert [hit.item for hit in answer.hits] == [item]
+        assert name in answer.hits[0].snippet
+        assert town.node(COUNTY2).checks.lies() == []
 
     play(story, PROVINCE, CITY, CITY2, COUNTY2)
 
@@ -91,11 +143,10 @@ def test_without_another_holder_the_shard_of_a_liar_is_missing(play: Play) -> No
         answer = await search(town, PROVINCE)
         assert (answer.hits, answer.coverage.missing) == ((), (COUNTY,))
         assert not answer.total_is_exact
-        assert checks.is_distrusted(CITY, COUNTY)
-        assert not checks.is_distrusted(CITY, CITY)
+        assert checks.distrusted() == [(CITY, COUNTY)]
         now = checks._clock.now()
         checks._clock = type("Later", (), {"now": lambda _: now + DISTRUST_S * 1000})()
-        assert not checks.is_distrusted(CITY, COUNTY), "it is given another chance"
+        assert checks.distrusted() == [], "it is given another chance"
 
     play(story, PROVINCE, CITY, CITY2, COUNTY)  # a county that only dials out cannot be asked
 

@@ -29,8 +29,9 @@ async def suggest(town: Any, at: OfficeCode, typed: str, asker: Asker = PUBLIC) 
 async def said(
     town: Any, at: OfficeCode, typed: str, asker: Asker = PUBLIC
 ) -> list[tuple[str, str]]:
+    """Kind and text of what is suggested, but for old names of places."""
     answer = await suggest(town, at, typed, asker)
-    return [(one.kind, one.text) for one in answer.suggestions]
+    return [(one.kind, one.text) for one in answer.suggestions if not one.note]
 
 
 async def a_book(town: Any, code: OfficeCode, title: str, *sections: str) -> str:
@@ -52,13 +53,14 @@ def test_titles_and_places_are_known_everywhere_headings_to_holders(play: Play) 
         item = await a_book(town, COUNTY, "常熟縣志", "虞山 下", "虞山 下", "尚湖")
         for code in town.hosts:
             for typed in ("常熟县", "changshux", "csx"):
-                (title, *_) = (await suggest(town, code, typed)).suggestions
+                found = (await suggest(town, code, typed)).suggestions
+                (title, *_) = (one for one in found if not one.note)
                 assert (title.kind, title.text, title.sources) == ("title", "常熟縣志", (item,))
             assert ("place", "常熟市") in await said(town, code, "chang shu")
             answer = await suggest(town, code, "yushan")
-            found = [(one.kind, one.text, one.count) for one in answer.suggestions]
+            told = [(o.kind, o.text, o.count) for o in answer.suggestions if not o.note]
             here = code in (COUNTY, CITY) or CITY in town.node(code).links.live()
-            assert found == ([("heading", "虞山 下", 2)] if here else []), code
+            assert told == ([("heading", "虞山 下", 2)] if here else []), code
         assert [w.text for w in (await suggest(town, COUNTY, "yushan")).words] == ["虞山"]
 
     play(story, PROVINCE, CITY, CITY2, COUNTY)
@@ -139,6 +141,22 @@ def test_a_holder_that_lies_or_hangs_is_not_waited_for(play: Play) -> None:
         began = asyncio.get_running_loop().time()
         assert await said(town, PROVINCE, "虞山") == []
         assert asyncio.get_running_loop().time() - began < 2 * ASK_S
+
+    play(story, PROVINCE, CITY, COUNTY)
+
+
+def test_old_names_of_places_are_suggested_with_whose_they_were(play: Play) -> None:
+    async def story(town: Any) -> None:
+        await a_book(town, CITY, "吴门志", "河")
+        suggester = town.node(COUNTY).suggester
+        for typed, rule in (("姑苏", "typed"), ("gusu", "pinyin"), ("姑酥", "sound")):
+            await asyncio.sleep(2)
+            answer = await suggester.suggest(typed, 10, PUBLIC)
+            (one,) = (one for one in answer.suggestions if one.kind == "place")
+            assert (one.text, one.sources, one.rule) == ("姑苏", (CITY,), rule)
+            assert (one.note, one.count) == ("苏州的别称", 1)
+        (present, *_) = (await suggester.suggest("苏州市", 10, PUBLIC)).suggestions
+        assert (present.text, present.note) == ("苏州市", "")
 
     play(story, PROVINCE, CITY, COUNTY)
 

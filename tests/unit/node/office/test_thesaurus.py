@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -113,5 +114,29 @@ def test_who_may_put_what_and_when(play: Play) -> None:
             await province.thesaurus.put(FILMS)
         assert province.log_size(PROVINCE) == size
         assert province.sequencer.spooled() == 0
+
+    play(story, PROVINCE, CITY)
+
+
+def test_further_pages_are_read_by_the_table_of_the_first(play: Play) -> None:
+    async def story(town: Any) -> None:
+        thesaurus, node = town.node(PROVINCE).thesaurus, town.node(CITY)
+        item = await town.public_item(CITY, "\f".join(f"自来火{'甲' * n}" for n in range(3)))
+        await thesaurus.put(MATCHES)
+        await town.until(lambda: versions(town) == {1})
+        asked = Question("洋火", limit=1)
+        first = await node.searcher.search(asked, PUBLIC)
+        assert (first.total, len(first.hits)) == (3, 1)
+        await thesaurus.put(FILMS)
+        await town.until(lambda: versions(town) == {2})
+        assert (await node.searcher.search(asked, PUBLIC)).total == 0
+        second = await node.searcher.search(replace(asked, page=first.next), PUBLIC)
+        assert ([hit.item for hit in second.hits], second.total) == ([item], 3)
+        assert second.notes == first.notes
+        await town.hosts[CITY].crash()
+        await town.hosts[CITY].start()
+        await town.until(lambda: versions(town) == {2})
+        with pytest.raises(Unavailable, match=r"version 1 of the table of synonyms.*version 2"):
+            await town.node(CITY).searcher.search(replace(asked, page=first.next), PUBLIC)
 
     play(story, PROVINCE, CITY)

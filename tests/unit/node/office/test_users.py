@@ -79,16 +79,18 @@ def test_what_a_user_may_not_say_is_refused_before_it_is_signed(play: Play) -> N
             await county.users.enroll(CITY, "王", ("clerk",))
 
         intake = county.intake
-        asked = {"record": {"title": "志"}, "files": [{"path": "b.txt", "size": 3}], "as": clerk}
+        files = [{"path": "b.txt", "size": 3}]
+        asked = {"record": {"title": "又一部"}, "files": files, "as": clerk}
         begun = await intake.begin(asked)
         assert [town.node(code).log_size(code) for code in (COUNTY, CITY)] == sizes
         assert (await county.users.retire(clerk))["status"] == "retired"
         await town.quiet()
         with pytest.raises(Forbidden, match="retired"):
             await intake.begin(asked)
-        await intake.receive(begun["report"], 0, stream("乙".encode()))
         with pytest.raises(Forbidden, match="retired"):
-            await intake.submit(begun["report"])
+            await intake.receive(begun["report"], 0, stream("乙".encode()))
+        with pytest.raises(Forbidden, match="retired"):
+            await intake.status(begun["report"])
         with pytest.raises(Forbidden, match="retired"):
             await county.users.retire(clerk)
         with pytest.raises(Missing):

@@ -151,6 +151,18 @@ def test_codes_of_a_name(places: Places, text: str, codes: tuple[str, ...]) -> N
     assert places.codes(text) == codes
 
 
+def test_old_names_are_told_with_whose_they_were(places: Places) -> None:
+    assert set(places.old_names("320500")) >= {"吴郡", "姑苏", "平江", "吴县"}
+    assert "吴国" not in places.old_names("320500"), "read only"
+    assert places.old_names("320508") == ("平江区", "沧浪区", "金阊区")
+    assert places.old_names("110000") == ()
+    assert places.told("姑苏", ["320500", "320508"]) == "苏州的别称"
+    assert places.told("吴县", ["320506", "320507"]) == (
+        "吴中的旧建制，前221–1995年、相城的旧建制，前221–1995年"
+    )
+    assert places.told("姑苏", ["320508"]) == places.told("苏州", ["320500"]) == ""
+
+
 @given(st.text("姑苏州府吴县江南京市海通", max_size=20))
 def test_any_text_is_bounded(places: Places, text: str) -> None:
     found = places.alternatives(text)

@@ -11,8 +11,8 @@ from pathlib import Path
 import pypdfium2
 import pytest
 
-from node.cli.packages import read_package
 from node.hands.ingest import findings
+from node.hands.ingest.carriers.reading import read_package
 from node.hands.ingest.findings import Finding, finding, page_ranges, parse_rules
 from node.hands.ingest.inspect import inspect_file
 from node.hands.ingest.orders import failed
@@ -189,8 +189,9 @@ def test_a_bad_submission_raises_its_code(code: str) -> None:
 def test_every_code_has_a_bad_sample(tmp_path: Path) -> None:
     by_folder = codes(read_package(folder_with_oddities(tmp_path)).notes)
     by_worker = codes(failed("a.pdf", "crash").findings)
-    by_intake = {"Q010", "Q011"}  # tests/unit/node/office/test_intake.py
-    raised = {*FILES, *PACKAGES, "Q110", *by_folder, *by_worker, *by_intake}
+    by_zip = {"Q504", "Q505"}  # test_zipped.py
+    by_intake = {"Q010", "Q011", "Q012"}  # tests/unit/node/office/test_intake.py
+    raised = {*FILES, *PACKAGES, "Q110", *by_folder, *by_worker, *by_zip, *by_intake}
     assert raised == findings.rules().keys()
 
 

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledger.merkle import (
+from protocol.errors import ProofError
+from protocol.merkle import (
     EMPTY_ROOT,
     CompactRange,
     leaf_hash,
@@ -25,7 +26,6 @@ from ledger.merkle import (
     verify_consistency,
     verify_inclusion,
 )
-from protocol.errors import ProofError
 
 VECTORS = Path(__file__).resolve().parents[2] / "vectors"
 KNOWN = json.loads((VECTORS / "merkle.json").read_text())

@@ -1,8 +1,8 @@
-"""Is this entry in that log, and is this log a prefix of that one?
+"""Is this entry in that log, this chunk of that file, and is this log a prefix of that one?
 
 The Merkle tree of RFC 6962 §2.1 (= RFC 9162 §2.1) over SHA-256: roots, the append state, and both
 kinds of proof, made and verified.  Hashes are raw 32-byte strings here, because these loops are the
-hottest of the ledger; other modules wrap them as LeafHash and RootHash.
+hottest of the ledger; other modules wrap them as LeafHash, RootHash and ChunkRoot.
 Specification: docs/spec/log.md.
 """
 
