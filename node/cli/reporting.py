@@ -100,15 +100,20 @@ async def _send(
                 raise  # the same command goes on later
             await asyncio.sleep(pause)
             pause = min(2 * pause, PAUSE_SECONDS_MAX)
-            try:
-                reached = await client.offset(where)
-            except Unavailable:
-                continue
+            reached = await _offset(client, where, offset)
             pieces = file.pieces(reached)
         if reached > offset:
             heard, pause = clock(), 0.1
         told(reached - offset)
         offset = reached
+
+
+async def _offset(client: Client, where: str, known: int) -> int:
+    """How far the node says the file has come; ``known`` while it cannot be asked."""
+    try:
+        return await client.offset(where)
+    except Unavailable:
+        return known
 
 
 async def review(arguments: argparse.Namespace) -> tuple[int, Json]:

@@ -140,7 +140,7 @@ class Links:
             if link and link.peer and link.dialled and not {*link.peer.offices} & {*self._kept}:
                 link.close(BYE, f"{office} need not be in reach any more")
         self._stand_ins = tuple(office for office in stand_ins if office not in ours)
-        if self._tasks is not None:
+        if self._tasks is not None and not self._stopping.is_set():
             self._start_keepers()
 
     def review(self) -> None:

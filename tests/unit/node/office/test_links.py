@@ -653,3 +653,14 @@ async def test_stop_does_not_wait_for_a_silent_peer() -> None:
         await ask(county, CITY)
         here.net.partition(f"n{CITY}", f"n{COUNTY}")
         await county.stop()  # place() looks at the clock
+
+
+@in_pretend_time
+async def test_nobody_is_kept_anew_while_it_stops() -> None:
+    """The fold goes on while the links stop, and may say whom to keep from now on."""
+    async with place() as here:
+        county = await here.node(COUNTY)
+        stopping = asyncio.ensure_future(county.stop())
+        await asyncio.sleep(0)
+        county.keep((CITY,))
+        await stopping  # place() looks at the clock
