@@ -85,7 +85,7 @@ def test_sigterm_is_clean_and_quick(network: Any, cli: Cli) -> None:
 def test_kill_9_in_a_stream_of_reports_loses_nothing_acknowledged(
     network: Any, cli: Cli, folder: Path
 ) -> None:
-    """A command that has begun to send rides through the death; others are refused and asked again."""
+    """A command that has begun to send rides through the death of the node."""
     server = network[COUNTY2]
     acknowledged: list[str] = []
     afterwards = 0

@@ -659,8 +659,12 @@ async def test_stop_does_not_wait_for_a_silent_peer() -> None:
 async def test_nobody_is_kept_anew_while_it_stops() -> None:
     """The fold goes on while the links stop, and may say whom to keep from now on."""
     async with place() as here:
+        await here.node(CITY)
         county = await here.node(COUNTY)
+        await ask(county, CITY)
+        here.net.partition(f"n{CITY}", f"n{COUNTY}")
         stopping = asyncio.ensure_future(county.stop())
-        await asyncio.sleep(0)
-        county.keep((CITY,))
-        await stopping  # place() looks at the clock
+        await asyncio.sleep(0.01)
+        county.keep((OTHER,))
+        async with asyncio.timeout(5):
+            await stopping
