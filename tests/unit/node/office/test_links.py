@@ -657,14 +657,11 @@ async def test_stop_does_not_wait_for_a_silent_peer() -> None:
 
 @in_pretend_time
 async def test_nobody_is_kept_anew_while_it_stops() -> None:
-    """The fold goes on while the links stop, and may say whom to keep from now on."""
+    """A link that goes may be a reason to keep another, also while all of them go."""
     async with place() as here:
         await here.node(CITY)
         county = await here.node(COUNTY)
         await ask(county, CITY)
-        here.net.partition(f"n{CITY}", f"n{COUNTY}")
-        stopping = asyncio.ensure_future(county.stop())
-        await asyncio.sleep(0.01)
-        county.keep((OTHER,))
+        county.on_change(lambda _peer, _ready: county.keep((OTHER,)))
         async with asyncio.timeout(5):
-            await stopping
+            await county.stop()
