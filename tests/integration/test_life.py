@@ -160,6 +160,7 @@ def test_backup_and_restore_never_fork(network: Any, cli: Cli, folder: Path) -> 
     network.until(lambda: _sizes(network, COUNTY2) == {server.status()["logs"][COUNTY2][0]})
     # what the disk took along comes back from its keepers
     network.until(lambda: is_stored(server.home, sha))
-    assert cli("fetch", after, "--node", server.home, "-o", folder / "again")[0] == 0
+    fetch = ("fetch", after, "--node", server.home, "-o", folder / "again")
+    network.until(lambda: cli(*fetch)[0] == 0)
     for code in (PROVINCE, CITY, COUNTY):
         assert network[code].status()["counters"]["logs.quarantined"] == 0
