@@ -16,7 +16,8 @@ from typing import Final
 import structlog
 
 from search_shard.tables import Tables, build_tables
-from simulations.scenarios.seven_nodes import Outcome, play
+from simulations.play import Outcome, play
+from simulations.scenarios import SCENARIOS, draw
 
 HASH_SEEDS: Final = ("1", "2")
 CLOSING: Final = "trace "
@@ -26,6 +27,9 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m simulations", description=__doc__)
     parser.add_argument("command", nargs="?", choices=["run"], default="run")
     parser.add_argument("--seed", type=int, default=1, help="the first seed")
+    parser.add_argument("--scenario", choices=SCENARIOS, default="seven")
+    parser.add_argument("--nodes", type=int, default=0, help="offices; 0: as the scenario has")
+    parser.add_argument("--days", type=float, default=0, help="virtual days; 0: likewise")
     parser.add_argument("--seeds", type=int, default=1, help="how many seeds, one after the other")
     parser.add_argument("--twice", action="store_true", help="in two processes; compare traces")
     parser.add_argument("--frames", action="store_true", help="show also every frame")
@@ -45,7 +49,8 @@ def main(arguments: list[str]) -> int:
     held = True
     for seed in range(options.seed, options.seed + options.seeds):
         started = time.perf_counter()
-        outcome = play(seed, tables, show)
+        mix = draw(options.scenario, seed, options.nodes, options.days)
+        outcome = play(mix, tables, show)
         held &= _tell(seed, outcome, time.perf_counter() - started)
     return 0 if held else 1
 

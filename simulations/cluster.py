@@ -50,13 +50,13 @@ WORK_SECONDS: Final = (0.0, 0.010)  # how long a job waits for a thread, and is 
 
 
 class Cluster:
-    """A network of hosts under the conditions of ``mix``; the first code is the province."""
+    """A network of hosts under the conditions of ``mix``."""
 
-    def __init__(self, codes: Iterable[OfficeCode], mix: Mix, trace: Trace, tables: Tables) -> None:
+    def __init__(self, mix: Mix, trace: Trace, tables: Tables) -> None:
         self.mix, self.trace, self.tables = mix, trace, tables
         self.network = SimNetwork(mix.seed, trace, mix.weather)
         self.rows = {row.code: row for row in load(TABLE)}
-        self.hosts = {code: Host(self, code) for code in codes}
+        self.hosts = {code: Host(self, code) for code in mix.machines}
         self.province = self.hosts[next(iter(self.hosts))]
         self.root = SigningKey.from_seed(SimRng(mix.seed, "root").random_bytes(32))
         name = f"{NETWORK}/root"
@@ -134,19 +134,19 @@ class Host:
     """One machine, its home, and the node on it while it runs."""
 
     def __init__(self, cluster: Cluster, code: OfficeCode) -> None:
-        mix = cluster.mix
+        mix, machine = cluster.mix, cluster.mix.machines[code]
         self.code = code
         self.row = cluster.rows[code]
         self.rng = SimRng(mix.seed, f"host {code}")
         self.keys = make_office_keys(code, SimRng(mix.seed, f"keys {code}").random_bytes)
         self.folder = SimKeys({code: (self.keys,)})
         self.disk = SimDisk(mix.seed, code, DISK_BYTES)
-        self.clock = SimClock(asyncio.get_running_loop().time, *mix.clocks[code])
+        time = asyncio.get_running_loop().time
+        self.clock = SimClock(time, machine.offset_ms, machine.drift_ppm)
         certificate = f"certificate of {code}".encode()
         self.pin = hashlib.sha256(certificate).digest()
         self.wire = cluster.network.wire(code, certificate)
-        listens = self.row.tier != "county" or mix.counties_listen
-        self.address = f"{code}:{PORT}" if listens else ""
+        self.address = f"{code}:{PORT}" if machine.listens else ""
         self.config = NodeConfig(peer=PeerConfig(listen=self.address), web=WebConfig(listen=""))
         self.newcomer: Roster | None = None
         self.node: Node | None = None

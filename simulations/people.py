@@ -1,12 +1,14 @@
 """The people of an office, as they use its node: clerks, reviewers, readers.
 
-They do what people do when a node does not answer: they try again later.
+They do what people do when a node does not answer: they try again later.  Every deed has a stream
+of chance of its own, so that one less changes nothing of the others.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from random import Random
 from typing import Any, Final
 
 from ledger import views
@@ -19,6 +21,7 @@ from protocol.ids import BlobId, OfficeCode
 from protocol.limits import HITS_MAX
 from simulations.clock import draws
 from simulations.cluster import Cluster, Host
+from simulations.faults import Deed
 from simulations.history import History, Reported
 
 PAGES: Final = (3, 6)
@@ -32,20 +35,20 @@ class Office:
 
     def __init__(self, cluster: Cluster, host: Host, history: History) -> None:
         self._cluster, self._host, self._history = cluster, host, history
-        self._chance = draws(cluster.mix.seed, f"people {host.code}")
-        self._writer = Writer(host.row, draws(cluster.mix.seed, f"texts {host.code}"))
         self._volumes = 0
+
+    def chance(self, deed: Deed) -> Random:
+        return draws(self._cluster.mix.seed, str(deed))
 
     # clerks
 
-    async def report(self, item: str = "") -> None:
+    async def report(self, chance: Random, item: str = "") -> None:
         """Hand in a new package (or a new revision of ``item``) until it is acknowledged."""
         self._volumes += 1
-        title = f"{self._writer.title('新方志')}（{self._volumes}）"
-        package = self._package()
-        rights = (
-            "open" if self._chance.random() < 0.85 else self._chance.choice(("office", "sealed"))
-        )
+        writer = Writer(self._host.row, chance)
+        title = f"{writer.title('新方志')}（{self._volumes}）"
+        package = _package(writer, chance.randint(*PAGES))
+        rights = "open" if chance.random() < 0.85 else chance.choice(("office", "sealed"))
         for _ in range(TRIES_MAX):
             try:
                 answer = await self._host.ask(
@@ -53,36 +56,36 @@ class Office:
                 )
             except FangzhiError as error:
                 self._say("report failed", error=error.code)
-                await asyncio.sleep(self._chance.uniform(*TRY_AGAIN_S))
+                await asyncio.sleep(chance.uniform(*TRY_AGAIN_S))
                 continue
             self._acknowledged(answer, package)
             return
 
-    async def mend(self) -> None:
+    async def mend(self, chance: Random) -> None:
         """Report again what was returned; take down what should not have been reported."""
         for view in await self._own(lambda view: view.status == "returned"):
-            await self.report(view.item)
+            await self.report(chance, view.item)
         public = await self._own(lambda view: view.public)
-        if public and self._chance.random() < 0.1:
-            item = self._chance.choice(public).item
+        if public and chance.random() < 0.1:
+            item = chance.choice(public).item
             await self._decide("withdraw", item, lambda node: node.desk.withdraw(item, "重印"))
 
     # reviewers
 
-    async def review(self) -> None:
+    async def review(self, chance: Random) -> None:
         """Pass, or sometimes return, what the offices below have reported."""
         for view in await self._waiting():
-            verdict = "pass" if self._chance.random() < 0.85 else "return"
+            verdict = "pass" if chance.random() < 0.85 else "return"
             await self._decide(verdict, view.item, self._reviewing(view.item, verdict))
 
     # readers
 
-    async def search(self) -> None:
+    async def search(self, chance: Random) -> None:
         """Ask for the words of some page, and see whether the answer says what it is."""
         if not self._history.reports:
             return
-        wanted = self._chance.choice(self._history.reports)
-        phrase = self._chance.choice(wanted.phrases)[0]
+        wanted = chance.choice(self._history.reports)
+        phrase = chance.choice(wanted.phrases)[0]
         before, known = self._public_pages(phrase), self._public()
         try:
             answer = await self._host.ask(
@@ -132,11 +135,6 @@ class Office:
         return known
 
     # small things
-
-    def _package(self) -> Package:
-        pages, phrases = self._writer.pages(self._chance.randint(*PAGES))
-        texts = tuple("\n".join([page.chapter, *page.paragraphs]) for page in pages)
-        return {"正文.txt": "\f".join(texts).encode()}, texts, phrases
 
     def _acknowledged(self, answer: dict[str, Any], package: Package) -> None:
         files, pages, phrases = package
@@ -195,6 +193,19 @@ class Office:
 
 
 Pages = dict[OfficeCode, set[tuple[str, int]]]
+
+DEEDS: Final[dict[str, Callable[[Office, Random], Awaitable[None]]]] = {
+    "report": Office.report,
+    "review": Office.review,
+    "mend": Office.mend,
+    "search": Office.search,
+}
+
+
+def _package(writer: Writer, count: int) -> Package:
+    pages, phrases = writer.pages(count)
+    texts = tuple("\n".join([page.chapter, *page.paragraphs]) for page in pages)
+    return {"正文.txt": "\f".join(texts).encode()}, texts, phrases
 
 
 async def _hand_in(

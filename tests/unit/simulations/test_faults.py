@@ -1,34 +1,37 @@
 from __future__ import annotations
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
+import dataclasses
 
-from protocol.ids import OfficeCode
-from simulations.faults import Mix, draw_mix
+import pytest
 
-PROVINCE = OfficeCode("320000")
-CITIES = (OfficeCode("320100"), OfficeCode("320500"))
-COUNTIES = tuple(map(OfficeCode, ("320104", "320509")))
-
-
-def mix(seed: int) -> Mix:
-    return draw_mix(seed, PROVINCE, CITIES, COUNTIES, 60.0, 240.0)
+from simulations.faults import Mix
+from simulations.people import DEEDS
+from simulations.play import EFFECTS
+from simulations.scenarios import SCENARIOS, draw
 
 
-@settings(max_examples=50)
-@given(st.integers(0, 2**32))
-def test_a_city_is_cut_off_and_a_county_and_the_province_crash(seed: int) -> None:
-    faults = mix(seed).faults
-    assert any(fault.kind == "cut" and fault.whom[0] in CITIES for fault in faults)
-    crashed = {fault.whom[0] for fault in faults if fault.kind == "crash"}
-    assert PROVINCE in crashed
-    assert crashed & set(COUNTIES)
-    assert all(60.0 <= fault.at <= fault.until <= 240.0 for fault in faults)
+@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("seed", range(5))
+def test_a_mix_that_is_written_and_read_is_the_same(name: str, seed: int) -> None:
+    mix = draw(name, seed)
+    assert Mix.from_json(mix.to_json()) == mix
+    other = dataclasses.replace(mix, seconds=mix.seconds + 1)
+    assert Mix.from_json(other.to_json()) != mix
 
 
-def test_the_seed_decides_and_seeds_differ() -> None:
-    assert mix(1) == mix(1)
-    drawn = [mix(seed) for seed in range(40)]
-    assert {one.counties_listen for one in drawn} == {True, False}
-    assert len({len(one.faults) for one in drawn}) > 2
-    assert drawn[3].lines()[0] == "seed 3"
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_what_scenarios_draw_can_be_played(name: str) -> None:
+    for seed in range(20):
+        mix = draw(name, seed)
+        assert {fault.kind for fault in mix.faults} <= EFFECTS.keys()
+        assert {deed.what for deed in mix.deeds} <= DEEDS.keys()
+        assert all(set(fault.whom) <= mix.machines.keys() for fault in mix.faults)
+        assert all(0 <= fault.at <= fault.until <= mix.seconds for fault in mix.faults)
+        assert all(deed.whom in mix.machines for deed in mix.deeds)
+
+
+def test_people_read_what_the_mix_is() -> None:
+    mix = draw("seven", 3)
+    lines = mix.lines()
+    assert lines[0] == "scenario seven, seed 3, 7 offices, 259 s"
+    assert sum(line.startswith("fault: ") for line in lines) == len(mix.faults)

@@ -20,8 +20,9 @@ from protocol.ids import OfficeCode
 from search_shard.tables import Tables
 from simulations.clock import SimRng
 from simulations.cluster import Cluster, Host
-from simulations.faults import Mix
+from simulations.faults import Machine, Mix
 from simulations.loop import run
+from simulations.scenarios.places import is_county
 from simulations.trace import Trace
 from simulations.wire import Weather
 
@@ -37,8 +38,9 @@ class Town:
     """A founded network; ``hosts`` are its machines, all up at first."""
 
     def __init__(self, codes: tuple[OfficeCode, ...], tables: Tables) -> None:
-        mix = Mix(1, Weather((0.001, 0.005)), False, 0, dict.fromkeys(codes, (0, 0)), ())
-        self.cluster = Cluster(codes, mix, Trace(asyncio.get_running_loop().time), tables)
+        machines = {code: Machine(listens=not is_county(code)) for code in codes}
+        mix = Mix("town", 1, 0, Weather((0.001, 0.005)), machines)
+        self.cluster = Cluster(mix, Trace(asyncio.get_running_loop().time), tables)
         self.hosts: dict[OfficeCode, Host] = self.cluster.hosts
 
     @property

@@ -1,0 +1,89 @@
+"""A small province where everything happens: a city is cut off, a county and the province crash,
+and on top of it comes what the seed draws.
+
+People work from 20 s on, faults come from 60 s on, both until the end.
+"""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Final
+
+from protocol.ids import OfficeCode
+from simulations.clock import draws
+from simulations.faults import YEAR_MS, Deed, Fault, Machine, Mix
+from simulations.scenarios.places import below, is_county, province
+from simulations.wire import Weather
+
+JOINED_S: Final = 50.0
+WORK_S: Final = 20.0
+FAULTS_S: Final = 60.0
+DAY_S: Final = 86_400.0
+CRASH_S: Final = 0.4  # a report has come this far when the machine that keeps it crashes
+
+
+def draw(seed: int, offices: int, days: float) -> Mix:
+    codes, end = province(offices), days * DAY_S
+    chance = draws(seed, "seven")
+    slowest = chance.choice((0.005, 0.080, 0.400))
+    weather = Weather((0.002, slowest), chance.choice((0.0, 0.0, 0.0005, 0.005)))
+    listening = chance.random() < 0.5
+    faults = _faults(draws(seed, "faults"), codes, end)
+    # a report under way wherever a machine goes down
+    under_way = [
+        Deed("report", fault.at - chance.uniform(0, CRASH_S), code)
+        for fault in faults
+        if fault.kind in ("crash", "restart")
+        for code in fault.whom
+    ]
+    reports = chance.choice((1, 2, 3)) + round(2 * days / 3)
+    deeds = [deed for code in codes for deed in _work(seed, code, reports, end)]
+    return Mix(
+        scenario="seven",
+        seed=seed,
+        seconds=end,
+        weather=weather,
+        machines={code: _machine(seed, code, codes[0], listening) for code in codes},
+        deeds=tuple(sorted((*deeds, *under_way), key=lambda deed: deed.at)),
+        faults=faults,
+    )
+
+
+def _machine(seed: int, code: OfficeCode, first: OfficeCode, listening: bool) -> Machine:
+    chance = draws(seed, f"machine {code}")
+    offset_ms = chance.choice((0, chance.randint(-90_000, 90_000)))
+    if chance.random() < 0.05:
+        offset_ms = chance.choice((-YEAR_MS, YEAR_MS))
+    joins = 0.0 if code == first else chance.uniform(0, JOINED_S)
+    return Machine(joins, listening or not is_county(code), offset_ms, chance.randint(-100, 100))
+
+
+def _work(seed: int, code: OfficeCode, reports: int, end: float) -> list[Deed]:
+    """A report is followed by looks of reviewers and readers."""
+    chance = draws(seed, f"work {code}")
+    counts = {"report": reports, "review": 15, "mend": 4, "search": 6}
+    return [
+        Deed(what, chance.uniform(WORK_S, end), code)
+        for what, count in counts.items()
+        for _ in range(count)
+    ]
+
+
+def _faults(chance: Random, codes: tuple[OfficeCode, ...], end: float) -> tuple[Fault, ...]:
+    cities = [code for code in codes[1:] if not is_county(code)]
+    counties = [code for code in codes if is_county(code)]
+
+    def fault(kind: str, whom: tuple[OfficeCode, ...]) -> Fault:
+        at = chance.uniform(FAULTS_S, end)
+        return Fault(kind, at, min(at + chance.choice((0.1, 5, 40, 120)), end), whom)
+
+    city = chance.choice(cities)
+    faults = [
+        fault("cut", (city, *below(city, codes)) if chance.random() < 0.5 else (city,)),
+        fault("crash", (chance.choice(counties),)),
+        fault("crash", (codes[0],)),
+    ]
+    kinds = chance.choice((("cut",), ("crash",), ("restart",), ("cut", "crash", "restart")))
+    more = range(chance.choice((0, 0, 1, 3, 6)))
+    faults += [fault(chance.choice(kinds), (chance.choice(codes),)) for _ in more]
+    return tuple(sorted(faults, key=lambda one: one.at))
