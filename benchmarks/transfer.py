@@ -24,7 +24,10 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import uvloop
+
 from benchmarks.replication import CITY, PROVINCE, assembled, found, free_address
+from node.hands.allocator import keep_freed_memory
 from node.office.transfer import Wanted
 from protocol.ids import BlobId, ChunkRoot
 from protocol.limits import MiB
@@ -79,7 +82,8 @@ def rsync(source: Path, folder: Path) -> float:
     """Seconds of a whole-file copy from an rsync daemon, synced."""
     address = free_address().rpartition(":")[2]
     config = folder / "rsyncd.conf"
-    config.write_text(f"use chroot = no\n[from]\npath = {source.parent}\n")
+    who = f"uid = {os.getuid()}\ngid = {os.getgid()}\n"
+    config.write_text(f"use chroot = no\n{who}[from]\npath = {source.parent}\n")
     daemon = subprocess.Popen(
         ["rsync", "--daemon", "--no-detach", f"--port={address}", f"--config={config}"]
     )
@@ -137,9 +141,11 @@ def main() -> None:
     parser.add_argument("--chunks", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.role == "serve":
-        asyncio.run(serve(options.home, options.mib))
+        keep_freed_memory()
+        uvloop.run(serve(options.home, options.mib))
     elif options.role == "fetch":
-        asyncio.run(fetch(options.home, options.blob, options.chunks))
+        keep_freed_memory()
+        uvloop.run(fetch(options.home, options.blob, options.chunks))
     else:
         folder = Path(tempfile.mkdtemp())
         try:

@@ -56,9 +56,10 @@ class ChunkPlan:
     @property
     def is_stuck(self) -> bool:
         """Whether some chunk is left that no source can be asked for, now or later."""
-        return any(
-            all(chunk in source.bad for source in self._sources.values()) for chunk in self._missing
-        )
+        if not self._sources:
+            return bool(self._missing)
+        bad_everywhere = set.intersection(*(source.bad for source in self._sources.values()))
+        return not self._missing.isdisjoint(bad_everywhere)
 
     def questions(self, now: float) -> list[tuple[str, int]]:
         """(source, chunk) to ask now; each counts as open until one of the calls below."""

@@ -94,11 +94,13 @@ class Arrival(Protocol):
     def have(self) -> frozenset[int]:
         """Numbers of the chunks that are wholly here."""
 
-    async def write(self, offset: int, data: bytes) -> None:
+    async def write(self, offset: int, data: bytes, leaf: bytes | None = None) -> None:
         """Store ``data`` at ``end``, or whole chunks (the last may be short) at a chunk's start.
-        Chunks that are here already are passed over.
+        Chunks that are here already are passed over.  With a ``leaf``, ``data`` is one chunk and
+        is stored only if that is its leaf hash, which saves the caller from hashing it, too.
 
         Raises:
+            ProofError: its leaf hash is another; nothing was kept.
             DecodeError: it starts elsewhere, breaks off within a chunk or goes beyond ``size``.
             Full: no room; what came before is kept.
         """

@@ -24,9 +24,10 @@ from node.hands.storage.arrivals import check_name, check_piece
 from node.hands.storage.file_segments import check_segment_name
 from node.hands.storage.memory_kv import MemoryStore
 from protocol.chunks import chunk_count, chunk_span, leaves_of, root_of_leaves
-from protocol.errors import Corrupt, Full, Missing, Unavailable
+from protocol.errors import Corrupt, Full, Missing, ProofError, Unavailable
 from protocol.ids import BlobId, UnixMs
 from protocol.limits import CHUNK_BYTES
+from protocol.merkle import leaf_hash
 from protocol.ports import Card, Reader, Writer
 from simulations.clock import EPOCH_MS, draws
 
@@ -257,8 +258,10 @@ class SimArrival:
     def have(self) -> frozenset[int]:
         return self._pieces.have()
 
-    async def write(self, offset: int, data: bytes) -> None:
+    async def write(self, offset: int, data: bytes, leaf: bytes | None = None) -> None:
         check_piece(self._name, self.size, self.end, offset, len(data))
+        if leaf is not None and leaf_hash(data) != leaf:
+            raise ProofError(f"arrival {self._name}", "the promised chunk", "another")
         await self._life.durably(lambda: self._pieces.write(offset, bytes(data)))
 
     async def commit(self, expect: BlobId | None = None) -> BlobId:

@@ -27,6 +27,7 @@ from ledger.views import TABLES as FOLDED
 from node.cli.operations import operations
 from node.cli.reaching import answers
 from node.faces.app import make_runner, make_web_app
+from node.hands.allocator import keep_freed_memory
 from node.hands.config import NodeConfig, WebConfig, parse, parse_address
 from node.hands.keys import HomeKeys
 from node.hands.open_world import open_world
@@ -98,6 +99,7 @@ async def serve(root: Path) -> None:
     home = Home.open(root)
     config = read_config(home)
     set_up_logging(config.log.level)
+    keep_freed_memory()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

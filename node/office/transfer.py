@@ -33,10 +33,10 @@ from protocol.errors import (
 )
 from protocol.ids import BlobId, ChunkRoot, OfficeCode
 from protocol.limits import CHUNK_BYTES, FILE_BYTES_MAX
-from protocol.merkle import HASH_BYTES, leaf_hash
+from protocol.merkle import HASH_BYTES
 from protocol.messages import BlobAsk, Chunk, TreeAsk, TreeLeaves
 from protocol.pacing import Pace
-from protocol.ports import Arrival, BlobStore, BlockingWork, Clock
+from protocol.ports import Arrival, BlobStore, Clock
 
 CHUNKS_MOVING_MAX: Final = 12  # of all transfers together; each is a few MiB of memory
 HERE: Final = ""  # the name of our own damaged copy among the sources
@@ -86,14 +86,12 @@ class Transfer:
         blobs: BlobStore,
         links: Links,
         clock: Clock,
-        work: BlockingWork,
         pace: Pace,
         request_s: float,
     ) -> None:
         self._blobs = blobs
         self._links = links
         self._clock = clock
-        self._work = work
         self._pace = pace
         self._request_s = request_s
         self._places = asyncio.Semaphore(CHUNKS_MOVING_MAX)
@@ -261,14 +259,12 @@ class Transfer:
                     data = await self._blobs.read(going.blob, offset, length)
                 else:
                     data = (await self._paced(source, going.blob, offset, length)).data
-                leaf = await self._work.run(leaf_hash, data)
-                if len(data) != length or leaf != going.tree.leaf(number):
-                    self._links.count("transfer.wrong")
-                    return "wrong"
+                if len(data) != length:
+                    raise Corrupt(f"file {going.blob.short}", f"{length} bytes", len(data))
                 async with going.writing:
-                    await going.arrival.write(offset, data)
+                    await going.arrival.write(offset, data, going.tree.leaf(number))
                 return "came"
-        except (WireError, Corrupt, Missing) as error:
+        except (WireError, Corrupt, Missing, ProofError) as error:
             self._count(error)
             return "wrong"
         except Unavailable as error:

@@ -51,7 +51,7 @@ class Vault:
             return history().newest
 
         self.transfer = Transfer(
-            world.blobs, links, world.clock, world.work, Pace(rates), config.peer.request_s_max
+            world.blobs, links, world.clock, Pace(rates), config.peer.request_s_max
         )
         self.custodian = Custodian(
             world.state,

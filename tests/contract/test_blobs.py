@@ -20,9 +20,10 @@ from hypothesis import strategies as st
 from node.hands.storage.file_blobs import listing
 from node.hands.storage.vault import Vault, open_vault
 from protocol.chunks import leaves_of, root_of_leaves
-from protocol.errors import Corrupt, DecodeError, Full, Missing
+from protocol.errors import Corrupt, DecodeError, Full, Missing, ProofError
 from protocol.ids import BlobId, UnixMs
 from protocol.limits import CHUNK_BYTES
+from protocol.merkle import leaf_hash
 from protocol.ports import BlobStore
 from simulations.disk import SimDisk
 from simulations.loop import run as run_simulated
@@ -174,6 +175,24 @@ def test_a_card_knows_size_root_and_when_the_bytes_were_seen(play: Play) -> None
         for ask in (store.card, store.leaves):
             with pytest.raises(Missing):
                 await ask(BlobId.of(b"absent"))
+
+    play(story)
+
+
+def test_an_arrival_refuses_a_chunk_that_was_promised_otherwise(play: Play) -> None:
+    async def story(store: Store) -> None:
+        data = bytes(range(256)) * (CHUNK_BYTES // 256) + b"end"
+        arrival = await store.arrive("upload-1", len(data))
+        first, last = data[:CHUNK_BYTES], data[CHUNK_BYTES:]
+        for wrong in (last + b"!", bytes(3)):
+            with pytest.raises((ProofError, DecodeError)):
+                await arrival.write(CHUNK_BYTES, wrong, leaf_hash(last))
+        with pytest.raises(ProofError):
+            await arrival.write(0, bytes(CHUNK_BYTES), leaf_hash(first))
+        assert (arrival.end, arrival.have()) == (0, frozenset())
+        await arrival.write(CHUNK_BYTES, last, leaf_hash(last))
+        await arrival.write(0, first, leaf_hash(first))
+        assert await arrival.commit() == BlobId.of(data)
 
     play(story)
 

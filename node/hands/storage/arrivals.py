@@ -24,7 +24,7 @@ from node.hands.storage.durable import taking
 from node.hands.storage.file_blobs import WHERE, read_exactly
 from node.hands.storage.incoming import Hashes, Lanes, Room
 from protocol.chunks import chunk_count, chunk_span
-from protocol.errors import Corrupt, DecodeError, Full, Missing, Unavailable
+from protocol.errors import Corrupt, DecodeError, Full, Missing, ProofError, Unavailable
 from protocol.ids import BlobId
 from protocol.limits import CHUNK_BYTES
 
@@ -93,11 +93,11 @@ class FileArrival:
     def have(self) -> frozenset[int]:
         return frozenset(self._leaves)
 
-    async def write(self, offset: int, data: bytes) -> None:
+    async def write(self, offset: int, data: bytes, leaf: bytes | None = None) -> None:
         if self._files is None:
             raise Unavailable(f"arrival {self._name}", "one that is still open", "it is over")
         before = self._promised_bytes
-        written = await self._on(self._lanes.leaves, self._write, offset, data)
+        written = await self._on(self._lanes.leaves, self._write, offset, data, leaf)
         self._promised_bytes = max(before - written, 0)
         self._room.keep(before - self._promised_bytes)
         if self._hashing is None or self._hashing.done():
@@ -178,7 +178,7 @@ class FileArrival:
             return length
         return 0
 
-    def _write(self, offset: int, data: bytes) -> int:
+    def _write(self, offset: int, data: bytes, leaf: bytes | None) -> int:
         """Bytes that were not here before."""
         if self._files is None:
             raise Unavailable(f"arrival {self._name}", "one that is still open", "it is over")
@@ -191,6 +191,8 @@ class FileArrival:
             if number not in self._leaves:
                 hasher = self._begun.copy() if within else sha256(b"\x00")
                 hasher.update(part)
+                if leaf is not None and hasher.digest() != leaf:
+                    raise ProofError(f"arrival {self._name}", f"chunk {number}", "another")
                 self._store(offset, part)
                 self._note(number, within + len(part), hasher.digest())
                 if within + len(part) == length:

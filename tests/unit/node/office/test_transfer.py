@@ -86,7 +86,7 @@ def test_a_source_with_wrong_bytes_costs_nothing_but_time(play: Play, wanted: Wa
         tampered(town, PROVINCE, "blob.read", spoilt)
         await node.vault.transfer.fetch(wanted, [PROVINCE, CITY])
         assert await content(node) == DATA
-        assert node.links.counters["transfer.wrong"] >= 1
+        assert node.links.counters["transfer.proof"] >= 1
 
     play(story, PROVINCE, CITY, CITY2)
 
