@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -49,6 +51,9 @@ Ranked: TypeAlias = tuple[int, int, int]
 Matches: TypeAlias = list[list[Matched]]  # for each word its phrases
 
 
+_score: Final = itemgetter(0)
+
+
 class Ranking(NamedTuple):
     """``total`` pages match as asked, and ``near_total`` more with a wrong character; ``exact`` is
     false where time was over ("at least").  ``items``: pages that match, by item, where facets were
@@ -69,6 +74,21 @@ def key_of(shard: Shard, ranked: Ranked) -> HitKey:
     segment = shard.segments[number]
     office, item = segment.owner_of(document)
     return score, office, item, segment.seq(document)
+
+
+def merged(shard: Shard, best: list[Ranked], limit: int) -> list[Ranked]:
+    """The first of the best of several segments in the order of hits.  Whose page it is counts only
+    where scores are equal, and is looked up only there."""
+    best.sort(key=_score, reverse=True)
+    first: list[Ranked] = []
+    for _, tied in groupby(best, _score):
+        equals = list(tied)
+        if len(equals) > 1:
+            equals.sort(key=lambda one: key_of(shard, one))
+        first += equals
+        if len(first) >= limit:
+            break
+    return first[:limit]
 
 
 def best_of(

@@ -6,7 +6,6 @@ all of them only.
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
@@ -31,10 +30,9 @@ from search_shard.rank import (
     HEADING_SCORE,
     NEAR_BELOW,
     TITLE_SCORE,
-    hit_order,
     text_scores,
 )
-from search_shard.ranking import Ask, Matches, Ranked, Ranking, best_of, key_of
+from search_shard.ranking import Ask, Matches, Ranked, Ranking, best_of, merged
 from search_shard.segment import Segment
 from search_shard.sets import either, keep_common
 from search_shard.shard import Shard
@@ -95,7 +93,7 @@ def rank(shard: Shard, query: Query, ask: Ask) -> Ranking:
     except Late:
         exact = False
     if len(shard.segments) > 1 or (near_total and total):
-        best = heapq.nsmallest(ask.limit, best, key=lambda one: hit_order(key_of(shard, one)))
+        best = merged(shard, best, ask.limit)
     ask.trace.step("ranked", "", len(best))
     return Ranking(total, near_total, exact, tuple(best), items, matches, query, nearly)
 
