@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Final, TypeVar
 
@@ -35,8 +34,9 @@ from protocol.limits import TEXT_BYTES_MAX
 from protocol.ports import WitnessClient
 from search_shard.tables import Tables
 from simulations.clock import SimClock, SimRng, draws
-from simulations.disk import SimDisk
+from simulations.disk import Backup, SimDisk
 from simulations.faults import Mix
+from simulations.loop import SimLoop, on_machine
 from simulations.trace import Trace
 from simulations.wire import SimNetwork
 
@@ -69,7 +69,8 @@ class Cluster:
         )
         self.genesis_note = write_genesis(self.genesis, {name: self.root})
         self.outside = Outside()
-        self._cuts: Counter[frozenset[str]] = Counter()
+        # A disk has forgotten what it had called durable, by its own fault.
+        self.on_loss: Callable[[Host], None] = lambda host: None
 
     async def found(self) -> None:
         """Start the province and have it admit itself."""
@@ -109,21 +110,18 @@ class Cluster:
 
     def cut(self, whom: Iterable[OfficeCode]) -> None:
         """Part ``whom`` from everybody else."""
-        for pair in self._across(whom):
-            self._cuts[pair] += 1
-            if self._cuts[pair] == 1:
-                self.network.partition(*sorted(pair))
+        for one, other in self.across(whom):
+            self.network.partition(one, other)
 
     def heal(self, whom: Iterable[OfficeCode]) -> None:
-        for pair in self._across(whom):
-            self._cuts[pair] -= 1
-            if not self._cuts[pair]:
-                self.network.heal(*sorted(pair))
+        for one, other in self.across(whom):
+            self.network.heal(one, other)
 
-    def _across(self, whom: Iterable[OfficeCode]) -> list[frozenset[str]]:
+    def across(self, whom: Iterable[OfficeCode]) -> list[tuple[OfficeCode, OfficeCode]]:
+        """Each of ``whom`` with each of the others."""
         inside = set(whom)
         return [
-            frozenset((one, other))
+            (one, other)
             for one in self.hosts
             for other in self.hosts
             if one in inside and other not in inside
@@ -141,16 +139,21 @@ class Host:
         self.keys = make_office_keys(code, SimRng(mix.seed, f"keys {code}").random_bytes)
         self.folder = SimKeys({code: (self.keys,)})
         self.disk = SimDisk(mix.seed, code, DISK_BYTES)
-        time = asyncio.get_running_loop().time
-        self.clock = SimClock(time, machine.offset_ms, machine.drift_ppm)
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, SimLoop)
+        self._loop = loop
+        self.clock = SimClock(loop.time, machine.offset_ms, machine.drift_ppm)
         certificate = f"certificate of {code}".encode()
         self.pin = hashlib.sha256(certificate).digest()
         self.wire = cluster.network.wire(code, certificate)
+        cluster.network.set_line(code, machine.bytes_s)
         self.address = f"{code}:{PORT}" if machine.listens else ""
         self.config = NodeConfig(peer=PeerConfig(listen=self.address), web=WebConfig(listen=""))
         self.newcomer: Roster | None = None
         self.node: Node | None = None
         self.deaths: list[str] = []  # of a node that nobody had stopped: a bug
+        self.backup: Backup | None = None
+        self.has_run = False
         self._cluster = cluster
         self._life: asyncio.Task[None] | None = None
         self._calls: dict[asyncio.Task[Any], None] = {}
@@ -168,9 +171,10 @@ class Host:
         )
         self._cluster.trace.record(self.code, "start", log=node.log_size(self.code))
         ready = loop.create_future()
-        self._life = loop.create_task(node.run(lambda: ready.set_result(None)))
+        running = node.run(lambda: ready.set_result(None))
+        self._life = loop.create_task(running, context=on_machine(self.code))
         self._life.add_done_callback(self._ended)
-        self.node = node
+        self.node, self.has_run = node, True
         await asyncio.wait([ready, self._life], return_when=asyncio.FIRST_COMPLETED)
 
     async def stop(self) -> None:
@@ -193,10 +197,27 @@ class Host:
         if self.node is None or self._life is None:
             return
         self._cluster.trace.record(self.code, "crash")
-        self.disk.crash()
-        self._cluster.network.crash(self.code)
-        self._drop_calls()
-        await self._end(self._life)
+        life, self.node = self._life, None  # whatever life ends with from now on was asked for
+        forgot = self._fall()
+        await self._end(life)
+        if forgot:
+            self._cluster.on_loss(self)
+
+    async def replace_disk(self, backup: Backup | None) -> None:
+        """The disk dies; its successor has an old copy, or nothing."""
+        await self.crash()
+        self.disk.replace(backup)
+        self._cluster.trace.record(self.code, "other disk", copied=backup is not None)
+        self._cluster.on_loss(self)
+
+    def pause(self) -> None:
+        """The process takes no step until :meth:`resume`."""
+        self._cluster.trace.record(self.code, "pause")
+        self._loop.pause(self.code)
+
+    def resume(self) -> None:
+        self._cluster.trace.record(self.code, "resume")
+        self._loop.resume(self.code)
 
     async def ask(self, work: Callable[[Node], Coroutine[Any, Any, T]]) -> T:
         """What a person or a program at this office wants of its node.
@@ -206,13 +227,20 @@ class Host:
         """
         if self.node is None:
             raise Unavailable(f"node {self.code}", "a running node", "none")
-        call = asyncio.get_running_loop().create_task(work(self.node))
+        call = self._loop.create_task(work(self.node), context=on_machine(self.code))
         self._calls[call] = None
         call.add_done_callback(lambda done: self._calls.pop(done, None))
         await asyncio.wait([call])
         if call.cancelled():
             raise Unavailable(f"node {self.code}", "an answer", "it died")
         return call.result()
+
+    def _fall(self) -> bool:
+        """What ends with a process that did not say goodbye; see :meth:`SimDisk.crash`."""
+        forgot = self.disk.crash()
+        self._cluster.network.crash(self.code)
+        self._drop_calls()
+        return forgot
 
     def _drop_calls(self) -> None:
         for call in list(self._calls):
@@ -221,14 +249,18 @@ class Host:
     async def _end(self, life: asyncio.Task[None]) -> None:
         self.node = None  # first: whatever life ends with from now on was asked for
         life.cancel()
+        self._loop.resume(self.code)  # a process that is killed while it is paused ends
         await asyncio.wait([life])
 
     def _ended(self, life: asyncio.Task[None]) -> None:
         error = None if life.cancelled() else life.exception()
         if self.node is not None and self._life is life:
             self.node = None
-            self.deaths.append(repr(error))
+            if not self.disk.broken:
+                self.deaths.append(repr(error))
             self._cluster.trace.record(self.code, "died", of=repr(error))
+            if self._fall():
+                self._cluster.on_loss(self)
 
     def _world(self) -> World:
         disk, blobs = self.disk, self.disk.blobs()

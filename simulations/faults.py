@@ -27,6 +27,7 @@ class Machine:
     listens: bool = True  # else it can only dial out, like most office PCs
     offset_ms: int = 0  # by how much its clock is ahead
     drift_ppm: int = 0  # how much further it gets ahead, µs per second
+    bytes_s: float = 0.0  # what its line carries in each direction; 0: no bound
 
 
 @dataclass(frozen=True, slots=True)

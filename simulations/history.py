@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ledger import logbook
+from node.hands.storage.memory_kv import MemoryStore
 from node.office.answers import SearchAnswer
+from node.office.catalog import find
 from protocol.ids import BlobId, OfficeCode
 from simulations.cluster import Cluster, Host
 
@@ -59,5 +61,39 @@ class History:
                 ):
                     self.blame("checkpoints", f"{host.code} has another {code} at {head.size}")
 
+    def lost(self, cluster: Cluster, host: Host) -> None:
+        """The disk of ``host`` has forgotten what it had called durable.  What then stands on no
+        disk at all is nobody's to keep any more; the rest must come back."""
+        for code in cluster.hosts:
+            self._sizes.pop((host.code, code), None)
+        disks = [each.disk for each in cluster.hosts.values()]
+        ledgers = [store for disk in disks if (store := disk.durable("ledger"))]
+        states = [store for disk in disks if (store := disk.durable("state"))]
+        before = len(self.entries), len(self.reports)
+        self.entries = {
+            place: entry
+            for place, entry in self.entries.items()
+            if any(_stands(store, *place, entry) for store in ledgers)
+        }
+        self.reports = [
+            report
+            for report in self.reports
+            if any(_is_item(store, report.item) for store in states)
+            and all(any(disk.keeps(b) for disk in disks) for b in (report.manifest, *report.files))
+        ]
+        gone = before[0] - len(self.entries), before[1] - len(self.reports)
+        cluster.trace.record(host.code, "lost for all", events=gone[0], reports=gone[1])
+
     def blame(self, checker: str, what: str) -> None:
         self.wrong.append((checker, what))
+
+
+def _stands(store: MemoryStore, code: OfficeCode, index: int, entry: bytes) -> bool:
+    with store.read() as reader:
+        head = logbook.head(reader, code)
+        return index < head.size and logbook.entry(reader, code, index) == entry
+
+
+def _is_item(store: MemoryStore, item: str) -> bool:
+    with store.read() as reader:
+        return find(reader, item) is not None

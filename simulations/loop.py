@@ -6,7 +6,8 @@ The same program with the same seeds does the same things in the same order, in 
 * worker threads do not exist: ``run_in_executor`` runs the work on the spot;
 * tasks and futures hash by their number, so a set of them (a TaskGroup keeps one) is walked in the
   same order each time, where memory addresses would differ;
-* when every task waits and no timer is set, nothing can ever happen again: :class:`Deadlock`.
+* when every task waits and no timer is set, nothing can ever happen again: :class:`Deadlock`;
+* a machine can be paused: the tasks of its process take no step until it is resumed.
 
 ``call_soon`` keeps the order that asyncio promises; vary delays, not that.
 """
@@ -18,12 +19,15 @@ import contextlib
 import contextvars
 import gc
 import itertools
+from collections import deque
 from collections.abc import Callable, Coroutine, Generator
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
 
 Event = tuple[Any, int]
+
+MACHINE: Final = contextvars.ContextVar("machine", default="")  # whose process a task belongs to
 
 
 class Deadlock(RuntimeError):
@@ -34,6 +38,7 @@ class SimLoop(asyncio.BaseEventLoop):
     """Virtual time in seconds, from zero.  ``errors`` has what no task or caller received."""
 
     _scheduled: list[asyncio.TimerHandle]  # the base class keeps it as a heap
+    _ready: deque[asyncio.Handle]
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,6 +46,7 @@ class SimLoop(asyncio.BaseEventLoop):
         self._now = 0.0
         self._selector = _Jump(self)
         self._numbers = itertools.count(1)
+        self._paused: dict[str, list[asyncio.Handle]] = {}
         self.set_exception_handler(_keep_error)
 
     def time(self) -> float:
@@ -58,6 +64,31 @@ class SimLoop(asyncio.BaseEventLoop):
         if seconds > 0:
             # The exact time of the timer, not a sum that rounding may leave below it.
             self._now = max(self._now, self._scheduled[0].when())
+
+    def pause(self, machine: str) -> None:
+        """As after SIGSTOP, or in a virtual machine that is moved.  Timers fire, disk and network
+        go on, and nobody is there who notices."""
+        self._paused.setdefault(machine, [])
+        # Only now, so that nothing is asked of every step of a run where all is well.
+        self.call_soon = self._soon_unless_paused  # type: ignore[method-assign,assignment]
+
+    def resume(self, machine: str) -> None:
+        self._ready.extend(self._paused.pop(machine, ()))
+        if not self._paused:
+            self.__dict__.pop("call_soon", None)
+
+    def _soon_unless_paused(
+        self,
+        callback: Callable[..., object],
+        *arguments: Any,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.Handle:
+        machine = context.get(MACHINE, "") if context else MACHINE.get()
+        if machine not in self._paused:
+            return super().call_soon(callback, *arguments, context=context)
+        handle = asyncio.Handle(callback, arguments, self, context)
+        self._paused[machine].append(handle)
+        return handle
 
     def create_future(self) -> asyncio.Future[Any]:
         return _Future(next(self._numbers), self)
@@ -86,6 +117,13 @@ class SimLoop(asyncio.BaseEventLoop):
 
     def _write_to_self(self) -> None:
         """Nothing: no other thread has to be noticed."""
+
+
+def on_machine(name: str) -> contextvars.Context:
+    """The context of a task that belongs to the process on a machine."""
+    context = contextvars.copy_context()
+    context.run(MACHINE.set, name)
+    return context
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:

@@ -1,9 +1,15 @@
 """A network that is slow, loses connections and falls apart, all drawn from a seed.
 
-One host has one :class:`SimWire`.  Frames of a connection arrive whole and in order, each after a
-delay drawn for its direction.  What is never promised is that they arrive: a connection may be lost
-with any frame, and both ends learn of it only later.  A partition swallows frames at once; the
-connections across it break some seconds after, as they do when a real peer stops answering pings.
+One host has one :class:`SimWire`.  Frames of a connection arrive whole, once and in order, each
+after a delay drawn for its direction: TCP excludes doubled and overtaking segments, and TLS ends a
+connection with a record that comes twice or out of turn.  What is never promised is that frames
+arrive: a connection may be lost with any frame, and both ends learn of it only later, each at a
+moment of its own (half-open till then).  So a question may be done and its answer lost, and asked
+again over the next connection; and what a new connection carries overtakes what the old one held.
+
+A partition swallows frames at once, in one direction or both; the connections across it break some
+seconds after, as they do when a real peer stops answering pings.  Lines may be thin (all frames of
+a machine wait for each other) and stall (frames come late, as when TCP sends them again).
 """
 
 from __future__ import annotations
@@ -11,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -20,6 +26,7 @@ from protocol.errors import AuthError, DecodeError, FangzhiError, Unavailable
 from protocol.limits import FRAME_BYTES_MAX
 from protocol.ports import Connection
 from simulations.clock import draws
+from simulations.loop import on_machine
 from simulations.trace import Trace
 
 Accept = Callable[[Connection], Awaitable[None]]
@@ -46,7 +53,10 @@ class SimNetwork:
         self._trace = trace
         self._listeners: dict[str, _Listener] = {}
         self._connections: dict[_End, None] = {}  # one end of each, in order of making
-        self._apart: set[frozenset[str]] = set()
+        self._blocked: Counter[tuple[str, str]] = Counter()  # from, to
+        self._bytes_s: dict[str, float] = {}  # of thin lines
+        self._through: dict[tuple[str, bool], float] = {}  # when a line has sent (True) or got all
+        self._stalls: dict[str, float] = {}  # seconds
         self._dials = 0
         self._tasks: dict[asyncio.Task[None], str] = {}
 
@@ -56,19 +66,51 @@ class SimNetwork:
 
     def partition(self, one: str, other: str) -> None:
         """From now on nothing passes between two hosts, either way."""
-        self._trace.record("network", "partition", one=one, other=other)
-        self._apart.add(frozenset((one, other)))
-        for end in list(self._connections):
-            if self.is_apart(end.host, end.peer):
-                end.go_silent()
+        self.block(one, other)
+        self.block(other, one)
 
     def heal(self, one: str, other: str) -> None:
         """New connections between two hosts work again."""
-        self._trace.record("network", "heal", one=one, other=other)
-        self._apart.discard(frozenset((one, other)))
+        self.unblock(one, other)
+        self.unblock(other, one)
+
+    def block(self, source: str, target: str) -> None:
+        """From now on nothing passes this way; blocked twice needs to be unblocked twice."""
+        self._blocked[source, target] += 1
+        if self._blocked[source, target] == 1:
+            self._trace.record(source, "cut off", target=target)
+            for end in list(self._connections):
+                for side in (end, end.other):
+                    if (side.host, side.peer) == (source, target):
+                        side.go_silent(both_ways=False)
+
+    def unblock(self, source: str, target: str) -> None:
+        self._blocked[source, target] -= 1
+        if not self._blocked[source, target]:
+            self._trace.record(source, "reaches again", target=target)
 
     def is_apart(self, one: str, other: str) -> bool:
-        return frozenset((one, other)) in self._apart
+        """Whether no connection can be made: that needs both directions."""
+        return bool(self._blocked[one, other] or self._blocked[other, one])
+
+    def set_line(self, host: str, bytes_s: float) -> None:
+        """How much passes in each direction between a host and everybody; 0: no bound."""
+        self._bytes_s[host] = bytes_s
+
+    def stall(self, host: str, seconds: float) -> None:
+        """What a host sends comes later by so much, from now on; stalls add up."""
+        self._stalls[host] = self._stalls.get(host, 0.0) + seconds
+
+    def passage(self, source: str, target: str, size: int) -> float:
+        """Seconds until a frame of ``size`` bytes that is sent now has passed both lines."""
+        now = asyncio.get_running_loop().time()
+        passed = now
+        for host, sends in ((source, True), (target, False)):
+            if rate := self._bytes_s.get(host):
+                end = max(now, self._through.get((host, sends), 0.0)) + size / rate
+                self._through[host, sends] = end
+                passed = max(passed, end)
+        return passed - now + self._stalls.get(source, 0.0)
 
     def crash(self, host: str) -> None:
         """The process on ``host`` is gone: its listeners, connections and accepting tasks end."""
@@ -86,7 +128,8 @@ class SimNetwork:
         number = self._dials
         peer = address.rpartition(":")[0]
         self._trace.record(host, "dial", to=address, connection=number)
-        away, back = (_Lane(self, f"{number} {way}", self._seed) for way in ("away", "back"))
+        away = _Lane(self, f"{number} away", self._seed, host, peer)
+        back = _Lane(self, f"{number} back", self._seed, peer, host)
         await asyncio.sleep(away.delay() + back.delay())
         if self.is_apart(host, peer):
             await asyncio.sleep(DIAL_SECONDS)
@@ -128,7 +171,7 @@ class SimNetwork:
         self._trace.record(end.host, "frame", connection=end.number, **facts)
 
     def _start(self, host: str, work: Any) -> None:
-        task = asyncio.get_running_loop().create_task(work)
+        task = asyncio.get_running_loop().create_task(work, context=on_machine(host))
         self._tasks[task] = host
         task.add_done_callback(lambda done: self._tasks.pop(done, None))
 
@@ -169,8 +212,9 @@ class SimWire:
 class _Lane:
     """One direction of a connection: frames under way, frames arrived, or the end of it."""
 
-    def __init__(self, network: SimNetwork, name: str, seed: int) -> None:
+    def __init__(self, network: SimNetwork, name: str, seed: int, source: str, target: str) -> None:
         self._network = network
+        self._ends = source, target
         self._random = draws(seed, f"lane {name}")
         self._arrives_at = 0.0
         self._under_way = 0
@@ -178,6 +222,7 @@ class _Lane:
         self._arrived: deque[bytes] = deque()
         self._ended = ""
         self._deaf = False
+        self._breaking = False
         self._changed: asyncio.Future[None] | None = None
         self.silent = False
 
@@ -208,7 +253,8 @@ class _Lane:
             raise Unavailable("connection", "an open one", self._ended)
         if not self.silent:
             self._under_way += 1
-            self.later(self.delay(), lambda: self._arrive(frame))
+            passage = self._network.passage(*self._ends, len(frame))
+            self.later(passage + self.delay(), lambda: self._arrive(frame))
 
     async def get(self) -> bytes:
         while not self._arrived:
@@ -226,6 +272,12 @@ class _Lane:
 
     def lose(self) -> None:
         self.end("lost")
+
+    def break_soon(self) -> None:
+        if not self._breaking:
+            self._breaking = True
+            # Not in the line of the frames: those that are still let through come before.
+            asyncio.get_running_loop().call_later(self.notice(), self.lose)
 
     def deafen(self) -> None:
         """The receiver is gone; the sender does not know it yet."""
@@ -293,13 +345,15 @@ class _End:
         self._out.later(self._out.delay(), self._tell_closed)
         self._network.record_broken(self, "closed")
 
-    def go_silent(self) -> None:
-        """Nothing passes any more; each direction breaks after a while of its own."""
+    def go_silent(self, *, both_ways: bool = True) -> None:
+        """Nothing passes any more, or nothing from here to there; each direction breaks after a
+        while of its own, for without answers TCP gives up the other one, too."""
         for lane in (self._out, self._into):
-            if not lane.silent:
+            if both_ways or lane is self._out:
                 lane.silent = True
-                lane.later(lane.notice(), lane.lose)
-        self._network.record_broken(self, "lost")
+            lane.break_soon()
+        if self._out.silent and self._into.silent:
+            self._network.record_broken(self, "lost")
 
     def _tell_closed(self) -> None:
         for lane in (self._out, self._into):

@@ -262,3 +262,78 @@ def test_lossy_links_lose_connections_and_never_reorder() -> None:
         assert 0 < lost < 20
 
     play(story, Weather(loss=0.02))
+
+
+def test_blocked_one_way_what_goes_the_other_way_still_arrives() -> None:
+    async def story(world: World) -> None:
+        heard: list[bytes] = []
+
+        async def accept(connection: Connection) -> None:
+            while True:
+                heard.append(await connection.receive())
+                await connection.send(b"heard")
+
+        await world.b.listen(ADDRESS, accept)
+        connection = await world.a.dial(ADDRESS, PIN)
+        world.network.block("b", "a")
+        await connection.send(b"one")
+        start = world.time()
+        with pytest.raises(Unavailable, match="lost"):
+            await connection.receive()
+        assert NOTICE_SECONDS[0] <= world.time() - start <= NOTICE_SECONDS[1]
+        assert heard == [b"one"]
+        with pytest.raises(Unavailable, match="silence"):
+            await world.a.dial(ADDRESS, PIN)
+        world.network.unblock("b", "a")
+        await world.a.dial(ADDRESS, PIN)
+
+    play(story)
+
+
+def test_a_cut_within_a_cut_lasts_as_long_as_the_longer() -> None:
+    async def story(world: World) -> None:
+        await world.b.listen(ADDRESS, echo)
+        world.network.partition("a", "b")
+        world.network.partition("b", "a")
+        world.network.heal("a", "b")
+        with pytest.raises(Unavailable, match="silence"):
+            await world.a.dial(ADDRESS, PIN)
+        world.network.heal("a", "b")
+        await world.a.dial(ADDRESS, PIN)
+
+    play(story)
+
+
+def test_frames_wait_for_each_other_on_a_thin_line_whatever_their_connection() -> None:
+    async def story(world: World) -> None:
+        await world.b.listen(ADDRESS, echo)
+        one, other = [await world.a.dial(ADDRESS, PIN) for _ in range(2)]
+        world.network.set_line("a", 1000)
+        start = world.time()
+        await one.send(bytes(5000))
+        await other.send(bytes(5000))
+        await one.receive()
+        assert 10 <= world.time() - start < 11  # 5 s away, 5 s back, and both ways at once
+        await other.receive()
+        assert 15 <= world.time() - start < 16
+        world.network.set_line("a", 0)
+        await one.send(bytes(5000))
+        await one.receive()
+        assert world.time() - start < 17
+
+    play(story)
+
+
+def test_frames_of_a_stalled_host_come_late_and_in_order() -> None:
+    async def story(world: World) -> None:
+        await world.b.listen(ADDRESS, echo)
+        connection = await world.a.dial(ADDRESS, PIN)
+        start = world.time()
+        world.network.stall("a", 7)
+        await connection.send(b"1")
+        world.network.stall("a", -7)
+        await connection.send(b"2")
+        assert [await connection.receive() for _ in range(2)] == [b"1", b"2"]
+        assert 7 <= world.time() - start < 8
+
+    play(story)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from simulations.loop import Deadlock, SimLoop, run
+from simulations.loop import Deadlock, SimLoop, on_machine, run
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -223,3 +223,47 @@ def test_the_same_seed_gives_the_same_trace_in_every_process() -> None:
 
 def test_another_seed_gives_another_trace() -> None:
     assert crowd(1, "0") != crowd(2, "0")
+
+
+def test_a_paused_machine_takes_no_step_and_then_all_of_them() -> None:
+    async def main() -> tuple[list[tuple[str, float]], float]:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, SimLoop)
+        seen: list[tuple[str, float]] = []
+
+        async def tick(name: str) -> None:
+            for _ in range(3):
+                await asyncio.sleep(1)
+                seen.append((name, loop.time()))
+
+        async def within() -> None:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(tick("a"))  # a task of a task belongs to the machine, too
+
+        a = loop.create_task(within(), context=on_machine("a"))
+        b = loop.create_task(tick("b"), context=on_machine("b"))
+        await asyncio.sleep(1.5)
+        loop.pause("a")
+        await b
+        await asyncio.sleep(7)
+        assert sorted(seen) == [("a", 1.0), ("b", 1.0), ("b", 2.0), ("b", 3.0)]
+        loop.resume("a")
+        await a
+        return seen[-2:], loop.time()
+
+    assert run(main()) == ([("a", 10.0), ("a", 11.0)], 11.0)
+
+
+def test_a_machine_that_is_paused_can_be_killed() -> None:
+    async def main() -> bool:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, SimLoop)
+        task = loop.create_task(asyncio.sleep(1), context=on_machine("a"))
+        loop.pause("a")
+        await asyncio.sleep(2)
+        task.cancel()
+        loop.resume("a")
+        await asyncio.wait([task])
+        return task.cancelled()
+
+    assert run(main())
