@@ -12,7 +12,7 @@ setup(
         Extension(
             "search_shard._kernel",
             sources=sorted(map(str, KERNEL.glob("*.c"))),
-            depends=[str(KERNEL / "kernel.h")],
+            depends=sorted(map(str, KERNEL.glob("*.h"))),
             extra_compile_args=["-O3", "-fvisibility=hidden"],
             py_limited_api=True,
             optional=True,  # where no compiler is at hand searches go the long way

@@ -1,14 +1,17 @@
-"""Compiled from kernel.c."""
+"""Compiled from the C files in search_shard/kernel."""
+
+from collections.abc import Callable
 
 from search_shard.blocks import Array, Buffer
+from search_shard.likeness import Alike
 
 class Kernel:
     """Reads a segment's blocks in place and keeps hold of them."""
 
     def __new__(cls, blocks: tuple[Buffer | Array, ...], /) -> Kernel:
         """``blocks``: points, codes, words, word_at, dampings (i64), totals, champion_at,
-        champions, champion_scores, head_words, head_at, title_words, the table of heads, then of
-        every level its table, common, champions, often.
+        champions, champion_scores, head_words, head_at, title_words, the filter of pairs, the table
+        of heads, then of every level its table, common, champions, often.
 
         Raises:
             ValueError: they do not fit each other.
@@ -35,18 +38,25 @@ class Kernel:
             ValueError: a number in the segment leads out of its block.
         """
 
-    def often(self, codes: Array, at: int, others: Array, keys: Array, /) -> bytes:
-        """How often (u8) phrases that differ from ``codes`` (u16) at one place stand in texts: for
-        each of ``keys`` (u64) number among ``others`` (u16) << 16 | document.
+    def near(
+        self,
+        text: str,
+        alike: Callable[[int], Alike],
+        late: Callable[[], bool],
+        anything: int,
+        fields: int,
+        mask: Array | None,
+        /,
+    ) -> tuple[bytes, ...] | None:
+        """The words that differ from ``text``, folded, at one place, and where they stand.
+
+        ``alike``: of a place, see :func:`search_shard.likeness.alike_to`.  ``anything``: a bit for
+        each place where any other character may stand in a text.  ``fields``: which to look in, 1
+        texts, 2 titles, 4 headings.  ``mask``: as of ``find``; documents it has not are told, but
+        not counted.
+
+        Returns the columns of :class:`search_shard.near.Corrections`; None when it got late.
 
         Raises:
-            ValueError: a key names no document or no other.
-        """
-
-    def around(self, codes: Array, at: int, documents: Array, /) -> bytes:
-        """What else stands at a place of a phrase in texts of ``documents`` (u16), the rest of it
-        being there: code << 16 | document (u32) for every time.
-
-        Raises:
-            ValueError: there is no such document.
+            ValueError: a number in the segment leads out of its block.
         """

@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
 from search_shard.blocks import Array
-from search_shard.lattice import Phrase, Word
+from search_shard.lattice import NEAR, Phrase, Word
 from search_shard.match import Deadline
-from search_shard.near import Corrections, corrections, is_correctable, open_places, typed_in
-from search_shard.rank import HEADING_SCORE, TITLE_SCORE, near_classes, text_scores
-from search_shard.runs import turns
+from search_shard.near import (
+    IN_HEADING,
+    IN_TITLE,
+    Corrections,
+    corrections,
+    is_correctable,
+    open_places,
+)
+from search_shard.rank import near_classes
 from search_shard.segment import Segment
 from search_shard.trace import Trace
 
@@ -53,15 +59,15 @@ class Corrected:
 
     def at(self, document: int) -> list[Spotted]:
         """The words that a document has."""
-        fields = (self.found.texts, self.found.titles, self.found.headings)
-        here = [set(rows.numbers[rows.documents == document].tolist()) for rows in fields]
+        found = self.found
         spotted = []
-        for number in sorted(set().union(*here)):
-            word = self.found.words[number]
-            cells = [*self.typed[: word.at], word.code, *self.typed[word.at + 1 :]]
-            titled, headed = number in here[1], number in here[2]
-            base = int(self.classes[number])
-            spotted.append(Spotted(self.phrase, word.rule, cells, base, titled, headed))
+        for row in np.flatnonzero(found.documents == document).tolist():
+            number, fields = int(found.numbers[row]), int(found.fields[row])
+            cells = self.typed.copy()
+            cells[int(found.places[number])] = int(found.codes[number])
+            rule, base = NEAR[int(found.rules[number])], int(self.classes[number])
+            titled, headed = bool(fields & IN_TITLE), bool(fields & IN_HEADING)
+            spotted.append(Spotted(self.phrase, rule, cells, base, titled, headed))
         return spotted
 
 
@@ -97,65 +103,39 @@ def _corrected(
     trace: Trace,
 ) -> Iterator[list[Corrected]]:
     """For each segment one or none."""
-    typed = [typed_in(segment, phrase) for segment in segments]
-    anything = open_places(typed, allowed)
-    here = [corrections(one, anything, late, trace) for one in typed]
-    rows = [_rows(segment, each) for segment, each in zip(segments, here, strict=True)]
-    pages = [_pages(each, of, mask) for each, of, mask in zip(here, rows, allowed, strict=True)]
-    if len(segments) > 1:
-        pages = _summed(here, pages)
-    for one, each, of, counts in zip(typed, here, rows, pages, strict=True):
-        if not len(of.numbers):
+    anything = open_places(segments, phrase, allowed)
+    here = [
+        corrections(segment, phrase, anything, mask, late, trace)
+        for segment, mask in zip(segments, allowed, strict=True)
+    ]
+    pages = [each.pages for each in here] if len(here) == 1 else _summed(segments, here)
+    for segment, each, counts in zip(segments, here, pages, strict=True):
+        if not len(each.numbers):
             yield []
             continue
-        classes = near_classes(np.array([word.likeness for word in each.words]), counts)
-        yield [Corrected(phrase, one.codes, each, classes, *_scored(of, classes))]
+        classes = near_classes(each.likeness, counts)
+        codes = segment.codes(phrase.text)
+        yield [Corrected(phrase, codes, each, classes, *_scored(each, classes))]
 
 
-class _Rows(NamedTuple):
-    """Where words stand, in whatever field: number of the word, document, score below the class;
-    each pair once."""
-
-    numbers: Array
-    documents: Array
-    details: Array
-
-
-def _rows(segment: Segment, found: Corrections) -> _Rows:
-    texts, titles, headings = found.texts, found.titles, found.headings
-    details = text_scores(texts.counts, segment.dampings[texts.documents])
-    if not len(titles.numbers) and not len(headings.numbers):
-        return _Rows(texts.numbers, texts.documents, details)
-    fields = (texts, titles, headings)
-    key = np.concatenate([rows.numbers << 16 | rows.documents for rows in fields])
-    heads = [len(rows.numbers) for rows in (titles, headings)]
-    details = np.concatenate([details, np.repeat([TITLE_SCORE, HEADING_SCORE], heads)])
-    order = np.argsort(key, kind="stable")
-    key = key[order]
-    first = np.flatnonzero(turns(key))
-    key = key[first]
-    return _Rows(key >> 16, key & 0xFFFF, np.add.reduceat(details[order], first))
-
-
-def _pages(found: Corrections, rows: _Rows, allowed: Array | None) -> Array:
-    """How many of the pages that are allowed have each word."""
-    shown = rows.numbers if allowed is None else rows.numbers[allowed[rows.documents]]
-    return np.bincount(shown, minlength=len(found.words))
-
-
-def _summed(here: Sequence[Corrections], pages: Sequence[Array]) -> list[Array]:
+def _summed(segments: Sequence[Segment], here: Sequence[Corrections]) -> list[Array]:
     """The pages of all segments with each word."""
+    words = [
+        [*zip(each.places.tolist(), map(segment.folded.__getitem__, each.codes), strict=True)]
+        for segment, each in zip(segments, here, strict=True)
+    ]
     total: Counter[tuple[int, str]] = Counter()
-    for each, counts in zip(here, pages, strict=True):
-        for word, count in zip(each.words, counts.tolist(), strict=True):
-            total[word.at, word.character] += count
-    return [np.array([total[w.at, w.character] for w in each.words], np.int64) for each in here]
+    for of, each in zip(words, here, strict=True):
+        for word, count in zip(of, each.pages.tolist(), strict=True):
+            total[word] += count
+    return [np.array([total[word] for word in of], np.int64) for of in words]
 
 
-def _scored(rows: _Rows, classes: Array) -> tuple[Array, Array]:
+def _scored(found: Corrections, classes: Array) -> tuple[Array, Array]:
     """Documents, rising, and the best score of each."""
-    scores = classes[rows.numbers] + rows.details
-    both = rows.documents.astype(np.int64) << _SCORE_BITS | scores
+    both = found.documents.astype(np.int64)
+    both <<= _SCORE_BITS
+    both |= classes[found.numbers] + found.details
     both.sort()
     documents = both >> _SCORE_BITS
     last = np.append(documents[1:] != documents[:-1], True)

@@ -6,7 +6,7 @@ slips both sound and look like what was meant, hence the premium for both.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -58,25 +58,41 @@ class Likeness:
         )
 
 
+# Half-open ranges of codes with half bits; folded characters that may sound so; those that look so,
+# likest first.
+Alike: TypeAlias = tuple[tuple[tuple[int, int, int], ...], str, str]
+
+
+def alike_to(segment: Segment, phrase: Phrase, at: int) -> Alike:
+    """What sounds or looks like the character at a place of the phrase; a code in several ranges
+    has the most half bits of them."""
+    character, tables = phrase.text[at], segment.tables
+    ranges: list[tuple[int, int, int]] = []
+    heard = ""
+    if "sound" in phrase.near and not character.isascii():
+        used = tables.readings(character)
+        for syllable in tables.every_reading(character):
+            heard += tables.sounding(syllable)
+            if syllable in used:
+                read = segment.codes_of_syllable(syllable)
+                ranges += ((low, high, _SOUNDS) for low, high in read)
+            else:
+                ranges.append((*segment.home_of_syllable(syllable), _MAY_SOUND))
+    return tuple(ranges), heard, tables.alike_to(character) if "shape" in phrase.near else ""
+
+
 def alike_codes(segment: Segment, phrase: Phrase, at: int) -> tuple[Array, Array, Array]:
     """All characters of a segment that sound or look like the one at a place of the phrase: codes,
     rising; half bits; whether it is by sound.  As :meth:`Likeness.of` says of each."""
-    character, tables = phrase.text[at], segment.tables
+    ranges, may_sound, looking = alike_to(segment, phrase, at)
     none = np.int8(_NEITHER)
     heard = np.full(len(segment.folded), none)
     looks = heard.copy()
-    if "sound" in phrase.near and not character.isascii():
-        for syllable in tables.every_reading(character):
-            low, high = segment.home_of_syllable(syllable)
-            heard[low:high] = np.maximum(heard[low:high], _MAY_SOUND)
-            guests = segment.codes_of(tables.sounding(syllable))
-            heard[guests] = np.maximum(heard[guests], _MAY_SOUND)
-        for syllable in tables.readings(character):
-            for low, high in segment.codes_of_syllable(syllable):
-                heard[low:high] = _SOUNDS
-    if "shape" in phrase.near:
-        codes, places = segment.places_of(tables.alike_to(character))
-        looks[codes] = _OF_PLACE[places]
+    heard[segment.codes_of(may_sound)] = _MAY_SOUND
+    for low, high, bits in ranges:
+        heard[low:high] = np.maximum(heard[low:high], bits)
+    codes, places = segment.places_of(looking)
+    looks[codes] = _OF_PLACE[places]
     both = (heard > none) & (looks > none)
     likeness = np.maximum(heard, looks) + both * np.int8(_BOTH)
     codes = np.flatnonzero(likeness > none)

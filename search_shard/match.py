@@ -434,7 +434,7 @@ def _strange(segment: Segment, place: int) -> int:
 
 def find_heads(segment: Segment, phrase: Phrase, cells: Sequence[Cell]) -> tuple[Array, Array]:
     """Documents at which a title stands that has ``cells`` (not empty), and those of headings."""
-    titled, headed = _heads_with(segment, cells)
+    titled, headed = heads_with(segment, cells)
     if phrase.rule == "literal" and not _is_plain(segment, phrase.text, cells):
         titled = _keep(
             titled, lambda document: phrase.text in _read(segment.source(document).title)
@@ -454,7 +454,8 @@ def _read(text: str) -> str:
     return "".join(character for character in text if not is_skipped(character))
 
 
-def _heads_with(segment: Segment, cells: Sequence[Cell]) -> tuple[Array, Array]:
+def heads_with(segment: Segment, cells: Sequence[Cell]) -> tuple[Array, Array]:
+    """As :func:`find_heads`, of folded characters."""
     codes = [cell for cell in cells if isinstance(cell, int)]
     if len(codes) == len(cells) > 1:
         documents = _rarest(segment.heads, codes)

@@ -122,6 +122,9 @@ class Segment:
         homes, home_at, guests = _readings(classes, tables)
         items, item_at = _items(arrays)
         dampings = damping(np.diff(arrays["word_at"]))
+        beside = pair_filter(
+            *((arrays[f"{table}.first_at"], arrays[f"{table}.seconds"]) for table in _BESIDE)
+        )
         return cls(
             arrays=arrays,
             tables=tables,
@@ -129,9 +132,7 @@ class Segment:
             levels=tuple(Level.over(blocks, level) for level in LEVELS),
             syllables=Table.over(blocks, "syllables"),
             heads=Table.over(blocks, "heads"),
-            beside=pair_filter(
-                *((arrays[f"{table}.first_at"], arrays[f"{table}.seconds"]) for table in _BESIDE)
-            ),
+            beside=beside,
             words=blocks["words"],
             word_at=blocks["word_at"].cast("I"),
             totals=blocks["totals"].cast("H"),
@@ -143,7 +144,7 @@ class Segment:
             homes=homes,
             folded="\0" + classes.tobytes().decode("utf-32-le", "surrogatepass"),
             newest=int(arrays["logged"].max(initial=0)),
-            kernel=_kernel(blocks, dampings),
+            kernel=_kernel(blocks, dampings, beside),
             items=items,
             item_at=item_at,
             numbers={item: number for number, (_, item) in enumerate(items)},
@@ -313,7 +314,7 @@ def merge_segments(
     return build_segment(kept, tables)
 
 
-_KERNEL_BLOCKS = (  # as search_shard/_kernel.pyi has them, the dampings aside
+_KERNEL_BLOCKS = (  # as search_shard/_kernel.pyi has them, the dampings and the filter aside
     *("points", "codes", "words", "word_at"),
     *("totals", "champion_at", "champions", "champion_scores"),
     *("head_words", "head_at", "title_words"),
@@ -322,12 +323,13 @@ _KERNEL_BLOCKS = (  # as search_shard/_kernel.pyi has them, the dampings aside
 )
 
 
-def _kernel(blocks: Mapping[str, memoryview], dampings: Array) -> Kernel | None:
+def _kernel(blocks: Mapping[str, memoryview], dampings: Array, beside: Array) -> Kernel | None:
     if Kernel is None:
         return None
     named = [blocks[name] for name in _KERNEL_BLOCKS]
     try:
-        return Kernel((*named[:4], dampings.astype(np.int64, copy=False), *named[4:]))
+        damped = dampings.astype(np.int64, copy=False)
+        return Kernel((*named[:4], damped, *named[4:11], beside, *named[11:]))
     except ValueError as error:
         raise Corrupt("segment", "blocks that fit each other", str(error)) from error
 

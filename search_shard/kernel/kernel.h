@@ -26,7 +26,7 @@ enum {
     LISTS = 6,            /* of a phrase, the shortest ones */
     TABLE_BLOCKS = 10,
     LEVEL_BLOCKS = 3,
-    PLAIN_BLOCKS = 12,
+    PLAIN_BLOCKS = 13,
     BLOCKS = PLAIN_BLOCKS + TABLE_BLOCKS + LEVELS * (TABLE_BLOCKS + LEVEL_BLOCKS),
     RUN_CHAMPIONS = 32,
     CHAMPIONS = 64,
@@ -91,6 +91,9 @@ typedef struct {
     const uint16_t *codes, *words, *totals, *champions, *champion_scores, *head_words,
         *title_words;
     const int64_t *dampings;
+    const uint8_t *beside;  /* a filter of pairs, see search_shard/postings.py */
+    int beside_bits;      /* of a hash in it */
+    uint32_t point_at[257];  /* the first point of each higher byte below 65,536; the end */
     Table heads;
     Level level[LEVELS];
     /* scratch, zero between two questions; guarded by the interpreter's lock, which is kept */
@@ -123,16 +126,17 @@ int64_t find_entry(const Table *table, uint32_t first, uint16_t second);
 int64_t count_of(const Table *table, uint32_t entry);
 int64_t decode(const Kernel *self, const Table *table, uint32_t entry, uint16_t *documents,
                uint8_t *counts);
+int64_t place_of(const uint32_t *rising, size_t low, size_t high, uint32_t wanted);
 int64_t number_of(const Level *level, uint32_t entry);
 int look_up(const Kernel *self, Phrase *phrase);
 int look_in_heads(const Kernel *self, Phrase *phrase);
 uint16_t code_of(const Kernel *self, uint32_t point);
 uint32_t count_in(const uint16_t *words, size_t size, const uint16_t *codes, int length);
 int64_t count_in_text(const Kernel *self, uint16_t document, const Phrase *phrase);
+int64_t common_to(uint16_t *few, int64_t few_count, const uint16_t *many, int64_t many_count);
 uint32_t text_score(const Kernel *self, uint16_t document, uint32_t count);
 int find_word(Kernel *self, const Word *word, const Within *within);
 PyObject *Kernel_find(PyObject *object, PyObject *const *arguments, Py_ssize_t given);
-PyObject *Kernel_often(PyObject *object, PyObject *const *arguments, Py_ssize_t given);
-PyObject *Kernel_around(PyObject *object, PyObject *const *arguments, Py_ssize_t given);
+PyObject *Kernel_near(PyObject *object, PyObject *arguments);
 
 #endif

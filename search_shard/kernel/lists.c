@@ -115,15 +115,39 @@ int64_t decode(const Kernel *self, const Table *table, uint32_t entry, uint16_t 
     return count;
 }
 
-int64_t number_of(const Level *level, uint32_t entry)
+/* Where a number stands among rising ones from low to high (half-open); -1 if it does not. */
+int64_t place_of(const uint32_t *rising, size_t low, size_t high, uint32_t wanted)
 {
-    size_t low = 0, high = level->commons;
+    size_t end = high;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (level->common[middle] < entry)
+        if (rising[middle] < wanted)
             low = middle + 1;
         else
             high = middle;
     }
-    return low < level->commons && level->common[low] == entry ? (int64_t)low + 1 : 0;
+    return low < end && rising[low] == wanted ? (int64_t)low : -1;
+}
+
+/* The number, from 1, of an entry among the common runs; 0 if it is not common. */
+int64_t number_of(const Level *level, uint32_t entry)
+{
+    return place_of(level->common, 0, level->commons, entry) + 1;
+}
+
+/* Members of both, in place of the few. */
+int64_t common_to(uint16_t *few, int64_t few_count, const uint16_t *many, int64_t many_count)
+{
+    int64_t kept = 0;
+    for (int64_t i = 0, j = 0; i < few_count && j < many_count; ) {
+        if (few[i] < many[j])
+            i++;
+        else if (few[i] > many[j])
+            j++;
+        else {
+            few[kept++] = few[i++];
+            j++;
+        }
+    }
+    return kept;
 }

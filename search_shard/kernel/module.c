@@ -33,6 +33,16 @@ static int read_table(Py_buffer *views, Table *table)
     return (size_t)views[1].len == 2 * table->entries && (size_t)views[3].len == 4 * table->entries;
 }
 
+static void index_points(Kernel *self)
+{
+    size_t at = 0;
+    for (uint32_t byte = 0; byte <= 256; byte++) {
+        while (at < self->points_count && self->points[at] < byte << 8)
+            at++;
+        self->point_at[byte] = (uint32_t)at;
+    }
+}
+
 static int lay_out(Kernel *self)
 {
     Py_buffer *view = self->views;
@@ -48,6 +58,7 @@ static int lay_out(Kernel *self)
     self->head_words = view[9].buf;
     self->head_at = view[10].buf;
     self->title_words = view[11].buf;
+    self->beside = view[12].buf;
     self->points_count = (size_t)view[0].len / 4;
     self->pages = (size_t)view[4].len / 8;
     self->code_count = (size_t)view[5].len / 2;
@@ -59,11 +70,18 @@ static int lay_out(Kernel *self)
         && view[8].len == view[7].len
         && (size_t)view[10].len == 4 * (self->pages + 1)
         && (size_t)view[11].len == 2 * self->pages
+        && view[12].len > 0 && !(view[12].len & (view[12].len - 1))
         && rises_within(self->word_at, self->pages + 1, words)
         && rises_within(self->champion_at, self->code_count + 1, champions)
         && rises_within(self->head_at, self->pages + 1, self->head_words_count);
     for (size_t page = 0; sound && page < self->pages; page++)
         sound = self->word_at[page + 1] > self->word_at[page] && self->dampings[page] > 0;
+    for (size_t place = 1; sound && place < self->points_count; place++)
+        sound = self->points[place] > self->points[place - 1];
+    index_points(self);
+    while (sound && 8 * (uint64_t)view[12].len >> self->beside_bits > 1)
+        self->beside_bits++;
+    sound = sound && self->beside_bits <= 32;
     view += PLAIN_BLOCKS;
     sound = sound && read_table(view, &self->heads);
     view += TABLE_BLOCKS;
@@ -144,8 +162,7 @@ failed:
 
 static PyMethodDef methods[] = {
     {"find", (PyCFunction)(void (*)(void))Kernel_find, METH_FASTCALL, NULL},
-    {"often", (PyCFunction)(void (*)(void))Kernel_often, METH_FASTCALL, NULL},
-    {"around", (PyCFunction)(void (*)(void))Kernel_around, METH_FASTCALL, NULL},
+    {"near", Kernel_near, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -82,17 +82,16 @@ int look_in_heads(const Kernel *self, Phrase *phrase)
     return 1;
 }
 
+/* The code of a folded character; 0 if no page has it. */
 uint16_t code_of(const Kernel *self, uint32_t point)
 {
-    size_t low = 0, high = self->points_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (self->points[middle] < point)
-            low = middle + 1;
-        else
-            high = middle;
+    size_t low = self->point_at[256], high = self->points_count;
+    if (point < 0x10000) {
+        low = self->point_at[point >> 8];
+        high = self->point_at[(point >> 8) + 1];
     }
-    return low < self->points_count && self->points[low] == point ? self->codes[low] : 0;
+    int64_t at = place_of(self->points, low, high, point);
+    return at < 0 ? 0 : self->codes[at];
 }
 
 /* How often codes stand in words, up to COUNT_MAX, also where they overlap. */

@@ -1,132 +1,97 @@
-/* One wrong character: how often words that differ in one place stand in texts. */
+/* Where words with a wrong character stand: gathered, put in order, told. */
 
-#include "kernel.h"
+#include "near.h"
 
-typedef struct {
-    uint16_t *codes;
-    int length, at;
-} Pattern;
-
-/* A copy of codes (a buffer of u16) with a place among them; 0 on an error. */
-static int read_pattern(PyObject *codes, PyObject *at, Pattern *pattern)
+int more_room(void **items, size_t *room, size_t size)
 {
-    Py_buffer view;
-    long place = PyLong_AsLong(at);
-    if (PyErr_Occurred() || PyObject_GetBuffer(codes, &view, PyBUF_SIMPLE) < 0)
-        return 0;
-    pattern->length = (int)(view.len / 2);
-    pattern->at = (int)place;
-    pattern->codes = PyMem_Malloc((size_t)view.len + 2);
-    if (!pattern->codes)
+    size_t wanted = *room ? 2 * *room : 256;
+    void *more = PyMem_Realloc(*items, wanted * size);
+    if (!more) {
         PyErr_NoMemory();
-    else if (view.len < 4 || view.len > 1 << 16 || place < 0 || place >= pattern->length) {
-        PyErr_SetString(PyExc_ValueError, "codes or place out of bounds");
-        PyMem_Free(pattern->codes);
-        pattern->codes = NULL;
-    } else
-        memcpy(pattern->codes, view.buf, (size_t)view.len);
-    PyBuffer_Release(&view);
-    return pattern->codes != NULL;
+        return -1;
+    }
+    *items = more;
+    *room = wanted;
+    return 0;
 }
 
-/* often(codes, at, others, keys): see _kernel.pyi */
-PyObject *Kernel_often(PyObject *object, PyObject *const *arguments, Py_ssize_t given)
+/* A word in a document: the code at the place, what it scores there, and in which field. */
+int add_spot(Near *near, uint16_t code, uint16_t document, uint32_t detail, int field)
 {
-    Kernel *self = (Kernel *)object;
-    Pattern pattern = {0};
-    Py_buffer others = {0}, keys = {0};
-    PyObject *counts = NULL;
-    if (given != 4) {
-        PyErr_SetString(PyExc_TypeError, "often(codes, at, others, keys)");
-        return NULL;
-    }
-    if (!read_pattern(arguments[0], arguments[1], &pattern)
-        || PyObject_GetBuffer(arguments[2], &others, PyBUF_SIMPLE) < 0
-        || PyObject_GetBuffer(arguments[3], &keys, PyBUF_SIMPLE) < 0)
-        goto done;
-    size_t size = (size_t)keys.len / 8, many = (size_t)others.len / 2;
-    counts = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)size);
-    if (!counts)
-        goto done;
-    uint8_t *filled = (uint8_t *)PyBytes_AsString(counts);
-    for (size_t at = 0; at < size; at++) {
-        uint64_t key = ((const uint64_t *)keys.buf)[at];
-        if (key >> 16 >= many || (key & 0xFFFF) >= self->pages) {
-            damaged("a key");
-            Py_CLEAR(counts);
-            goto done;
-        }
-        pattern.codes[pattern.at] = ((const uint16_t *)others.buf)[key >> 16];
-        uint32_t start = self->word_at[key & 0xFFFF], end = self->word_at[(key & 0xFFFF) + 1];
-        filled[at] = (uint8_t)count_in(
-            self->words + start, end - start - 1, pattern.codes, pattern.length);
-    }
-done:
-    PyMem_Free(pattern.codes);
-    if (others.obj)
-        PyBuffer_Release(&others);
-    if (keys.obj)
-        PyBuffer_Release(&keys);
-    return counts;
+    if (near->count == near->room
+        && more_room((void **)&near->spots, &near->room, sizeof(Spot)) < 0)
+        return -1;
+    Spot *spot = &near->spots[near->count++];
+    spot->key = (uint64_t)near->at << 32 | (uint32_t)code << 16 | document;
+    spot->detail = (uint16_t)detail;
+    spot->fields = (uint8_t)field;
+    judge(near, code, spot);
+    return 0;
 }
 
-/* Whether the codes before and behind the place stand around a word. */
-static int stands_around(const uint16_t *word, const Pattern *pattern)
+static int by_key(const void *left, const void *right)
 {
-    size_t before = (size_t)pattern->at, behind = (size_t)(pattern->length - pattern->at - 1);
-    return !memcmp(word - before, pattern->codes, 2 * before)
-        && !memcmp(word + 1, pattern->codes + before + 1, 2 * behind);
+    uint64_t a = ((const Spot *)left)->key, b = ((const Spot *)right)->key;
+    return a < b ? -1 : a > b;
 }
 
-/* around(codes, at, documents): see _kernel.pyi */
-PyObject *Kernel_around(PyObject *object, PyObject *const *arguments, Py_ssize_t given)
+/* By rising place, code and document; what a document has in several fields is one. */
+void join_fields(Near *near)
 {
-    Kernel *self = (Kernel *)object;
-    Pattern pattern = {0};
-    Py_buffer documents = {0};
-    PyObject *answer = NULL;
-    uint32_t *keys = NULL;
-    size_t filled = 0, room = 0;
-    if (given != 3) {
-        PyErr_SetString(PyExc_TypeError, "around(codes, at, documents)");
-        return NULL;
+    size_t kept = 0;
+    int ordered = 1;
+    for (size_t at = 1; at < near->count && ordered; at++)
+        ordered = near->spots[at - 1].key < near->spots[at].key;
+    if (ordered)
+        return;
+    qsort(near->spots, near->count, sizeof(Spot), by_key);
+    for (size_t at = 1; at < near->count; at++) {
+        Spot *spot = &near->spots[kept], *next = &near->spots[at];
+        if (spot->key == next->key) {
+            spot->detail += next->detail;
+            spot->fields |= next->fields;
+        } else
+            near->spots[++kept] = *next;
     }
-    if (!read_pattern(arguments[0], arguments[1], &pattern)
-        || PyObject_GetBuffer(arguments[2], &documents, PyBUF_SIMPLE) < 0)
-        goto done;
-    /* a code beside the place, and how far from it: what is looked for first */
-    int shift = pattern.at ? -1 : 1;
-    uint16_t beside = pattern.codes[pattern.at + shift];
-    for (size_t number = 0; number < (size_t)documents.len / 2; number++) {
-        uint16_t document = ((const uint16_t *)documents.buf)[number];
-        if (document >= self->pages) {
-            damaged("a document");
-            goto done;
+    near->count = kept + 1;
+}
+
+PyObject *told_spots(const Near *near, const uint8_t *allowed)
+{
+    enum { PLACES, CODES, LIKENESS, RULES, PAGES, NUMBERS, DOCUMENTS_OF, DETAILS, FIELDS, COLUMNS };
+    static const int width[COLUMNS] = {1, 2, 1, 1, 4, 4, 2, 2, 1};
+    size_t words = 0;
+    for (size_t at = 0; at < near->count; at++)
+        words += !at || near->spots[at].key >> 16 != near->spots[at - 1].key >> 16;
+    PyObject *answer = PyTuple_New(COLUMNS);
+    void *column[COLUMNS];
+    for (int at = 0; answer && at < COLUMNS; at++) {
+        size_t size = (at < NUMBERS ? words : near->count) * (size_t)width[at];
+        PyObject *bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)size);
+        if (!bytes) {
+            Py_CLEAR(answer);
+            return NULL;
         }
-        const uint16_t *text = self->words + self->word_at[document];
-        int64_t size = (int64_t)self->word_at[document + 1] - self->word_at[document] - 1;
-        int64_t last = size - (pattern.length - pattern.at);
-        for (int64_t at = pattern.at; at <= last; at++) {
-            if (text[at + shift] != beside || text[at] == pattern.codes[pattern.at]
-                || !stands_around(text + at, &pattern))
-                continue;
-            if (filled == room) {
-                room = room ? 2 * room : 64;
-                uint32_t *more = PyMem_Realloc(keys, 4 * room);
-                if (!more) {
-                    PyErr_NoMemory();
-                    goto done;
-                }
-                keys = more;
-            }
-            keys[filled++] = (uint32_t)text[at] << 16 | document;
-        }
+        column[at] = PyBytes_AsString(bytes);
+        PyTuple_SetItem(answer, at, bytes);
     }
-    answer = PyBytes_FromStringAndSize((const char *)keys, (Py_ssize_t)(4 * filled));
-done:
-    PyMem_Free(pattern.codes);
-    PyMem_Free(keys);
-    if (documents.obj)
-        PyBuffer_Release(&documents);
+    uint32_t word = UINT32_MAX;
+    for (size_t at = 0; answer && at < near->count; at++) {
+        const Spot *spot = &near->spots[at];
+        uint16_t document = (uint16_t)spot->key;
+        if (!at || spot->key >> 16 != spot[-1].key >> 16) {
+            word++;
+            ((uint8_t *)column[PLACES])[word] = (uint8_t)(spot->key >> 32);
+            ((uint16_t *)column[CODES])[word] = (uint16_t)(spot->key >> 16);
+            ((int8_t *)column[LIKENESS])[word] = spot->likeness;
+            ((uint8_t *)column[RULES])[word] = spot->rule;
+            ((uint32_t *)column[PAGES])[word] = 0;
+        }
+        ((uint32_t *)column[PAGES])[word] += !allowed || allowed[document];
+        ((uint32_t *)column[NUMBERS])[at] = word;
+        ((uint16_t *)column[DOCUMENTS_OF])[at] = document;
+        ((uint16_t *)column[DETAILS])[at] = spot->detail;
+        ((uint8_t *)column[FIELDS])[at] = spot->fields;
+    }
     return answer;
 }

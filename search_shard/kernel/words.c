@@ -30,22 +30,6 @@ static void read_texts(Kernel *self, const Phrase *phrase, const Within *within,
     }
 }
 
-static int64_t common_to(uint16_t *few, int64_t few_count, const uint16_t *many, int64_t many_count)
-{
-    int64_t kept = 0;
-    for (int64_t i = 0, j = 0; i < few_count && j < many_count; ) {
-        if (few[i] < many[j])
-            i++;
-        else if (few[i] > many[j])
-            j++;
-        else {
-            few[kept++] = few[i++];
-            j++;
-        }
-    }
-    return kept;
-}
-
 static int find_in_texts(Kernel *self, const Phrase *phrase, const Within *within)
 {
     const List *list = phrase->list;

@@ -1,20 +1,25 @@
 from __future__ import annotations
 
+import random
+from dataclasses import fields, replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from search_shard.blocks import Array
 from search_shard.lattice import NEAR, NEAR_LENGTHS, Phrase
 from search_shard.match import Late
 from search_shard.near import (
+    IN_HEADING,
+    IN_TEXT,
+    IN_TITLE,
     OTHER_PAGES,
     Corrections,
-    Typed,
     corrections,
     is_correctable,
     open_places,
-    typed_in,
 )
 from search_shard.segment import Segment
 from search_shard.tables import Tables
@@ -22,22 +27,29 @@ from search_shard.trace import SILENT
 from tests.unit.search_shard.pages import never, page, segment_of
 
 LETTERS = "苏素州洲舟虎丘兵秋山己已巳"
+HEADS = (st.text(LETTERS, max_size=6),) * 2  # a title and a heading
 
 
 def words(segment: Segment, text: str, near: tuple[str, ...] = NEAR) -> dict[str, str]:
     """Corrected word → rule."""
-    given = corrected(typed_in(segment, Phrase("typed", text, near=near)))
-    rows = (given.texts, given.titles, given.headings)
-    standing = {number for each in rows for number in each.numbers.tolist()}
+    found = corrected(segment, Phrase("typed", text, near=near))
+    assert np.bincount(found.numbers, minlength=len(found.places)).all(), "each stands somewhere"
     return {
-        text[: one.at] + one.character + text[one.at + 1 :]: one.rule
-        for number, one in enumerate(given.words)
-        if number in standing
+        text[:at] + segment.folded[code] + text[at + 1 :]: NEAR[rule]
+        for at, code, rule in zip(
+            *(column.tolist() for column in (found.places, found.codes, found.rules)), strict=True
+        )
     }
 
 
-def corrected(typed: Typed) -> Corrections:
-    return corrections(typed, open_places([typed], [None]), never, SILENT)
+def corrected(segment: Segment, phrase: Phrase, mask: Array | None = None) -> Corrections:
+    """What the kernel says, or where there is none, the definition; they are the same."""
+    anything = open_places([segment], phrase, [mask])
+    ways = (segment, replace(segment, kernel=None))
+    found, defined = (corrections(one, phrase, anything, mask, never, SILENT) for one in ways)
+    for column in fields(Corrections):
+        np.testing.assert_array_equal(getattr(found, column.name), getattr(defined, column.name))
+    return found
 
 
 @settings(max_examples=80, deadline=None)
@@ -120,17 +132,66 @@ def test_any_other_character_only_beside_what_few_pages_have(tables: Tables) -> 
     segment = segment_of([page(text, seq=seq) for seq, text in enumerate(texts)], tables)
     assert words(segment, "虎丘山🐯") == {"虎丘山寺": "other"}  # 虎丘 is rare
     assert words(segment, "🐯丘山") == {}
-    typed = typed_in(segment, Phrase("typed", "🐯丘山", near=NEAR))
+    phrase = Phrase("typed", "🐯丘山", near=NEAR)
     few = np.zeros(segment.pages, bool)
     few[:OTHER_PAGES] = True
-    assert open_places([typed], [few]) == {0, 2}
-    assert open_places([typed], [None]) == {2}  # 🐯丘 is nowhere
-    assert open_places([typed, typed], [few, few]) == {2}  # the pages of a shard, however batched
+    assert open_places([segment], phrase, [few]) == {0, 2}
+    assert open_places([segment], phrase, [None]) == {2}  # 🐯丘 is nowhere
+    # the pages of a shard, however batched
+    assert open_places([segment, segment], phrase, [few, few]) == {2}
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.tuples(st.text(LETTERS, max_size=20), *HEADS), min_size=1, max_size=6),
+    st.text(LETTERS + "🐯", min_size=2, max_size=5),
+    st.sampled_from(["", "title", "heading"]),
+    st.frozensets(st.integers(0, 5)),
+)
+def test_titles_headings_and_texts_of_what_is_allowed(
+    tables: Tables,
+    library: list[tuple[str, str, str]],
+    typed: str,
+    scope: str,
+    shown: frozenset[int],
+) -> None:
+    pages = [
+        page(text, seq=n, title=title, section=section)
+        for n, (text, title, section) in enumerate(library)
+    ]
+    segment = segment_of(pages, tables)
+    mask = np.array([n in shown for n in range(segment.pages)])
+    phrase = Phrase("typed", typed, near=NEAR, scope=scope)
+    everywhere, found = corrected(segment, phrase), corrected(segment, phrase, mask)
+    allowed = mask[everywhere.documents]
+    counts = np.bincount(everywhere.numbers[allowed], minlength=len(everywhere.places))
+    if np.array_equal(found.numbers, everywhere.numbers):  # as many places were open
+        np.testing.assert_array_equal(found.pages, counts)
+    if scope:
+        assert not (found.fields & (IN_TEXT | (IN_HEADING if scope == "title" else IN_TITLE))).any()
+
+
+def test_many_pages_with_what_is_left(tables: Tables) -> None:
+    """Lists of every kind: documents that are read, like characters that are looked for in them,
+    long lists, common runs of three."""
+    dice = random.Random(3)
+    runs = 2 * ["苏州府志", "素州府志", "苏洲府学", "虎丘山寺", "虎兵山寺", "虎秋", "山寺"]
+    texts = ["".join(dice.choices([*runs, *LETTERS], k=dice.randint(3, 16))) for _ in range(1500)]
+    segment = segment_of([page(text, seq=n) for n, text in enumerate(texts)], tables)
+    assert len(segment.levels[2].common), "runs of four"
+    for typed in ("虎球", "苏粥", "州府制", "粥府志", "州富志", "素周府志", "虎丘衫寺", "丘山士"):
+        assert len(corrected(segment, Phrase("typed", typed, near=NEAR)).numbers), typed
 
 
 def test_a_passed_deadline_is_heard(tables: Tables) -> None:
     segment = segment_of([page("蘇州")], tables)
-    with pytest.raises(Late):
-        corrections(
-            typed_in(segment, Phrase("typed", "素州", near=NEAR)), frozenset(), lambda: True, SILENT
-        )
+    for one in (segment, replace(segment, kernel=None)):
+        with pytest.raises(Late):
+            corrections(
+                one,
+                Phrase("typed", "素州", near=NEAR),
+                frozenset(),
+                None,
+                lambda: True,
+                SILENT,
+            )

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search_shard import near
 from search_shard.blocks import open_blocks
 from search_shard.build import build_segment
 from search_shard.lattice import AND, NEAR, Phrase, Query, Word
 from search_shard.layout import KINDS, LEVELS, MAGIC, Page
+from search_shard.likeness import Alike
+from search_shard.postings import pair_filter
 from search_shard.quick import plain_words
 from search_shard.rank import HitKey, damping
 from search_shard.ranking import Ask, key_of
@@ -22,7 +23,7 @@ from search_shard.search import rank
 from search_shard.segment import _KERNEL_BLOCKS, Kernel, Segment
 from search_shard.shard import Shard
 from search_shard.tables import Tables
-from tests.unit.search_shard.pages import page, segment_of, shard_of
+from tests.unit.search_shard.pages import never, page, segment_of, shard_of
 
 pytestmark = pytest.mark.skipif(Kernel is None, reason="search_shard/kernel.c is not compiled here")
 
@@ -92,11 +93,8 @@ def test_wrong_characters_are_found_alike(
     pages = [page(text, item, seq, *head) for seq, (item, text, *head) in enumerate(library)]
     shard = shard_of(tables, pages)
     query = query_of([Word("", (Phrase("typed", text, (), "", NEAR),))])
-    with pytest.MonkeyPatch.context() as patch:
-        for read in (0, 400):  # documents that are read rather than like characters looked for
-            patch.setattr(near, "_READ_MAX", read)
-            ask = Ask(100, facets=True)
-            assert told(shard, query, ask) == told(long_way(shard), query, ask)
+    ask = Ask(100, facets=True)
+    assert told(shard, query, ask) == told(long_way(shard), query, ask)
 
 
 def frequent(tables: Tables) -> Shard:
@@ -140,6 +138,14 @@ def test_nothing_in_a_segment_is_believed(tables: Tables) -> None:
     blocks = open_blocks(build_segment(pages, tables), MAGIC, "segment")[1]
     arrays = {name: np.frombuffer(block, KINDS[name]) for name, block in blocks.items()}
     dampings = damping(np.diff(arrays["word_at"]))
+    size = len(arrays["points"]) + 1
+    beside = pair_filter(
+        *((arrays[f"{name}.first_at"], arrays[f"{name}.seconds"]) for name in ("pairs", "heads"))
+    )
+
+    def alike(_: int) -> Alike:
+        return ((1, size, 4),), "苏", "丘"
+
     questions = [
         ((100, ((70_000, text),)),) * many
         for text in ("苏", "丘", "苏州", "虎丘", "苏州苏", "府志虎丘", "州府苏州府志")
@@ -153,12 +159,11 @@ def test_nothing_in_a_segment_is_believed(tables: Tables) -> None:
             damaged[dice.randrange(len(damaged))] = dice.choice([0, 1, 127, 255])
         named = [bytes(damaged) if each == name else blocks[each] for each in _KERNEL_BLOCKS]
         try:
-            kernel = Kernel((*named[:4], dampings, *named[4:]))
+            kernel = Kernel((*named[:4], dampings, *named[4:11], beside, *named[11:]))
             for question in questions:
                 kernel.find(question, 10, None, 2**64 - 1, True, 0)
-            pattern = np.array([3, 1, 2], np.uint16)
-            kernel.around(pattern, 1, np.arange(700, dtype=np.uint16))
-            kernel.often(pattern, 2, pattern, np.arange(700, dtype=np.uint64))
+            for text, anything in (("苏丘", 0), ("州虎志", 0), ("府志兵丘", 15), ("无州府苏州", 3)):
+                kernel.near(text, alike, never, anything, 7, None)
             answered += 1
         except ValueError:
             refused += 1
@@ -180,12 +185,24 @@ def test_what_it_cannot_be_asked(tables: Tables) -> None:
     ):
         with pytest.raises(ValueError, match=r"bounds|size|class"):
             kernel.find(*bad)  # type: ignore[arg-type]
-    codes = np.array([1, 2], np.uint16)
-    for at, documents in ((2, [0]), (-1, [0]), (1, [1])):
-        with pytest.raises(ValueError, match=r"bounds|block"):
-            kernel.around(codes, at, np.array(documents, np.uint16))
-        with pytest.raises(ValueError, match=r"bounds|block"):
-            kernel.often(codes, at, codes, np.array(documents, np.uint64) | np.uint64(2 << 16))
+    none: Alike = (), "", ""
+    assert kernel.near("苏丘", lambda _: none, never, 0, 7, None) == (b"",) * 9
+    assert kernel.near("苏丘", lambda _: none, lambda: True, 0, 7, None) is None
+    for text, alike, mask in (
+        ("苏", none, None),
+        ("苏" * 33, none, None),
+        ("苏丘", (((0, 1, 4),), "", ""), None),
+        ("苏丘", (((1, 9, 4),), "", ""), None),
+        ("苏丘", (((1, 2, -1),), "", ""), None),
+        ("苏丘", none, np.ones(2, bool)),
+    ):
+        with pytest.raises(ValueError, match=r"bounds|block|size"):
+            kernel.near(text, lambda _, told=alike: told, never, 0, 7, mask)  # type: ignore[misc]
+    for broken in (lambda _: 1 // 0, lambda _: 3, lambda _: ((3,), "", ""), lambda: none):
+        with pytest.raises((ZeroDivisionError, TypeError)):
+            kernel.near("苏丘", broken, never, 0, 7, None)  # type: ignore[arg-type]
+    with pytest.raises(ZeroDivisionError):
+        kernel.near("苏丘", lambda _: none, lambda: bool(1 // 0), 0, 7, None)
     with pytest.raises(TypeError):
         kernel.find(fine, 10)  # type: ignore[call-arg]
     assert len(LEVELS) == 7, "as LEVELS in kernel.c"
