@@ -10,13 +10,19 @@ from pathlib import Path
 from typing import Any, Final
 
 from node.cli.client import Client
-from node.cli.reaching import console, progress_bar, reach
+from node.cli.reaching import SPOOLED, console, progress_bar, reach
 from node.hands.ingest.carriers.carried import CarriedFile, Package
 from node.hands.ingest.carriers.reading import read_package
 from protocol.errors import Rejected, Unavailable
 
 Json = dict[str, Any]
 MARKS = {"error": "[red]✗[/]", "warning": "[yellow]![/]", "note": "[dim]·[/]"}
+SAID = {
+    "accepted": "审核通过 accepted",
+    "returned": "退回返工 returned",
+    "withdrawn": "已下架 withdrawn",
+    "spooled": SPOOLED,
+}
 PATIENCE_SECONDS: Final = 300.0  # without a byte that came through
 PAUSE_SECONDS_MAX: Final = 10.0
 
@@ -54,6 +60,8 @@ async def _report(
     if any(note["severity"] == "error" for note in notes):
         return {"status": "refused", "findings": notes, "pending": False}
     record = dict(package.record)
+    if not arguments.item:  # a revision keeps its title unless another is said
+        record.setdefault("title", package.title)
     if arguments.title:
         record["title"] = arguments.title
     if arguments.kind:
@@ -66,7 +74,7 @@ async def _report(
         "item": arguments.item,
         "as": arguments.speaker,
         "record": record,
-        "rights": arguments.rights or package.rights or "open",
+        "rights": arguments.rights or package.rights,
         "confirm": arguments.confirm,
         "files": files,
     }
@@ -129,8 +137,7 @@ async def review(arguments: argparse.Namespace) -> tuple[int, Json]:
         for item in arguments.items:
             result = await client.post(f"/api/v1/items/{item}/review", body)
             results.append(result)
-            verdict = "审核通过" if arguments.passed else "退回返工"
-            console.print(f"{item}: {verdict} {result['status']}", highlight=False)
+            console.print(f"{item}: {SAID[result['status']]}", highlight=False)
     return 0, {"reviews": results}
 
 
@@ -140,14 +147,14 @@ async def withdraw(arguments: argparse.Namespace) -> tuple[int, Json]:
         path = f"/api/v1/items/{arguments.item}/withdraw"
         body = {"reason": arguments.reason, "as": arguments.speaker}
         result: Json = await client.post(path, body)
-    console.print(f"{arguments.item}: {result['status']} 下架", highlight=False)
+    console.print(f"{arguments.item}: {SAID[result['status']]}", highlight=False)
     return 0, result
 
 
 def _tell(title: str, result: Json) -> None:
     words = {
         "submitted": "已报送，待审核 submitted",
-        "spooled": "待登记：上级节点一经确认即登记 kept, signed when the parent confirms",
+        "spooled": SPOOLED,
         "refused": "未受理，请按下列意见修改后重报 refused, see the findings",
         "question": "请先确认，尚未报送 not handed in yet, a question first",
     }

@@ -20,11 +20,12 @@ from typing import Any
 from ledger.custody import HoldTake
 from ledger.events import TextDerive, VersionUpload
 from ledger.roster import Roster
+from ledger.views import ItemView
 from node.hands.ingest.findings import Finding, Inspection, finding
 from node.hands.ingest.package import check_package
 from node.hands.keys import OfficeKeys
 from node.hands.world import World
-from node.office.catalog import find, note_blob, put_bytes
+from node.office.catalog import find, note_blob, put_bytes, read_small
 from node.office.drafts import Draft, DraftFile, Drafts
 from node.office.duplicates import Duplicates, Earlier
 from node.office.sequencer import Sequencer
@@ -42,6 +43,7 @@ from protocol.records import (
     PageText,
     encode_json,
     encode_pages,
+    parse_manifest,
 )
 
 Json = dict[str, Any]
@@ -77,8 +79,9 @@ class Intake:
         self._uploads = Uploads(world, self._drafts, self._speaker, wait_hours)
 
     async def begin(self, request: Json) -> Json:
-        """Open a report: ``{office, item?, as?, record, rights, confirm?, files: [{path, size,
-        modified?}]}``; who asks for the same again gets the report that is open already.
+        """Open a report: ``{office, item?, as?, record, rights?, confirm?, files: [{path, size,
+        modified?}]}``; who asks for the same again gets the report that is open already.  What the
+        report of a revision leaves out of record and rights is as it was; a new item is open.
 
         The answer is that of :meth:`status`, or has the ``status`` ``refused`` (an error among the
         ``findings``) or ``question`` (begin again with ``confirm`` to go on).
@@ -91,10 +94,11 @@ class Intake:
         """
         office = self._office(request)
         user = self._users.speaker(office, str(request.get("as", "")), "version.upload")
-        files, record = _files(request), _record(request)
-        rights = str(request.get("rights", "open"))
-        if rights not in RIGHTS_CLASSES:
-            raise DecodeError("report.rights", f"one of {RIGHTS_CLASSES}", rights)
+        files, record, rights = _files(request), _record(request), _rights(request)
+        before = self._before(office, str(request.get("item") or ""))
+        if before is not None:
+            record, rights = self._revised(before, record), rights or before.rights
+        rights = rights or RIGHTS_CLASSES[0]
         named = [(file.path, file.size) for file in files]
         findings = check_package(named, record, rights)
         if any(found.severity == "error" for found in findings):
@@ -103,7 +107,7 @@ class Intake:
         asked = _digest([office, *wanted, [[f.path, f.size, f.modified] for f in files]])
         if (draft := self._drafts.like(asked)) is not None:
             return await self.status(draft.report)
-        item = self._item(office, str(request.get("item") or ""))
+        item = before.item if before else mint_item(office, self._world.rng.random_bytes(8))
         near = await self._duplicates.near(office, record, item)
         if near and request.get("confirm") is not True:
             return _told("question", [*findings, *(earlier.near() for earlier in near)])
@@ -325,16 +329,23 @@ class Intake:
             raise Forbidden("report.office", f"an office hosted here: {hosted}", office)
         return office
 
-    def _item(self, office: OfficeCode, asked: str) -> ItemId:
-        """A new item, or the office's own one (or one that it acts for) that gets a revision."""
+    def _before(self, office: OfficeCode, asked: str) -> ItemView | None:
+        """The office's own item (or one that it acts for) that gets a revision; None: a new one."""
         if not asked:
-            return mint_item(office, self._world.rng.random_bytes(8))
+            return None
         item = parse_item(asked)
         with self._world.state.read() as reader:
             view = find(reader, item)
         if view is None or self._roster().heir(view.owner) != office:
             raise Forbidden("report.item", f"an item of {office}", item)
-        return item
+        return view
+
+    def _revised(self, before: ItemView, record: dict[str, str]) -> dict[str, str]:
+        """The record of ``before`` with what ``record`` says anew; an empty text takes one out."""
+        with self._world.state.read() as reader:
+            text = read_small(reader, before.manifest)
+        kept = parse_manifest(text).record if text else {}
+        return {element: words for element, words in {**kept, **record}.items() if words}
 
     def _salt(self) -> str:
         return self._world.rng.random_bytes(16).hex()
@@ -385,6 +396,14 @@ def _number(file: Json, name: str, most: int) -> int:
     if type(value) is not int or not 0 <= value <= most:
         raise DecodeError(f"report.files.{name}", f"0 to {most}", repr(value)[:40])
     return value
+
+
+def _rights(request: Json) -> str:
+    """The class that was asked for, "" where nothing was said."""
+    rights = str(request.get("rights") or "")
+    if rights not in ("", *RIGHTS_CLASSES):
+        raise DecodeError("report.rights", f"one of {RIGHTS_CLASSES}", rights)
+    return rights
 
 
 def _record(request: Json) -> dict[str, str]:

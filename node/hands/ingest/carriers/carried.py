@@ -56,7 +56,8 @@ class CarriedFile:
 class Package:
     """``rights`` is "" where nothing was said; ``notes`` are findings about the carrier itself.
 
-    Without a title in the metadata it is the name of the folder, or of the file without its suffix.
+    Without a title in the metadata, ``title`` is the name of the folder, or of the file without its
+    suffix, and the record has none.
     """
 
     title: str
@@ -77,9 +78,8 @@ def make_package(
         (file for file in files if file.name not in METADATA_NAMES), key=lambda file: file.name
     )
     record = {element: metadata[element] for element in RECORD_ELEMENTS if element in metadata}
-    record.setdefault("title", name)
     rights = metadata.get("rights", "")
-    return Package(record["title"], rights, record, tuple(payload), tuple(notes))
+    return Package(record.get("title", name), rights, record, tuple(payload), tuple(notes))
 
 
 def read_metadata(files: Sequence[CarriedFile], where: str) -> dict[str, str]:

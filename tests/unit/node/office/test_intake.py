@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from ledger import views
+from node.office.catalog import find, read_small
 from node.office.drafts import TABLES as DRAFTS
 from protocol.errors import DecodeError, Forbidden, Full, Missing, Rejected
 from protocol.ids import OfficeCode
 from protocol.limits import CHUNK_BYTES, REPORTS_OPEN_MAX
+from protocol.records import Manifest, parse_manifest
 
 PROVINCE, CITY, COUNTY = map(OfficeCode, ("320000", "320500", "320581"))
 TEXT = "常熟縣志卷一 建置沿革".encode()
@@ -377,3 +379,35 @@ def test_a_revision_is_the_owners(play: Callable[..., None]) -> None:
         assert (view.revisions, view.manifest != old.manifest) == (2, True)
 
     play(story, PROVINCE, CITY, COUNTY)
+
+
+def test_a_revision_keeps_what_it_does_not_say(play: Callable[..., None]) -> None:
+    async def story(town: Any) -> None:
+        node = town.node(COUNTY)
+        record = {"title": "常熟志", "kind": "旧志", "volume": "卷一"}
+        first = await town.report(COUNTY, {"a.txt": TEXT}, record=record, rights="sealed")
+        await town.quiet()
+
+        async def revised(text: str, said: dict[str, str], **fields: str) -> Any:
+            files = {"a.txt": text.encode()}
+            answer = await town.report(COUNTY, files, record=said, item=first["item"], **fields)
+            assert answer["status"] == "submitted"
+            await town.quiet()
+            with node.world.state.read() as reader:
+                view = find(reader, first["item"])
+                manifest = _manifest(reader, view)
+            assert view.rights == manifest.rights
+            return manifest
+
+        again = await revised("常熟志 校勘", {"volume": "卷二"})
+        assert (again.rights, again.record) == ("sealed", {**record, "volume": "卷二"})
+        third = await revised("常熟志 定稿", {"kind": ""}, rights="office")
+        assert (third.rights, third.record) == ("office", {"title": "常熟志", "volume": "卷二"})
+        with pytest.raises(Forbidden, match="an item of 320500"):
+            await town.node(CITY).intake.begin(asked({"b.txt": 3}, item=first["item"]))
+
+    play(story, PROVINCE, CITY, COUNTY)
+
+
+def _manifest(reader: Any, view: Any) -> Manifest:
+    return parse_manifest(read_small(reader, view.manifest))

@@ -9,7 +9,12 @@ from pathlib import Path
 import bagit
 import pytest
 
-from node.hands.ingest.carriers.carried import METADATA_BYTES_MAX, CarriedFile, parse_metadata
+from node.hands.ingest.carriers.carried import (
+    METADATA_BYTES_MAX,
+    CarriedFile,
+    Package,
+    parse_metadata,
+)
 from node.hands.ingest.carriers.reading import read_package
 from node.hands.ingest.package import check_package
 from protocol.errors import ConfigError, Rejected, Unavailable
@@ -25,6 +30,11 @@ def fill(folder: Path, *names: str) -> Path:
 
 def whole(file: CarriedFile, offset: int = 0) -> bytes:
     return b"".join(file.pieces(offset))
+
+
+def told(package: Package) -> dict[str, str]:
+    """The record that the package is reported with."""
+    return {"title": package.title, **package.record}
 
 
 def test_a_folder_with_metadata(tmp_path: Path) -> None:
@@ -57,7 +67,7 @@ def test_without_metadata_the_name_is_the_title(tmp_path: Path) -> None:
     folder = fill(tmp_path / "沭阳县志", "卷一.pdf")
     assert read_package(folder).title == "沭阳县志"
     package = read_package(folder / "卷一.pdf")
-    assert package.title == "卷一"
+    assert (package.title, package.record) == ("卷一", {})  # a name is no word on the title
     assert [file.name for file in package.files] == ["卷一.pdf"]
     assert whole(package.files[0]) == "卷一.pdf".encode()
 
@@ -93,7 +103,7 @@ def test_names_from_the_disk_are_checked_as_they_are(tmp_path: Path) -> None:
     (tmp_path / "\udcff").write_bytes(b"x")
     package = read_package(tmp_path)
     sizes = [(file.name, file.size) for file in package.files]
-    found = check_package(sizes, package.record, "open")
+    found = check_package(sizes, told(package), "open")
     assert sorted(one.code for one in found) == ["Q401", "Q401", "Q402"]
 
 
@@ -110,14 +120,14 @@ def test_an_endless_folder_is_not_listed_to_its_end(tmp_path: Path) -> None:
             (tmp_path / str(number) / str(file)).touch()
     package = read_package(tmp_path)
     assert FILES_PER_PACKAGE_MAX < len(package.files) < FILES_PER_PACKAGE_MAX * 1.2
-    found = check_package([(file.name, 0) for file in package.files], package.record, "open")
+    found = check_package([(file.name, 0) for file in package.files], told(package), "open")
     assert [one.code for one in found] == ["Q403"]
 
 
 def test_an_empty_folder_has_no_file(tmp_path: Path) -> None:
     package = read_package(tmp_path)
     assert package.files == ()
-    assert [one.code for one in check_package([], package.record, "open")] == ["Q406"]
+    assert [one.code for one in check_package([], told(package), "open")] == ["Q406"]
 
 
 @pytest.fixture
