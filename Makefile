@@ -44,7 +44,7 @@ lock: $(VENV)/dev.stamp
 # Page tests drive a real Chromium; without one they are skipped, and the summary says so.
 browser:
 	@tests/browser.sh
-	@tests/tus_js.sh
+	@tests/page/packages.sh
 
 environment: $(VENV)/dev.stamp
 

@@ -22,7 +22,7 @@ SCREENSHOT_BYTES_MAX = 300_000
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 NO_DATA = "no real data: set FANGZHI_DATA to its folder"
 NO_GO = "no Go reader of our logs: install golang-go and golang-golang-x-mod-dev"
-NO_TUS = "no tus-js-client: tests/tus_js.sh, or set FANGZHI_TUS_JS to a node_modules"
+NO_MODULES = "no tus-js-client, no axe-core: tests/page/packages.sh"
 NO_BROWSER = "no browser: install chromium or google-chrome, or set FANGZHI_BROWSER"
 
 
@@ -81,7 +81,7 @@ def picture(pytestconfig: pytest.Config) -> Callable[[Any, str], None]:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     skipped = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])]
-    for reason in (NO_DATA, NO_BROWSER, NO_GO, NO_TUS):
+    for reason in (NO_DATA, NO_BROWSER, NO_GO, NO_MODULES):
         if count := sum(reason in text for text in skipped):
             terminalreporter.write_sep("!", f"{count} tests SKIPPED", yellow=True, bold=True)
             terminalreporter.write_line(reason)

@@ -252,6 +252,7 @@ class FakeService:
             event("hold.take", "320500", "苏州市", 33, witnessed=True),
             event("review.return", "320500", "苏州市", 35, witnessed=True),
             event("review.accept", "320500", "苏州市", 41, witnessed=False),
+            event("receipt.issue", "320000", "江苏省", 8, witnessed=True),
         )
         found = (Finding("Q012", "note", FILE_NAME, "字体未全部嵌入。", "Not all fonts embedded."),)
         return ItemAnswer(shown, MANIFEST, record, files, events, found)
@@ -336,6 +337,8 @@ class FakeService:
         )
 
     async def receipt(self, item: str) -> bytes:
+        if item == CARVED:
+            return b'{"format":"fangzhi/receipt/1"}'
         raise Missing(f"receipt of {item}", "one that the province has issued", "none yet")
 
     async def read_receipt(self, item: str) -> Received:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from rich.table import Table
 from ledger.receipt import Receipt, Received, check_receipt
 from node.cli.client import Client
 from node.cli.reaching import console, reach
+from node.faces.wording import dated
 from protocol.errors import ConfigError, DecodeError, Missing, ProofError
 from protocol.limits import PROOF_BYTES_MAX
 
@@ -89,9 +89,10 @@ def _show(answer: Json) -> None:
     def say(text: str) -> None:
         console.print(text, markup=False, highlight=False)
 
+    oldest = dated(answer["oldest"]) if answer["oldest"] else "从未 never"
     say(
         f"核验 checked: {answer['checked']} / {answer['files']} 文件 files，"
-        f"{answer['scrub_days']} 天内 days；最久 oldest: {_when(answer['oldest'])}"
+        f"{answer['scrub_days']} 天内 days；最久 oldest: {oldest}"
     )
     say(f"修复 repaired: {answer['repaired']}；损坏 damaged: {len(answer['damaged'])}")
     counts = "，".join(f"{copies}: {count}" for copies, count in answer["by_copies"].items())
@@ -109,20 +110,14 @@ def _show(answer: Json) -> None:
 
 def _lines(received: Received) -> Iterator[str]:
     said = received.receipt
-    yield f"✓ 入库回执 receipt  {said.office} {said.name} #{said.index}，{_when(said.time)}"
+    yield f"✓ 入库回执 receipt  {said.office} {said.name} #{said.index}，{dated(said.time)}"
     yield f"✓ 条目 item  {received.item}，清单 manifest {received.manifest[:16]}…"
     yield f"✓ 报送 report  {received.upload.office} {received.upload.name} #{received.upload.index}"
     for copy in received.copies:
         form = "加密 sealed" if copy.sealed else "原样 as it is"
         place = f"{copy.said.office} {copy.said.name} #{copy.said.index}"
-        yield f"✓ 副本 copy  {place}，{form}，{_when(copy.said.time)}"
+        yield f"✓ 副本 copy  {place}，{form}，{dated(copy.said.time)}"
     if received.witnessed:
         yield "✓ 见证 witnessed  所涉日志均已见证 every log in it"
     else:
         yield "✗ 尚未见证 not yet witnessed"
-
-
-def _when(milliseconds: int) -> str:
-    if not milliseconds:
-        return "从未 never"
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")

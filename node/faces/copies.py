@@ -68,6 +68,7 @@ async def receipt_page(request: web.Request) -> web.Response:
         request,
         "receipt.html",
         {"received": received, "title": title, "names": office_names(request)},
+        script="print.js",
     )
 
 

@@ -44,7 +44,7 @@ _STATIC_TYPES: Final = {
     **dict.fromkeys(
         (
             *("bytes.js", "chain.js", "events.js", "proof.js", "recall.js", "report.js"),
-            *("roster.js", "suggest.js", "tlog.js"),
+            *("print.js", "roster.js", "suggest.js", "tlog.js"),
         ),
         "text/javascript",
     ),

@@ -126,6 +126,11 @@ def moment(time_ms: int) -> str:
         return f"{time_ms} ms"
 
 
+def dated(time_ms: int) -> str:
+    """A moment with its zone, for text that stands alone."""
+    return f"{moment(time_ms)} UTC+8"
+
+
 def marked(text: str, highlights: Sequence[Sequence[int]]) -> list[tuple[str, bool]]:
     """``text`` in parts, each with whether it is to be marked.
 

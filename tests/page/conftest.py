@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -18,6 +19,7 @@ from playwright.sync_api import (
 )
 
 from node.faces.app import make_runner, make_web_app
+from tests.conftest import NO_MODULES
 from tests.fake_service import FakeService
 
 QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync")
@@ -48,6 +50,15 @@ def portal(service: FakeService) -> Iterator[str]:
     asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
     loop.call_soon_threadsafe(loop.stop)
     thread.join(10)
+
+
+@pytest.fixture(scope="session")
+def node_modules() -> Path:
+    """Scripts of other people, as they build them for browsers."""
+    folder = Path(__file__).parent / "node_modules"
+    if not (folder / "axe-core" / "axe.min.js").is_file():
+        pytest.skip(NO_MODULES)
+    return folder
 
 
 # Playwright's own event loop runs on this thread while the browser is up, and other tests' loops

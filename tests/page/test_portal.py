@@ -27,6 +27,11 @@ PAGES = {
     "proof": f"/items/{BOOK}/proof",
     "page": f"/items/{BOOK}/pages/2",
     "network": "/network",
+    "report": "/report",
+    "recall": f"/recall?what={BOOK}",
+    "fixity": "/fixity",
+    "receipt": f"/items/{BOOK}/receipt",
+    "evidence": "/evidence",
     "hostile": f"/items/{STRANGE}/pages/1",
     "refusal": f"/items/{BOOK}/pages/77",
 }

@@ -5,17 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.conftest import NO_TUS
+from node.faces.portal import static_bytes
+from node.office.answers import Asker
 from tests.fake_service import BOOK, FakeService
 
 pytestmark = pytest.mark.page
 
 Open = Callable[..., Page]
 PIECE = 2**20
+JAVASCRIPT = "text/javascript"
 
 
 @pytest.fixture(autouse=True)
@@ -87,6 +90,96 @@ def test_a_cut_line_goes_on_where_it_was(
     assert service.received["r1", 1] == (package / "图.bin").read_bytes()
 
 
+def test_twenty_cuts_cost_no_byte_twice(
+    open_page: Open, tmp_path: Path, service: FakeService
+) -> None:
+    """A line that breaks before a piece, or before its answer: what came through is not sent."""
+    small = 2**12
+    content = os.urandom(21 * small + 5)
+    (tmp_path / "图.bin").write_bytes(content)
+    page = open_page("/network")
+    script = static_bytes("report.js").decode().replace("2 ** 20", "2 ** 12")
+    script = script.replace("let pause = 250", "let pause = 5").replace(
+        "pause = 250;", "pause = 5;"
+    )
+    page.route("**/report.js*", lambda route: route.fulfill(body=script, content_type=JAVASCRIPT))
+    page.goto("/report")
+    page.locator("[name=token]").fill("clerk-token")
+    page.locator("[name=title]").fill("图")
+    page.locator("[name=files]").set_input_files(tmp_path / "图.bin")
+    cuts: list[str] = []
+
+    def cut(route: Route) -> None:
+        offset = route.request.headers.get("upload-offset", "")
+        if route.request.method != "PATCH" or offset in cuts or len(cuts) == 20:
+            route.fallback()
+            return
+        cuts.append(offset)
+        if len(cuts) % 2:
+            route.fetch()  # it arrives, and nobody hears of it
+        route.abort()
+
+    page.route("**/files/0", cut)
+    page.get_by_role("button", name="报送").click()
+    told(page, "submitted")
+    assert len(cuts) == 20
+    assert service.received["r1", 0] == content
+    offsets = [call[3] for call in service.calls if call[:3] == ("receive", "r1", 0)]
+    assert offsets == [number * small for number in range(22)]
+
+
+def test_the_keyboard_hands_in(open_page: Open, package: Path, service: FakeService) -> None:
+    page = open_page("/report")
+    page.locator("[name=token]").focus()
+    page.keyboard.type("clerk-token")
+    names = []
+    for _ in range(8):
+        page.keyboard.press("Tab")
+        names.append(page.evaluate("document.activeElement.name"))
+    assert names == ["office", "title", "volume", "kind", "rights", "known", "folder", "files"]
+    label = page.locator("label.button:focus-within")
+    assert label.evaluate("label => getComputedStyle(label).outlineStyle") == "solid"
+    page.locator("[name=folder]").set_input_files(package)
+    expect(page.get_by_role("button", name="报送")).to_be_enabled()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    told(page, "submitted")
+    expect(page.locator("[data-part=stop]")).to_be_hidden()
+    expect(page.get_by_role("link", name="查看资源")).to_be_focused()
+
+
+def test_a_revision_says_only_what_is_new(
+    open_page: Open, package: Path, service: FakeService
+) -> None:
+    (package / "metadata.toml").unlink()
+    page = filled(open_page, package)
+    expect(page.locator("[name=title]")).to_have_value("玉山志")
+    page.locator("[name=known]").fill(BOOK)
+    page.get_by_role("button", name="报送").click()
+    told(page, "submitted")
+    begun = next(call[1] for call in service.calls if call[0] == "begin")
+    assert (begun["item"], begun["record"], begun["rights"]) == (BOOK, {}, "")
+
+
+def test_a_file_that_is_here_already_is_said(
+    open_page: Open, package: Path, service: FakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit = service.submit_report
+    same = {"code": "Q011", "severity": "warning", "path": "图.bin", "pages": []}
+    words = {"zh": "同样的文件已在《玉山志》中。", "en": "The same file is in 玉山志."}
+
+    async def doubled(report: str, confirm: bool, asker: Asker) -> dict[str, Any]:
+        return {**await submit(report, confirm, asker), "findings": [{**same, **words}]}
+
+    monkeypatch.setattr(service, "submit_report", doubled)
+    page = filled(open_page, package)
+    page.get_by_role("button", name="报送").click()
+    told(page, "submitted")
+    expect(page.locator("[data-part=findings] li")).to_have_text(
+        "警告 同样的文件已在《玉山志》中。 Q011 · 图.bin"
+    )
+
+
 def test_after_a_pause_it_goes_on(open_page: Open, package: Path, service: FakeService) -> None:
     page = filled(open_page, package)
 
@@ -130,16 +223,6 @@ def test_it_fits_a_phone(open_page: Open, package: Path) -> None:
     expect(page.get_by_role("button", name="报送")).to_be_enabled()
 
 
-@pytest.fixture(scope="session")
-def tus_js() -> Path:
-    """tus-js-client as its own people build it for browsers."""
-    path = Path(os.environ.get("FANGZHI_TUS_JS", Path(__file__).parent / "node_modules"))
-    script = path / "tus-js-client" / "dist" / "tus.min.js"
-    if not script.is_file():
-        pytest.skip(NO_TUS)
-    return script
-
-
 TUS = """async ([token, text]) => {
   const options = { endpoint: "/api/v1/reports/r1/files", chunkSize: 300_000,
     headers: { Authorization: `Bearer ${token}` }, metadata: { filename: "图.bin" },
@@ -161,8 +244,9 @@ TUS = """async ([token, text]) => {
 
 
 def test_tus_js_client_resumes_and_terminates(
-    open_page: Open, service: FakeService, tus_js: Path
+    open_page: Open, service: FakeService, node_modules: Path
 ) -> None:
+    tus_js = node_modules / "tus-js-client" / "dist" / "tus.min.js"
     page = open_page("/network")
     page.route("**/tus.js", lambda route: route.fulfill(path=tus_js))
     listed = [{"path": name, "size": 1_200_000} for name in ("图.bin", "二.bin")]

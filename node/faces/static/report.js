@@ -11,6 +11,7 @@ const part = name => form.querySelector(`[data-part="${name}"]`);
 const told = part("told");
 const send = form.querySelector("[type=submit]");
 let chosen = []; // {path, file}
+let guessed = ""; // a title that nobody typed
 let stopping = new AbortController();
 
 function say(key, why = "") {
@@ -56,7 +57,8 @@ async function choose(files) {
     .sort((a, b) => a.path < b.path ? -1 : 1);
   if (metadata) fill(metadata.path, await metadata.file.text());
   const name = top || chosen[0]?.path.replace(/\.[^.]*$/, "") || "";
-  if (!form.elements.title.value) form.elements.title.value = name;
+  if ([guessed, ""].includes(form.elements.title.value)) form.elements.title.value = name;
+  guessed = name;
   const size = chosen.reduce((sum, { file }) => sum + file.size, 0);
   part("chosen").textContent = part("chosen").dataset.some
     .replace("#", chosen.length).replace("@", bytes(size));
@@ -190,10 +192,12 @@ async function report() {
   for (const element of ["title", "volume", "kind"]) {
     if (fields[element].value.trim()) record[element] = fields[element].value.trim();
   }
+  const known = fields.known.value.trim();
+  if (known && record.title === guessed) delete record.title; // a revision keeps its own
   const files = chosen.map(({ path, file }) => (
     { path, size: file.size, modified: file.lastModified }));
   const begun = await asked(form.dataset.api, {
-    office: fields.office?.value ?? "", item: fields.known.value.trim(), record,
+    office: fields.office?.value ?? "", item: known, record,
     rights: fields.rights.value, files,
   });
   if (!begun || !begun.report) return begun;
@@ -225,6 +229,7 @@ form.addEventListener("submit", async event => {
       const [path, query] = form.dataset.itemPage.split("?");
       part("done").firstElementChild.href = path + result.item + (query ? `?${query}` : "");
       part("done").hidden = false;
+      part("done").firstElementChild.focus();
     }
   } catch (error) {
     if (stopping.signal.aborted) say("stopped");
@@ -235,6 +240,9 @@ form.addEventListener("submit", async event => {
   send.disabled = false;
 });
 
+form.elements.known.addEventListener("input", event => {
+  form.elements.title.required = !event.target.value.trim();
+});
 part("stop").addEventListener("click", () => stopping.abort());
 for (const name of ["folder", "files"]) {
   form.elements[name].addEventListener("change", event => {

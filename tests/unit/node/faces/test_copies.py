@@ -17,14 +17,14 @@ ITEM = "320500-hmdpqf0nv5x2y"
         (
             "",
             (
-                "128 个文件",
-                "127 个在 30 天内",
+                "127 / 128",
+                "30 天内逐字节核验完好",
                 "无一副本的条目：1",
                 "没有其他机构有空间保存",
                 "警报",
             ),
         ),
-        ("?lang=en", ("127 of 128 files", "items without any copy: 1", "out of reach", "Alarm")),
+        ("?lang=en", ("127 / 128", "items without any copy: 1", "out of reach", "Alarm")),
     ],
 )
 async def test_the_report_says_denominators_and_reasons(

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from ledger.events import KINDS
 from node.faces import wording
 from node.faces.wording import Wording, byte_size, item_path, marked, moment, phrases
+from protocol import errors
 from protocol.records import FILE_ROLES, RECORD_ELEMENTS
 from search_shard.facets import PERIODS, range_value
 from search_shard.lattice import FIELDS, NEAR, RULES
@@ -44,7 +45,7 @@ def test_templates_say_only_phrases_that_exist_and_all_of_them() -> None:
     )
     computed += ("matched.", "severity.", "event.", "role.", "record.", "network.gate.")
     computed += ("evidence.shape.", "field.", "period.", "explain.step.", "refused.")
-    computed += ("suggest.", "fixity.reason.")
+    computed += ("suggest.", "fixity.reason.", "error.", "reader.turn_")
     computed += ("proof.verdict.", "proof.step.", "proof.what.")
     unsaid = {key for key in phrases() if key not in said and not key.startswith(computed)}
     assert unsaid == set()
@@ -53,6 +54,9 @@ def test_templates_say_only_phrases_that_exist_and_all_of_them() -> None:
 def test_closed_sets_have_a_phrase_for_each_value() -> None:
     for element in RECORD_ELEMENTS:
         assert f"record.{element}" in phrases()
+    for error in vars(errors).values():
+        if isinstance(error, type) and issubclass(error, errors.FangzhiError):
+            assert f"error.{error.code}" in phrases()
     for role in FILE_ROLES:
         assert f"role.{role}" in phrases()
     for rule in (*RULES, *NEAR):

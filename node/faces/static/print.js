@@ -1,0 +1,5 @@
+// The page of a receipt: its button prints.
+
+const button = document.querySelector("[data-print]");
+button.hidden = false;
+button.addEventListener("click", () => window.print());
