@@ -31,7 +31,7 @@ async def status(arguments: argparse.Namespace) -> tuple[int, Json]:
             "机构 office", "条目 entries", "已见证 witnessed", "签名 signs", title=answer["network"]
         )
         for code, (size, witnessed) in sorted(answer["logs"].items()):
-            table.add_row(code, str(size), str(witnessed), answer["gate"].get(code, ""))
+            table.add_row(code, str(size), str(witnessed), _gate(answer["gate"].get(code, "")))
         console.print(table)
         for name, value in figures(answer):
             console.print(f"{name}: {value}", markup=False, highlight=False)
@@ -47,6 +47,11 @@ async def status(arguments: argparse.Namespace) -> tuple[int, Json]:
         for code, (size, lost) in sorted(answer["lost_tails"].items()):
             console.print(f"{code} 断尾 · lost tail: closed at {size}, had signed {lost}")
     return 0, answer
+
+
+def _gate(said: str) -> str:
+    """Whether an office signs; nothing of offices that are not here."""
+    return {"": "", "open": "是 yes"}.get(said, f"待确认 {said}")
 
 
 def figures(answer: Json) -> Iterator[tuple[str, str]]:

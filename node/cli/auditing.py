@@ -40,7 +40,7 @@ async def export(arguments: argparse.Namespace) -> tuple[int, Json]:
     with progress_bar() as bar:
         async with reach(arguments.home, arguments.token) as client:
             result = await client.operate("export", {"folder": folder}, shown(bar))
-    console.print(f"{result['offices']} logs, {result['entries']} events in {folder}")
+    console.print(f"{result['offices']} 部日志 logs，{result['entries']} 条事件 events → {folder}")
     return 0, result
 
 
@@ -102,7 +102,9 @@ def _progress(bar: Progress) -> Callable[[str, int, int], None]:
 
 
 def _tell(report: AuditReport) -> None:
-    table = Table("office", "events", "witnessed", "by", title=report.network)
+    table = Table(
+        "机构 office", "事件 events", "已见证 witnessed", "见证方 by", title=report.network
+    )
     for log in report.logs:
         by = " ".join(code for code, _ in log.witnesses)
         table.add_row(f"{log.office} {log.name}", str(log.size), str(log.witnessed_size), by)

@@ -62,7 +62,10 @@ async def init(arguments: argparse.Namespace) -> tuple[int, Json]:
     if arguments.found:
         return 0, await _found(arguments, home, request, roots)
     write_file(Path(arguments.request), request + b"\n", mode=0o644)
-    print_next(f"give {arguments.request} to the provincial office; it answers with an invite")
+    print_next(
+        f"把 {arguments.request} 交给省级机构，换回邀请",
+        f"give {arguments.request} to the provincial office; it answers with an invite",
+    )
     return 0, {"home": str(home.root), "offices": codes, "request": arguments.request}
 
 
@@ -111,12 +114,16 @@ async def _found(
         draft = home.root / "genesis.draft"
         write_file(draft, write_change_file(file) + b"\n", mode=0o644)
         print_next(
-            f"{genesis.threshold} root holders sign {draft} (fangzhi root sign FILE --key KEY.pem);"
-            f" then fangzhi roster apply {home.root} {draft}"
+            f"{genesis.threshold} 位根密钥持有人签名：fangzhi root sign {draft} --key KEY.pem；"
+            f"然后 fangzhi roster apply {home.root} {draft}",
+            f"{genesis.threshold} root holders sign, then the province applies the draft",
         )
         return {"home": str(home.root), "network": genesis.network, "draft": str(draft)}
     await apply_file(str(home.root), add_signature(file, own))
-    print_next(f"keep {home.keys}/root.pem offline, in two places; then fangzhi serve {home.root}")
+    print_next(
+        f"把 {home.keys}/root.pem 移到离线介质，留两份；然后 fangzhi serve {home.root}",
+        "keep that root key offline, in two places; then serve",
+    )
     return {"home": str(home.root), "network": genesis.network, "genesis": str(home.genesis)}
 
 
@@ -158,7 +165,7 @@ async def admit(arguments: argparse.Namespace) -> tuple[int, Json]:
         result = await client.operate("admit", {"requests": texts}, lambda *_: None)
     for (_, path), invite in zip(pairs, result["invites"], strict=True):
         write_file(path, invite.encode() + b"\n", mode=0o644)
-    print_next("give each office its invite: fangzhi join HOME --invite FILE")
+    print_next("把邀请交给各机构：fangzhi join HOME --invite FILE", "give each office its invite")
     return 0, {"invites": [str(path) for _, path in pairs], "size": result["size"]}
 
 
@@ -187,7 +194,7 @@ async def join(arguments: argparse.Namespace) -> tuple[int, Json]:
         raise ConfigError(str(home.genesis), "the network it belongs to", "another network")
     write_file(home.genesis, note, mode=0o644)
     write_file(home.root / "invite.json", data)
-    print_next(f"start the node: fangzhi serve {home.root}")
+    print_next(f"运行节点：fangzhi serve {home.root}", "start the node")
     return 0, {"home": str(home.root), "network": roster.genesis.network, "offices": sorted(keys)}
 
 
@@ -208,7 +215,8 @@ def _read(path: Path) -> str:
         raise ConfigError(str(path), "a readable file", error) from error
 
 
-def print_next(text: str) -> None:
+def print_next(chinese: str, english: str) -> None:
+    """What the operator does next."""
     from node.cli.main import say  # noqa: PLC0415 (main imports us)
 
-    say(f"next: {text}")
+    say(f"下一步 next: {chinese} · {english}")

@@ -25,12 +25,12 @@ from protocol.limits import SUGGESTIONS_MAX
 Json = dict[str, Any]
 
 GROUPS: Final = {
-    "root": "offline root keys: files only · 根密钥",
-    "roster": "members and their keys · 名册",
-    "user": "named users of an office · 用户",
-    "recovery": "the province's offline recovery key · 恢复密钥",
-    "synonyms": "the province's table of synonyms · 同义词表",
-    "storage": "where files lie · 存储位置",
+    "root": "根密钥 · offline root keys: files only",
+    "roster": "名册 · members and their keys",
+    "user": "用户 · named users of an office",
+    "recovery": "恢复密钥 · the province's offline recovery key",
+    "synonyms": "同义词表 · the province's table of synonyms",
+    "storage": "存储位置 · where files lie",
 }
 # command: the module and the coroutine function that run it
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
@@ -110,13 +110,13 @@ def make_parser() -> argparse.ArgumentParser:
         one.add_argument("--json", action="store_true", help="print one JSON object")
         return one
 
-    one = command("demo", "found a network on this machine and show it · 演示")
+    one = command("demo", "演示 · found a network on this machine and show it")
     one.add_argument("--offices", choices=("7", "all"), default="7")
     one.add_argument("--corpus", metavar="FILE", help="pages to report, JSON Lines, .xz allowed")
     one.add_argument("--home", metavar="DIR", help="keep the homes here")
     one.add_argument("--once", action="store_true", help="end when everything was shown")
 
-    one = command("init", "make a home with keys · 初始化", home="HOME")
+    one = command("init", "初始化 · make a home with keys", home="HOME")
     one.add_argument("--office", action="append", required=True, metavar="CODE", help="repeatable")
     how = one.add_mutually_exclusive_group(required=True)
     how.add_argument("--found", metavar="NETWORK", help="found a network of this name (province)")
@@ -133,79 +133,79 @@ def make_parser() -> argparse.ArgumentParser:
     one.add_argument("--web-url", default="", metavar="URL")
 
     one = command(
-        "admit", "admit requests, write an invite for each (province) · 准入", home="HOME"
+        "admit", "准入 · admit requests, write an invite for each (province)", home="HOME"
     )
     what = one.add_mutually_exclusive_group(required=True)
     what.add_argument("--request", metavar="FILE")
     what.add_argument("--table", metavar="CSV", help="a column 'request' with files, one a row")
     one.add_argument("--invite", required=True, metavar="PATH", help="a file; a folder for --table")
 
-    one = command("join", "join the network of an invite · 加入", home="HOME")
+    one = command("join", "加入 · join the network of an invite", home="HOME")
     one.add_argument("--invite", required=True, metavar="FILE")
     _member_commands(command)
     _vault_commands(command)
 
-    command("serve", "run one node · 运行", home="HOME")
-    command("status", "how a node is · 状态", home="HOME|URL", token=True)
+    command("serve", "运行 · run one node", home="HOME")
+    command("status", "状态 · how a node is", home="HOME|URL", token=True)
 
     one = command(
-        "report", "hand in files, folders, ZIPs or bags · 报送", home="HOME|URL", token=True
+        "report", "报送 · hand in files, folders, ZIPs or bags", home="HOME|URL", token=True
     )
     one.add_argument("paths", nargs="+", metavar="PATH", help="each is one package")
     _report_options(one)
 
-    one = command("pack", "a disk of an item, signed · 制作报送盘", home="HOME", token=False)
+    one = command("pack", "制作报送盘 · a disk of an item, signed", home="HOME", token=False)
     one.add_argument("path", metavar="PATH|ITEM", help="what to report first, or an item of HOME")
     one.add_argument("folder", metavar="OUT", help="a new or empty folder")
     _report_options(one)
 
-    one = command("receive", "take in disks that pack made · 接收报送盘", home="HOME")
+    one = command("receive", "接收报送盘 · take in disks that pack made", home="HOME")
     one.add_argument("folders", nargs="+", metavar="DISK")
 
-    one = command("review", "pass or return items · 审核", home="HOME|URL", token=True)
+    one = command("review", "审核 · pass or return items", home="HOME|URL", token=True)
     one.add_argument("items", nargs="+", metavar="ITEM")
     verdict = one.add_mutually_exclusive_group(required=True)
     verdict.add_argument("--pass", dest="passed", action="store_true", help="审核通过")
     verdict.add_argument("--return", dest="reason", metavar="REASON", help="退回返工")
     _speaker_option(one)
 
-    one = command("withdraw", "take an item down · 下架", home="HOME|URL", token=True)
+    one = command("withdraw", "下架 · take an item down", home="HOME|URL", token=True)
     one.add_argument("item", metavar="ITEM")
     one.add_argument("--reason", required=True)
     _speaker_option(one)
 
-    one = command("search", "ask the whole network · 检索", token=True)
+    one = command("search", "检索 · ask the whole network", token=True)
     one.add_argument("query", nargs="?", default="", metavar="QUERY")
     _node_option(one)
     _search_options(one)
 
-    one = command("catalogue", "search the records of the whole network · 书目检索", token=True)
+    one = command("catalogue", "书目检索 · search the records of the whole network", token=True)
     one.add_argument("query", nargs="?", default="", metavar="QUERY", help="none: every record")
     _node_option(one)
     one.add_argument("--limit", type=int, default=20, metavar="N")
     one.add_argument("--page", default="", metavar="TOKEN", help="'next' of an answer in JSON")
-    one.add_argument("--facets", action="store_true", help="counts by region, kind, … · 分面")
+    one.add_argument("--facets", action="store_true", help="分面 · counts by region, kind, …")
     _export_option(one)
 
-    one = command("suggest", "what may be meant by what is being typed · 联想", token=True)
+    one = command("suggest", "联想 · what may be meant by what is being typed", token=True)
     one.add_argument("typed", metavar="TEXT")
     _node_option(one)
     one.add_argument("--limit", type=int, default=SUGGESTIONS_MAX, metavar="N")
 
-    one = command("fetch", "get a file, or all files of an item · 调取", token=True)
+    one = command("fetch", "调取 · get a file, or all files of an item", token=True)
     one.add_argument("what", metavar="HASH|ITEM")
     _node_option(one)
     one.add_argument("-o", "--output", default="", metavar="PATH")
 
-    one = command("receipt", "the receipt of an item, for anyone to check · 入库回执", token=True)
+    one = command("receipt", "入库回执 · the receipt of an item, for anyone to check", token=True)
     one.add_argument("item", metavar="ITEM")
     _node_option(one)
     one.add_argument("-o", "--output", default="", metavar="FILE", help="write it here")
 
-    one = command("fixity", "how the copies are · 完整性报告", home="HOME|URL", token=True)
+    one = command("fixity", "完整性报告 · how the copies are", home="HOME|URL", token=True)
     one.add_argument("--csv", default="", metavar="FILE", help="holders, for a spreadsheet")
 
-    one = command("verify", "who reported this file, when, witnessed by whom · 验证")
+    one = command("verify", "验证 · who reported this file, when, witnessed by whom")
     one.add_argument("file", metavar="FILE")
     source = one.add_mutually_exclusive_group()
     source.add_argument("--node", metavar="URL", help="none of the three for a receipt")
@@ -215,53 +215,53 @@ def make_parser() -> argparse.ArgumentParser:
     one.add_argument("--out", metavar="DIR", help="write a proof that verifies offline")
 
     one = command(
-        "export", "write logs as static tiles for an audit · 导出", home="HOME|URL", token=True
+        "export", "导出 · write logs as static tiles for an audit", home="HOME|URL", token=True
     )
     one.add_argument("folder", metavar="DIR")
-    one = command("audit", "check a whole network, trusting the genesis note only · 审计")
+    one = command("audit", "审计 · check a whole network, trusting the genesis note only")
     one.add_argument(
         "sources", nargs="+", metavar="URL|DIR", help="the first is audited, all are compared"
     )
     one.add_argument("--genesis", required=True, metavar="FILE")
-    one.add_argument("--work", metavar="DIR", help="go on here when cut, and next time · 续审")
+    one.add_argument("--work", metavar="DIR", help="续审 · go on here when cut, and next time")
     one.add_argument("--report", metavar="FILE.html")
 
-    command("rebuild", "throw derived state away and fold it again · 重建", home="HOME")
+    command("rebuild", "重建 · throw derived state away and fold it again", home="HOME")
     command(
         "statistics",
-        "sign how rare words are (province) · 签署字词统计",
+        "签署字词统计 · sign how rare words are (province)",
         home="HOME|URL",
         token=True,
     )
-    one = command("backup", "copy a home · 备份", home="HOME")
+    one = command("backup", "备份 · copy a home", home="HOME")
     one.add_argument("folder", metavar="DIR")
-    one = command("restore", "make a home from a backup · 恢复")
+    one = command("restore", "恢复 · make a home from a backup")
     one.add_argument("folder", metavar="DIR")
     one.add_argument("home", metavar="HOME")
-    command("storage show", "where files lie · 文件所在", home="HOME")
-    one = command("storage move", "move them while the node serves · 迁移", home="HOME")
+    command("storage show", "文件所在 · where files lie", home="HOME")
+    one = command("storage move", "迁移 · move them while the node serves", home="HOME")
     one.add_argument("to", metavar="folder|s3://BUCKET/PREFIX")
     one.add_argument("--endpoint", default="", metavar="URL", help="of a store not Amazon's")
     one.add_argument("--region", default="", metavar="NAME")
-    one = command("doctor", "what is wrong, and the cure · 体检", home="HOME")
+    one = command("doctor", "体检 · what is wrong, and the cure", home="HOME")
     one.add_argument("--repair", action="store_true", help="fetch damaged files again")
     return parser
 
 
 def _member_commands(command: Callable[..., Any]) -> None:
     """Root keys, the roster, an office's own keys and users, the synonyms."""
-    one = command("root new", "make an offline root key · 新建根密钥")
+    one = command("root new", "新建根密钥 · make an offline root key")
     one.add_argument("key", metavar="KEY.pem")
     one.add_argument("--name", required=True, help="in the genesis note; no spaces")
-    one = command("root show", "what a genesis draft or change file would do · 说明")
+    one = command("root show", "说明 · what a genesis draft or change file would do")
     one.add_argument("file", metavar="FILE")
-    one = command("root sign", "add a root key's signature to a file · 签名")
+    one = command("root sign", "签名 · add a root key's signature to a file")
     one.add_argument("file", metavar="FILE")
     one.add_argument("--key", required=True, metavar="KEY.pem")
 
-    command("roster show", "who belongs, with which keys · 名册", home="HOME|URL", token=True)
+    command("roster show", "名册 · who belongs, with which keys", home="HOME|URL", token=True)
     one = command(
-        "roster draft", "draft a change for the root keys · 起草变更", home="HOME|URL", token=True
+        "roster draft", "起草变更 · draft a change for the root keys", home="HOME|URL", token=True
     )
     one.add_argument("-o", "--output", required=True, metavar="FILE")
     what = one.add_mutually_exclusive_group(required=True)
@@ -277,11 +277,11 @@ def _member_commands(command: Callable[..., Any]) -> None:
     one.add_argument("--parent", metavar="CODE", help="of --move")
     one.add_argument("--name", help="of --rename")
     one.add_argument("--successor", metavar="CODE", help="of --abolish")
-    one = command("roster apply", "carry a signed file out · 执行", home="HOME", token=True)
+    one = command("roster apply", "执行 · carry a signed file out", home="HOME", token=True)
     one.add_argument("file", metavar="FILE")
     one.add_argument("--invite", metavar="PATH", help="invites of whom it admits")
 
-    one = command("rotate", "make the next keys of an office · 换密钥", home="HOME")
+    one = command("rotate", "换密钥 · make the next keys of an office", home="HOME")
     one.add_argument("--office", default="", metavar="CODE", help="not all of this home")
     how = one.add_mutually_exclusive_group()
     how.add_argument("--lost", action="store_true", help="the present keys are lost or stolen")
@@ -290,52 +290,52 @@ def _member_commands(command: Callable[..., Any]) -> None:
     )
     one.add_argument("-o", "--output", required=True, metavar="FILE", help="the request")
 
-    one = command("user enroll", "a named user's key · 登记用户", home="HOME|URL", token=True)
+    one = command("user enroll", "登记用户 · a named user's key", home="HOME|URL", token=True)
     one.add_argument("--office", default="", metavar="CODE", help="if the node hosts several")
     one.add_argument("--name", required=True, help="kept in an erasable file, never in the log")
     one.add_argument("--role", required=True, choices=("clerk", "reviewer", "administrator"))
-    one = command("user retire", "the key may sign no more · 停用", home="HOME|URL", token=True)
+    one = command("user retire", "停用 · the key may sign no more", home="HOME|URL", token=True)
     one.add_argument("key", metavar="KEYID")
-    command("user list", "users and their keys · 用户", home="HOME|URL", token=True)
+    command("user list", "用户 · users and their keys", home="HOME|URL", token=True)
 
     one = command(
-        "synonyms put", "sign the next table (province) · 发布", home="HOME|URL", token=True
+        "synonyms put", "发布 · sign the next table (province)", home="HOME|URL", token=True
     )
     one.add_argument("file", metavar="FILE", help="a group a line: 火柴 洋火 自来火 # 旧称")
-    command("synonyms show", "the table in force · 现行表", home="HOME|URL", token=True)
+    command("synonyms show", "现行表 · the table in force", home="HOME|URL", token=True)
 
 
 def _vault_commands(command: Callable[..., Any]) -> None:
     """Grants, keys for sealing, the recovery key."""
-    one = command("grant", "let another office use an item · 授权", home="HOME|URL", token=True)
+    one = command("grant", "授权 · let another office use an item", home="HOME|URL", token=True)
     one.add_argument("item", metavar="ITEM")
     one.add_argument("--to", required=True, metavar="CODE")
     one.add_argument("--what", choices=("file", "service"), default="file", help="原文件，服务级")
     one.add_argument("--purpose", required=True, help="kept in an erasable file")
-    one.add_argument("--days", type=int, required=True, metavar="N", help="from now · 期限")
+    one.add_argument("--days", type=int, required=True, metavar="N", help="期限 · from now")
     _speaker_option(one)
-    one = command("revoke-grant", "take a grant back · 撤销授权", home="HOME|URL", token=True)
+    one = command("revoke-grant", "撤销授权 · take a grant back", home="HOME|URL", token=True)
     one.add_argument("item", metavar="ITEM")
     one.add_argument("grant", type=int, metavar="GRANT", help="its number in 'grants'")
     _speaker_option(one)
-    one = command("grants", "the grants that stand · 授权清单", home="HOME|URL", token=True)
+    one = command("grants", "授权清单 · the grants that stand", home="HOME|URL", token=True)
     one.add_argument("--item", default="", metavar="ITEM")
-    one = command("rewrap", "the next sealing key of an office · 轮换", home="HOME|URL", token=True)
+    one = command("rewrap", "轮换 · the next sealing key of an office", home="HOME|URL", token=True)
     one.add_argument("--office", default="", metavar="CODE", help="if the node hosts several")
 
-    one = command("recall", "get own or granted files back · 调取", token=True)
+    one = command("recall", "调取 · get own or granted files back", token=True)
     one.add_argument("what", nargs="?", default="", metavar="ITEM|HASH")
     _node_option(one)
     one.add_argument("--to", default="", metavar="DIR", help="a folder of the item's name if none")
-    one.add_argument("--check", metavar="RECEIPT", help="hold a receipt against the logs · 核验")
+    one.add_argument("--check", metavar="RECEIPT", help="核验 · hold a receipt against the logs")
 
-    one = command("recovery new", "make the recovery key, offline · 新建恢复密钥")
+    one = command("recovery new", "新建恢复密钥 · make the recovery key, offline")
     one.add_argument("key", metavar="KEY.pem")
     one = command(
-        "recovery request", "what a lost home needs opened · 申请", home="HOME|URL", token=True
+        "recovery request", "申请 · what a lost home needs opened", home="HOME|URL", token=True
     )
     one.add_argument("-o", "--output", required=True, metavar="FILE")
-    one = command("recovery open", "open a request, offline · 开启")
+    one = command("recovery open", "开启 · open a request, offline")
     one.add_argument("file", metavar="FILE")
     one.add_argument("--key", required=True, metavar="KEY.pem")
     one.add_argument(
@@ -343,7 +343,7 @@ def _vault_commands(command: Callable[..., Any]) -> None:
     )
     one.add_argument("-o", "--output", required=True, metavar="FILE")
     one = command(
-        "recovery apply", "take the answer, get the files back · 恢复", home="HOME|URL", token=True
+        "recovery apply", "恢复 · take the answer, get the files back", home="HOME|URL", token=True
     )
     one.add_argument("file", metavar="FILE")
 
@@ -352,25 +352,25 @@ def _search_options(one: argparse.ArgumentParser) -> None:
     one.add_argument("--limit", type=int, default=20, metavar="N")
     where = one.add_mutually_exclusive_group()
     where.add_argument("--page", default="", metavar="TOKEN", help="'next' of an answer in JSON")
-    where.add_argument("--next", action="store_true", help="go on with the last search · 下一页")
+    where.add_argument("--next", action="store_true", help="下一页 · go on with the last search")
     rules = one.add_mutually_exclusive_group()
     rules.add_argument(
-        "--without", action="append", metavar="RULE", help="switch a rule off; repeatable · 停用"
+        "--without", action="append", metavar="RULE", help="停用 · switch a rule off; repeatable"
     )
-    rules.add_argument("--literal", action="store_true", help="these very characters · 原样检索")
-    one.add_argument("--facets", action="store_true", help="counts by region, kind, … · 分面")
+    rules.add_argument("--literal", action="store_true", help="原样检索 · these very characters")
+    one.add_argument("--facets", action="store_true", help="分面 · counts by region, kind, …")
     one.add_argument(
         "--view",
         choices=("snippet", "lines", "editions"),
         default="snippet",
         help="摘要，逐行索引，版本对照",
     )
-    one.add_argument("--explain", action="store_true", help="how it was found · 检索过程")
+    one.add_argument("--explain", action="store_true", help="检索过程 · how it was found")
     _export_option(one)
 
 
 def _export_option(one: argparse.ArgumentParser) -> None:
-    one.add_argument("--export", metavar="FILE", help="every hit, .csv or .jsonl · 导出")
+    one.add_argument("--export", metavar="FILE", help="导出 · every hit, .csv or .jsonl")
 
 
 def _report_options(one: argparse.ArgumentParser) -> None:
@@ -443,8 +443,10 @@ def _run_loop(
 
 def _failed(error: FangzhiError) -> tuple[int, Json]:
     from node.faces.problem import exit_status, problem_document  # noqa: PLC0415 (loads aiohttp)
+    from node.faces.wording import Wording  # noqa: PLC0415 (reads the table of offices)
 
-    print(f"fangzhi: {error}", file=sys.stderr)
+    say(f"fangzhi: {Wording('zh').name_of('error', error.code)}（{error.code}）")
+    say(f"  {error}")
     if isinstance(error.got, tuple):
         for finding in error.got:
             print(f"  {finding}", file=sys.stderr)
@@ -459,8 +461,8 @@ def _first(group: BaseExceptionGroup[FangzhiError]) -> FangzhiError:
 def _version() -> str:
     """With a word on the search kernel, which is compiled where the package is installed."""
     compiled = find_spec("search_shard._kernel") is not None
-    kernel = "compiled" if compiled else "not compiled: searches take longer"
-    return f"fangzhi {version('fangzhi')} (search kernel {kernel})"
+    zh, en = ("已编译", "compiled") if compiled else ("未编译，检索较慢", "not compiled: slower")
+    return f"fangzhi {version('fangzhi')}（检索内核{zh} · search kernel {en}）"
 
 
 def say(text: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from configs.offices import load
 from ledger.events import MemberAdmit
+from ledger.holdings import sealing_key
 from ledger.members import Member
 from ledger.roster import Roster
 from node.cli.disk_operations import disk_operations, empty_folder
@@ -115,7 +116,13 @@ def _of_members(home: Home, node: Node) -> dict[str, Operation]:
         return {"size": size, "invites": invites}
 
     async def roster(_arguments: Json, _progress: Progress) -> Json:
-        return shown_roster(node.folding.roster)
+        roster = node.folding.roster
+        answer = shown_roster(roster)
+        with node.world.state.read() as reader:
+            for member in answer["members"]:
+                key = sealing_key(reader, roster, member["code"])
+                member["sealing_key"] = key.key.hex() if key else ""
+        return answer
 
     return {"admit": admit, "draft": draft, "apply": apply, "roster": roster}
 

@@ -15,6 +15,7 @@ from node.cli.client import Client, is_url, token_of
 from protocol.errors import ConfigError
 
 console = Console(stderr=True, soft_wrap=True)
+SPOOLED = "待登记：上级节点一经确认即登记 kept, signed when the parent confirms"
 
 
 @asynccontextmanager

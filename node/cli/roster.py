@@ -21,6 +21,13 @@ from protocol.errors import ConfigError
 from protocol.ids import OfficeCode, parse_office
 
 Json = dict[str, Any]
+WORDS = {
+    "province": "省 province",
+    "city": "市 city",
+    "county": "县 county",
+    "active": "有效 active",
+    "revoked": "已撤销 revoked",
+}
 
 
 async def show(arguments: argparse.Namespace) -> tuple[int, Json]:
@@ -28,12 +35,15 @@ async def show(arguments: argparse.Namespace) -> tuple[int, Json]:
     async with reach(arguments.home, arguments.token) as client:
         answer = await client.operate("roster", {}, lambda *_: None)
     if not arguments.json:
-        title = f"roster {answer['size']}, policy {answer['policy_version']}"
-        table = Table("code", "name", "tier", "parent", "state", "event key", "no.", title=title)
+        policy = answer["policy_version"]
+        title = f"名册 roster {answer['size']}，见证规则第 {policy} 版 policy {policy}"
+        heads = ("代码 code", "名称 name", "层级 tier", "上级 parent", "状态 state")
+        table = Table(*heads, "签名公钥 event key", "加密公钥 sealing key", "变更 no.", title=title)
         for each in answer["members"]:
             fields = ("code", "name", "tier", "parent", "state")
-            key = each["event_key"][:16]
-            table.add_row(*(each[name] for name in fields), key, str(each["changes"]))
+            keys = (each["event_key"][:16], each["sealing_key"][:16])
+            named = [WORDS.get(each[name], each[name]) for name in fields]
+            table.add_row(*named, *keys, str(each["changes"]))
         console.print(table)
         for cut in answer["closures"]:
             console.print(
@@ -50,7 +60,7 @@ async def draft(arguments: argparse.Namespace) -> tuple[int, Json]:
     path = Path(arguments.output)
     write_file(path, result["file"].encode() + b"\n", mode=0o644)
     told = tell(read_change_file(result["file"].encode()))
-    print_next(f"root holders sign {path}: fangzhi root sign {path} --key KEY.pem")
+    print_next(f"根密钥持有人签名：fangzhi root sign {path} --key KEY.pem", "root holders sign it")
     return 0, {"file": str(path), **told}
 
 
@@ -103,7 +113,9 @@ async def apply(arguments: argparse.Namespace) -> tuple[int, Json]:
         paths.append(str(path))
     console.print(f"已执行，名册第 {result['size']} 条 · done, roster at {result['size']}")
     for written in paths:
-        print_next(f"give {written} to the office: fangzhi join HOME --invite FILE")
+        print_next(
+            f"把 {written} 交给该机构：fangzhi join HOME --invite FILE", "give it to the office"
+        )
     return 0, {"size": result["size"], "invites": paths}
 
 
@@ -127,9 +139,11 @@ async def rotate(arguments: argparse.Namespace) -> tuple[int, Json]:
         save_office_keys(home.keys, each)
     write_file(Path(arguments.output), request + b"\n", mode=0o644)
     verb = "--admit" if arguments.lost else "--rotate"
-    after = " (after --revoke)" if arguments.lost else ""
-    how = f"fangzhi roster draft HOME -o FILE {verb} {arguments.output}{after}"
-    print_next(f"give {arguments.output} to the province: {how}")
+    zh, en = ("（先须 --revoke）", ", after --revoke") if arguments.lost else ("", "")
+    print_next(
+        f"交给省级：fangzhi roster draft HOME -o FILE {verb} {arguments.output}{zh}",
+        f"give {arguments.output} to the province{en}",
+    )
     return 0, {"offices": codes, "request": arguments.output}
 
 

@@ -105,7 +105,7 @@ async def serve(root: Path) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with running(home, config):
-        say = f"fangzhi: {root} serves at {_shown_url(config)}"
+        say = f"fangzhi: {root} 已运行 serves at {_shown_url(config)}"
         print(say, file=sys.stderr, flush=True)
         await stop.wait()
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
+from rich.table import Column, Table
 
 from node.cli.joining import print_next
-from node.cli.reaching import console, reach
+from node.cli.reaching import SPOOLED, console, reach
 from node.cli.roots import read_file
+from node.faces.wording import dated
 from node.hands.keys import load_sealing_key, save_sealing_key
 from node.hands.open_world import SystemRng
 from node.hands.storage.durable import write_file
@@ -19,6 +19,10 @@ from node.office.recovery import answer, parse_recovery_file
 from protocol.sealing import public_half
 
 Json = dict[str, Any]
+GRANTED = {
+    "granted": "已授权 granted",
+    "spooled": SPOOLED,
+}
 WHAT = {"file": "原文件 files", "service": "服务级 service level"}
 
 
@@ -35,8 +39,8 @@ async def grant(arguments: argparse.Namespace) -> tuple[int, Json]:
     async with reach(arguments.home, arguments.token) as client:
         result = await client.operate("grant", wanted, lambda *_: None)
     console.print(
-        f"{result['item']} → {result['to']}：{WHAT[result['what']]}，至 {_day(result['until'])}"
-        f" · {result['status']}, grant {result['grant']}",
+        f"{result['item']} → {result['to']}：{WHAT[result['what']]}，至 until"
+        f" {dated(result['until'])}，{GRANTED[result['status']]}，编号 grant {result['grant']}",
         markup=False,
         highlight=False,
     )
@@ -57,11 +61,12 @@ async def show(arguments: argparse.Namespace) -> tuple[int, Json]:
     async with reach(arguments.home, arguments.token) as client:
         result = await client.operate("grants", {"item": arguments.item}, lambda *_: None)
     if not arguments.json:
-        table = Table("资源 item", "给 to", "用途 purpose", "可用 what", "至 until", "编号 grant")
+        ids = (Column("资源 item", no_wrap=True), Column("编号 grant", no_wrap=True))
+        table = Table(*ids, "给 to", "可用 what", "至 until", "用途 purpose")
         for row in result["grants"]:
-            until = _day(row["until"]) + ("" if row["counts"] else " 已失效 ended")
-            names = (row["item"], row["to"], row["purpose"], WHAT[row["what"]], until)
-            table.add_row(*names, str(row["grant"]))
+            until = dated(row["until"]) + ("" if row["counts"] else " 已失效 ended")
+            names = (row["item"], str(row["grant"]), row["to"], WHAT[row["what"]], until)
+            table.add_row(*names, row["purpose"])
         console.print(table)
     return 0, result
 
@@ -86,7 +91,10 @@ async def new(arguments: argparse.Namespace) -> tuple[int, Json]:
     save_sealing_key(path, private)
     public = path.with_suffix(".pub")
     write_file(public, public_half(private).hex().encode() + b"\n", mode=0o644)
-    print_next(f"fangzhi roster draft HOME -o FILE --recovery {public}")
+    print_next(
+        f"离线保管 {path}，留两份；省级起草：fangzhi roster draft HOME -o FILE --recovery {public}",
+        "keep it offline, in two places; the province drafts the change",
+    )
     return 0, {"key": str(path), "public": public_half(private).hex()}
 
 
@@ -96,8 +104,9 @@ async def request(arguments: argparse.Namespace) -> tuple[int, Json]:
         result = await client.operate("recovery_request", {}, lambda *_: None)
     write_file(Path(arguments.output), result.pop("file").encode() + b"\n", mode=0o644)
     print_next(
-        f"give {arguments.output} to the holder of the recovery key: fangzhi recovery open"
-        f" {arguments.output} --key KEY.pem --reader {result['reader'][:16]} -o FILE"
+        f"把 {arguments.output} 交给恢复密钥持有人：fangzhi recovery open {arguments.output}"
+        f" --key KEY.pem --reader {result['reader'][:16]} -o FILE",
+        "give it to the holder of the recovery key",
     )
     return 0, {**result, "file": arguments.output}
 
@@ -127,7 +136,3 @@ async def apply(arguments: argparse.Namespace) -> tuple[int, Json]:
         highlight=False,
     )
     return 0, result
-
-
-def _day(until: int) -> str:
-    return datetime.fromtimestamp(until / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")

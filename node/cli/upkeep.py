@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.progress import Progress, TaskID
 
+from node.cli.joining import print_next
 from node.cli.reaching import console, progress_bar, reach
 from node.hands.backup import restore_home
 from node.hands.open_world import SystemClock, Threads
@@ -18,7 +19,8 @@ Json = dict[str, Any]
 async def rebuild(arguments: argparse.Namespace) -> tuple[int, Json]:
     async with reach(arguments.home) as client:
         result = await client.operate("rebuild", {}, lambda *_: None)
-    console.print(f"digest {result['after']} equal: {result['equal']}", highlight=False)
+    same = "与原来相同 as before" if result["equal"] else "[red]与原来不同 not as before[/]"
+    console.print(f"已重建 rebuilt：{result['after']}，{same}", highlight=False)
     return (0 if result["equal"] else 1), result
 
 
@@ -39,9 +41,13 @@ async def backup(arguments: argparse.Namespace) -> tuple[int, Json]:
     with progress_bar() as bar:
         async with reach(arguments.home) as client:
             result = await client.operate("backup", {"folder": folder}, shown(bar))
-    console.print(f"{result['files']} files and the ledger in {folder}: keep it secret")
+    console.print(
+        f"{result['files']} 个文件与账本已备份，内含私钥，请妥善保管 · files and the ledger, with"
+        f" private keys: {folder}",
+        highlight=False,
+    )
     for sha in result["damaged"]:
-        console.print(f"[red]file.damaged[/] {sha}", highlight=False)
+        console.print(f"[red]file.damaged[/] 文件已损坏，未能备份 damaged: {sha}", highlight=False)
     return 0, result
 
 
@@ -49,7 +55,10 @@ async def restore(arguments: argparse.Namespace) -> tuple[int, Json]:
     with progress_bar() as bar:
         source, home = Path(arguments.folder), Path(arguments.home)
         result = await restore_home(source, home, Threads(), SystemClock(), shown(bar))
-    console.print(f"next: fangzhi serve {arguments.home}; it signs again when a peer confirms")
+    print_next(
+        f"fangzhi serve {arguments.home}；上级或见证方确认之后恢复签名",
+        "it signs again when a peer confirms",
+    )
     return 0, result
 
 
@@ -60,10 +69,11 @@ async def doctor(arguments: argparse.Namespace) -> tuple[int, Json]:
             result = await client.operate("doctor", {"repair": arguments.repair}, shown(bar))
     for ailment in result["ailments"]:
         console.print(f"[red]{ailment['code']}[/] ", end="")
-        console.print(ailment["what"], markup=False, highlight=False)
-        console.print(f"    → {ailment['cure']}", markup=False, highlight=False)
+        console.print(ailment["zh"], markup=False, highlight=False)
+        for line in (ailment["what"], f"→ {ailment['cure_zh']}", f"→ {ailment['cure']}"):
+            console.print(f"    {line}", markup=False, highlight=False)
     if not result["ailments"]:
-        console.print("[green]well · 一切正常[/]")
+        console.print("[green]一切正常 · well[/]")
     return (1 if result["ailments"] else 0), result
 
 

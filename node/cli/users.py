@@ -7,14 +7,16 @@ from typing import Any
 
 from rich.table import Table
 
-from node.cli.reaching import console, reach
+from node.cli.reaching import SPOOLED, console, reach
 
 Json = dict[str, Any]
 WORDS = {
     "enrolled": "已登记 enrolled",
     "retired": "已停用 retired",
-    "spooled": "待登记：上级节点一经确认即登记 kept, signed when the parent confirms",
+    "spooled": SPOOLED,
 }
+
+ROLES = {"clerk": "报送", "reviewer": "审核", "administrator": "管理"}
 
 
 async def enroll(arguments: argparse.Namespace) -> tuple[int, Json]:
@@ -39,9 +41,10 @@ async def show(arguments: argparse.Namespace) -> tuple[int, Json]:
     async with reach(arguments.home, arguments.token) as client:
         answer = await client.operate("users", {}, lambda *_: None)
     if not arguments.json:
-        table = Table("office", "key", "name", "roles", "counts")
+        table = Table("机构 office", "密钥 key", "姓名 name", "角色 roles", "有效 counts")
         for user in answer["users"]:
             counts = "是 yes" if user["counts"] else "否 no"
-            table.add_row(user["office"], user["key"], user["name"], *user["roles"], counts)
+            roles = "、".join(f"{ROLES[role]} {role}" for role in user["roles"])
+            table.add_row(user["office"], user["key"], user["name"], roles, counts)
         console.print(table)
     return 0, answer

@@ -6,7 +6,6 @@ import argparse
 import hashlib
 from collections.abc import Iterator
 from dataclasses import asdict
-from datetime import UTC, datetime
 from importlib.resources import files as files_of
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from ledger.proof import Proof
 from ledger.verify import Chain, verify_file
 from node.cli.copies import check_receipt_file
 from node.cli.reaching import bytes_of, console
+from node.faces.wording import Wording, dated
 from node.hands.sources import open_source, proof_in
 from protocol.errors import ConfigError, DecodeError, ProofError
 from protocol.ids import BlobId
@@ -51,7 +51,7 @@ async def verify(arguments: argparse.Namespace) -> tuple[int, Json]:
     for name, text in _state(chain):
         _tell("·", name, text)
     if chain is not None and not chain.complete:
-        console.print("[yellow]并未检索全部日志 · not every log was searched[/]", highlight=False)
+        console.print(f"[yellow]{_searched(chain)}[/]", highlight=False)
     if arguments.out:
         written = write_proof(proof, proven, path, Path(arguments.out))
         _tell("·", "证明 proof", f"{written} 个文件 files → {arguments.out}")
@@ -87,19 +87,19 @@ def _rows(path: Path, proven: Proven) -> Iterator[tuple[str, str, str]]:
     yield _witnessed(province)
     yield "✓", "文件 file", f"{path} = {proven.file.path}，SHA-256 {proven.file.sha256.hex[:16]}…"
     yield "✓", "清单 manifest", f"《{proven.manifest.title}》 {proven.manifest.item}"
-    yield "✓", "事件 event", f"{log.office} {log.name}，{_when(event.time)}（自述 claimed）"
+    yield "✓", "事件 event", f"{log.office} {log.name}，{dated(event.time)}（自述 claimed）"
     yield "✓", "日志 log", f"#{proven.index} / {log.size}，根 root {log.root[:16]}…"
     yield _witnessed(log)
     for anchor in proven.anchors:
         where = f"{anchor.office} {anchor.seen.name} #{anchor.index}"
-        what = f"{where} ⊇ {anchor.child} / {anchor.size}，{_when(anchor.time)}"
+        what = f"{where} ⊇ {anchor.child} / {anchor.size}，{dated(anchor.time)}"
         yield "✓", "锚定 anchored", what
         if anchor.office != province.office:
             yield _witnessed(anchor.seen)
 
 
 def _witnessed(seen: Seen) -> tuple[str, str, str]:
-    by = "、".join(f"{code}（{_when(seconds * 1000)}）" for code, seconds in seen.witnesses)
+    by = "、".join(f"{code}（{dated(seconds * 1000)}）" for code, seconds in seen.witnesses)
     text = f"{seen.office} / {seen.size}：{len(seen.witnesses)} ≥ {seen.needed}：{by}"
     if seen.witnessed:
         return "✓", "见证 witnessed", text
@@ -111,8 +111,23 @@ def _state(chain: Chain | None) -> Iterator[tuple[str, str]]:
     if chain is None:
         yield "状态 status", "证明不含其后的审核与下架 · later reviews are not in a proof"
         return
-    yield "状态 status", chain.status + ("，公开 public" if chain.public else "")
+    if chain.status == "superseded":
+        said = "已有更新的修订 superseded by a later revision"
+    else:
+        said = f"{Wording('zh').name_of('item.status', chain.status)} {chain.status}"
+    yield "状态 status", said + ("，公开 public" if chain.public else "")
     yield "副本 held by", "、".join(chain.holders) or "—"
+
+
+def _searched(chain: Chain) -> str:
+    """Why later events may be unknown here."""
+    if chain.unsearched:
+        codes = "、".join(chain.unsearched)
+        return f"下列日志取不全，其后的审核、下架可能未列出 · logs not served whole: {codes}"
+    return (
+        "所列事件由该节点指出，逐条已验；有无遗漏须用 --log 检索导出的全部日志 · the node said"
+        " where to look, each event was proven; to know that none was left out: --log of an export"
+    )
 
 
 def _told(proven: Proven, chain: Chain | None) -> Json:
@@ -149,7 +164,3 @@ def _tell(mark: str, name: str, text: str) -> None:
     colour = {"✓": "green", "✗": "red"}.get(mark, "default")
     console.print(f"[{colour}]{mark}[/] [bold]{name}[/]", end="  ")
     console.print(text, markup=False, highlight=False)
-
-
-def _when(milliseconds: int) -> str:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -37,22 +37,69 @@ Progress = Callable[[str, int, int], None]
 Sink = Callable[[str, bytes], None]  # relative path, content
 Json = dict[str, Any]
 
-BARRED_CURE = "ask the province (fangzhi roster show); lost keys: rotate --lost, then admission"
-REFUSED_CURE = "compare keys with the province (fangzhi roster show); revoked: rotate --lost"
+Words = tuple[str, str]  # 中文, English
+BARRED_CURE: Words = (
+    "请与省级核对（fangzhi roster show）；密钥遗失：fangzhi rotate --lost，再请省级准入",
+    "ask the province (fangzhi roster show); lost keys: rotate --lost, then admission",
+)
+REFUSED_CURE: Words = (
+    "请与省级核对密钥（fangzhi roster show）；已撤销：fangzhi rotate --lost",
+    "compare keys with the province (fangzhi roster show); revoked: rotate --lost",
+)
+SHUT_CURE: Words = (
+    "请让本节点连上上级；其间所报送的均已落盘，待登记",
+    "let this node reach its parent; what is reported meanwhile is kept (待登记)",
+)
+OUTSIDE_CURE: Words = (
+    "请联系其运维；在其签名之前，按规则事件可能一直待见证",
+    "ask its operator; until it signs, the policy may leave events pending",
+)
+FORK_CURE: Words = (
+    "由省级关闭其密钥（fangzhi roster）；证据见 /evidence 和导出的日志",
+    "the province closes its key (fangzhi roster); see /evidence and an export",
+)
+LIE_CURE: Words = (
+    "请告知其运维（重建索引）；证据见 /api/v1/search/lies",
+    "tell its operator (rebuild its index); evidence: /api/v1/search/lies",
+)
+LOG_CURE: Words = (
+    "fangzhi doctor HOME --repair（从他处取回），或用备份恢复",
+    "fangzhi doctor HOME --repair (from another holder), or restore a backup",
+)
+FILE_CURE: Words = (
+    "fangzhi doctor HOME --repair（从他处取回）",
+    "fangzhi doctor HOME --repair (from another holder)",
+)
+REPAIRED: Words = ("已从他处修复", "repaired from another holder")
+LEFT: Words = (
+    "完好的部分仍保留；请看哪些保管方不在线：/network",
+    "kept for its good chunks; see which holders are off",
+)
+REMOVED: Words = (
+    "已移除；请看哪些保管方不在线：/network",
+    "removed; see which holders are off",
+)
+WAIT_CURE: Words = (
+    "请稍候，或看哪些保管方不在线：/network",
+    "wait, or see which holders are off: /network",
+)
 REPAIR_SECONDS_MAX = 20.0  # then the operator hears that nobody gave the file
 LOOK_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Ailment:
-    """One thing that is wrong at this node, and the cure."""
+    """One thing that is wrong at this node, and the cure, each in Chinese and in English."""
 
     code: str
+    zh: str
     what: str
-    cure: str
+    cure: Words
 
     def shown(self) -> Json:
-        return {"code": self.code, "what": self.what, "cure": self.cure}
+        cure_zh, cure = self.cure
+        told = {"code": self.code, "zh": self.zh, "what": self.what}
+        return {**told, "cure_zh": cure_zh, "cure": cure}
 
 
 class Upkeep:
@@ -146,35 +193,44 @@ class Upkeep:
             if not await self._is_whole(blob):
                 found.append(await self._damaged(blob, repair))
         found += self._missing()
+        found += self._unsigned()
+        found += self._quarrels()
+        return found
+
+    def _unsigned(self) -> Iterator[Ailment]:
+        """Offices here that sign nothing, and who does not sign for them."""
         for code, gate in sorted(self._sequencer.gates.items()):
             if gate.barred:
-                found.append(Ailment("office.barred", gate.barred, BARRED_CURE))
+                yield Ailment("office.barred", f"{code} 不再签名", gate.barred, BARRED_CURE)
             elif not gate.is_open:
                 with self._world.ledger.read() as reader:
                     why = gate.why_shut(logbook.head(reader, code).size)
-                cure = "let this node reach its parent; what is reported meanwhile is kept (待登记)"
-                found.append(Ailment("gate.shut", f"{code} does not sign: {why}", cure))
+                zh = f"{code} 尚未恢复签名，等待上级或见证方确认日志大小"
+                yield Ailment("gate.shut", zh, f"{code} does not sign: {why}", SHUT_CURE)
         for (name, code), said in sorted(self._submitter.said.items()):
             if said.refusal:
                 what = f"outside witness {name} has not signed the log of {code}: {said.refusal}"
-                cure = "ask its operator; until it signs, the policy may leave events pending"
-                found.append(Ailment("outside.refused", what, cure))
+                zh = f"外部见证方 {name} 没有为 {code} 的日志签名"
+                yield Ailment("outside.refused", zh, what, OUTSIDE_CURE)
         is_closed = any(gate.barred for gate in self._sequencer.gates.values())  # said above
         if self._keys.refusals and not is_closed and not self._links.live():
             what = "peers do not know the keys of this node: rotated, revoked or abolished"
-            found.append(Ailment("link.key", what, REFUSED_CURE))
+            zh = "其他节点不承认本节点的密钥：已更换、撤销或撤并"
+            yield Ailment("link.key", zh, what, REFUSED_CURE)
+
+    def _quarrels(self) -> Iterator[Ailment]:
+        """What others did that does not hold."""
         for code in sorted(self._accuser.quarantined):
-            cure = "the province closes its key (fangzhi roster); see /evidence and an export"
-            found.append(Ailment("log.fork", f"{code} has signed two histories", cure))
+            what = f"{code} has signed two histories"
+            yield Ailment("log.fork", f"{code} 签了两种历史", what, FORK_CURE)
         for lie in self._checks.lies():
             where = f"on page {lie.seq}" if lie.seq else "in the record"
             what = f"{lie.holder} showed what is not {where} of {lie.item} of {lie.office}"
-            cure = "tell its operator (rebuild its index); evidence: /api/v1/search/lies"
-            found.append(Ailment(LIE_CODE, what, cure))
-        return found
+            at = f"第 {lie.seq} 页" if lie.seq else "著录"
+            zh = f"{lie.holder} 所示的内容不在 {lie.office} 的 {lie.item} {at}中"
+            yield Ailment(LIE_CODE, zh, what, LIE_CURE)
 
     async def _examine_log(self, code: OfficeCode, repair: bool) -> list[Ailment]:
-        cure = "fangzhi doctor HOME --repair (from another holder), or restore a backup"
         findings = await self._world.work.run(self._findings, code)
         left = findings
         if repair and findings:
@@ -184,8 +240,9 @@ class Upkeep:
         return [
             Ailment(
                 finding.code,
+                f"{code} 的日志损坏，在 {finding.where}",
                 f"log {code}, {finding.where}: {finding.message}",
-                cure if finding in left else "repaired from another holder",
+                LOG_CURE if finding in left else REPAIRED,
             )
             for finding in findings
         ]
@@ -199,20 +256,20 @@ class Upkeep:
 
     async def _damaged(self, blob: BlobId, repair: bool) -> Ailment:
         with self._world.state.read() as reader:
-            used = [f"{view.item} of {view.owner} ({kind})" for view, kind in uses(reader, blob)]
+            used = [f"{view.item} ({kind})" for view, kind in uses(reader, blob)]
             synonyms = views.synonym_table(reader, self._roster().genesis.province)
         if synonyms is not None and synonyms.table == blob:
-            used.append("the table of synonyms")
+            used.append("同义词表 the table of synonyms")
         what = f"file {blob.hex} is damaged; it belongs to {', '.join(used) or 'no item'}"
-        cure = "fangzhi doctor HOME --repair (from another holder)"
+        zh = f"文件 {blob.hex} 已损坏，属于 {'、'.join(used) or '无（没有资源用它）'}"
+        cure = FILE_CURE
         if repair:
             here = await self._mend(blob)
             self._thesaurus.look()
             if not here and self._world.blobs.size(blob) is None and used:
                 here = await self._is_back(blob)
-            left = "kept for its good chunks" if used else "removed"
-            cure = "repaired from another holder" if here else f"{left}; see which holders are off"
-        return Ailment("file.damaged", what, cure)
+            cure = REPAIRED if here else LEFT if used else REMOVED
+        return Ailment("file.damaged", zh, what, cure)
 
     async def _is_back(self, blob: BlobId) -> bool:
         """Whether what no item has, and was deleted, is fetched again, as soon as it is."""
@@ -241,8 +298,9 @@ class Upkeep:
     def _missing(self) -> list[Ailment]:
         if not self._custodian.incomplete:
             return []
-        what = f"{self._custodian.incomplete} items have files that have not arrived"
-        return [Ailment("file.missing", what, "wait, or see which holders are off: /network")]
+        count = self._custodian.incomplete
+        what = f"{count} items have files that have not arrived"
+        return [Ailment("file.missing", f"{count} 项资源的文件尚未到齐", what, WAIT_CURE)]
 
 
 def export_log(reader: Reader, code: OfficeCode, sink: Sink) -> int:

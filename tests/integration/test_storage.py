@@ -33,6 +33,8 @@ def test_a_node_serves_from_wherever_its_files_lie(
     shas = {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in (page, scan)}
     status, _, said = cli("report", home, package, "--title", "苏州府志")
     assert status == 0, said
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID", raising=False)
+    assert cli("storage", "move", home, "s3://x/y", "--endpoint", "http://127.0.0.1:9")[0] == 2
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEYS[0])
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", KEYS[1])
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from node.cli.main import COMMANDS, main, make_parser
+from node.faces.wording import phrases
 
 
 def commands_of(parser: argparse.ArgumentParser, before: str = "") -> list[str]:
@@ -50,8 +51,10 @@ def test_what_cannot_be_done_is_said(
     filled = [argument.format(tmp=tmp_path) for argument in arguments]
     assert main([*filled, "--json"]) == status
     out, err = capsys.readouterr()
-    assert words in err
-    assert json.loads(out)["problem"]["code"]
+    code = json.loads(out)["problem"]["code"]
+    first, second = err.splitlines()[:2]
+    assert first == f"fangzhi: {phrases()[f'error.{code}'][0]}（{code}）"
+    assert words in second
     assert "Traceback" not in err
     assert list(tmp_path.iterdir()) == []
 

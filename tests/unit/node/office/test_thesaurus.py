@@ -12,6 +12,7 @@ from ledger import views
 from ledger.events import SynonymsPut
 from node.office.answers import PUBLIC, Question
 from node.office.catalog import put_bytes
+from node.office.upkeep import REPAIRED
 from protocol.errors import DecodeError, Forbidden, Rejected, Unavailable
 from protocol.ids import BlobId, OfficeCode
 from search_shard.rules.synonyms import HEAD
@@ -87,8 +88,8 @@ def test_what_cannot_be_read_is_passed_over(play: Play) -> None:
         table = (await city.thesaurus.shown())["table"]
         town.hosts[CITY].disk.flip(BlobId.parse(table), 3)
         (ailment,) = await city.upkeep.examine(True, lambda *_: None)
-        assert "belongs to the table of synonyms" in ailment.what
-        assert ailment.cure == "repaired from another holder"
+        assert "the table of synonyms" in ailment.what
+        assert ailment.cure == REPAIRED
         assert (await city.thesaurus.shown())["text"]
         await city.world.state.write(lambda writer: writer.delete("synonyms", PROVINCE.encode()))
         city.thesaurus.look()  # as after a log that was cut below the event
