@@ -8,17 +8,23 @@ Specification: docs/spec/encoding.md.
 
 from __future__ import annotations
 
+import struct
 from typing import Final, Union, cast
 
 import msgpack
 
 from protocol.errors import DecodeError
-from protocol.limits import VALUE_DEPTH_MAX
+from protocol.limits import VALUE_DEPTH_MAX, KiB
 
 Value = Union[None, bool, int, str, bytes, tuple["Value", ...]]
 PLAIN: Final = frozenset({type(None), bool, int, str, bytes})
 """The exact types of values that are not arrays."""
 
+_LONG_BYTES: Final = 64 * KiB  # the least length of bin 32
+_LONG_BIN: Final = struct.Struct(">BI")
+_BIN_32: Final = 0xC6  # of the MessagePack specification, as the next
+_FIXARRAY: Final = 0x90
+_FEW: Final = 15  # members of a fixarray; longer ones are mostly many small values
 _pack: Final = msgpack.Packer(use_bin_type=True).pack  # one for all: making one costs as much
 
 
@@ -61,9 +67,31 @@ def decode_exactly(data: bytes) -> Value | object:
     None.  The caller checks its types, which may be other than those of a :data:`Value`."""
     try:
         value: Value = msgpack.unpackb(data, use_list=False, raw=False, strict_map_key=True)
-        return value if _pack(value) == data else None
+        if len(data) < _LONG_BYTES:
+            return value if _pack(value) == data else None
+        return value if _follow(value, data, 0) == len(data) else None
     except (ValueError, TypeError, RecursionError, msgpack.UnpackException):
         return None
+
+
+def _follow(value: Value, data: bytes, at: int) -> int:
+    """Where the encoding of ``value``, which was read from ``data``, ends, if it stands at ``at``
+    as packing would write it; else -1.  Long ``bytes`` are not copied to see that they are the
+    same."""
+    if type(value) is bytes and len(value) >= _LONG_BYTES:
+        head = _LONG_BIN.pack(_BIN_32, len(value))
+        return at + len(head) + len(value) if data.startswith(head, at) else -1
+    if type(value) is tuple and len(value) <= _FEW:
+        if not data.startswith(bytes((_FIXARRAY | len(value),)), at):
+            return -1
+        at += 1
+        for member in value:
+            at = _follow(member, data, at)
+            if at < 0:
+                return -1
+        return at
+    packed: bytes = _pack(value)
+    return at + len(packed) if data.startswith(packed, at) else -1
 
 
 def encode_checked(value: Value, where: str) -> bytes:

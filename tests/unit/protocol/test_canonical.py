@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.canonical import Value, decode, encode
+from protocol.canonical import Value, decode, decode_exactly, encode
 from protocol.errors import DecodeError
-from protocol.limits import VALUE_DEPTH_MAX
+from protocol.limits import VALUE_DEPTH_MAX, KiB
 
 SCALARS = st.one_of(
     st.none(),
@@ -116,3 +116,33 @@ def test_no_canonical_form(value: Value) -> None:
 
 def test_agrees_with_msgpack() -> None:
     assert encode((1, "方", b"x", None, True)) == msgpack.packb([1, "方", b"x", None, True])
+
+
+LONG = bytes(64 * KiB)
+
+
+@given(VALUES, VALUES, st.integers(0, 20))
+def test_long_values_are_read_exactly_too(before: Value, after: Value, more: int) -> None:
+    value = (before, LONG + b"x", (after, LONG), *((None,) * more))
+    data = encode(value)
+    assert decode_exactly(data) == value
+    assert decode_exactly(data + b"\xc0") is None
+    assert decode_exactly(data[:-1]) is None
+
+
+@pytest.mark.parametrize(
+    ("canonical", "other"),
+    [
+        (b"\x94\x01", b"\xdc\x00\x04\x01"),  # the array, longer
+        (b"\x94\x01", b"\x94\xcc\x01"),  # an integer, longer
+        (b"\xcd\x01\x00", b"\xd1\x01\x00"),  # signed
+        (b"\xc4\x01a", b"\xc5\x00\x01a"),  # short bytes, longer
+        (b"\x91\xc4", b"\xdd\x00\x00\x00\x01\xc4"),  # the inner array, longer
+    ],
+)
+def test_a_long_value_written_otherwise_is_not_read(canonical: bytes, other: bytes) -> None:
+    data = encode((1, LONG, 256, (b"a",)))
+    assert data.count(canonical) == 1
+    changed = data.replace(canonical, other)
+    assert msgpack.unpackb(changed, use_list=False) == (1, LONG, 256, (b"a",))
+    assert decode_exactly(changed) is None
