@@ -267,6 +267,13 @@ class Heads:
 
 
 @dataclass(frozen=True, slots=True)
+class HeadsDigest:
+    """SHA-256 of the sender's heads by code: six digits, size in 8 bytes, SHA-256 of the note."""
+
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class ProofAsk:
     """The entry at ``index`` of an office's log, and its proof in the tree of ``size``."""
 
@@ -474,6 +481,7 @@ METHODS: Final[dict[str, tuple[type, type]]] = {
     "log.entries": (EntriesAsk, Entries),
     "log.tile": (TileAsk, TileHashes),
     "log.heads": (HeadsAsk, Heads),
+    "log.digest": (HeadsDigest, HeadsDigest),
     "log.proof": (ProofAsk, EntryProof),
     "log.evidence": (EvidenceTell, Ack),
     "suggest": (SuggestAsk, SuggestReply),

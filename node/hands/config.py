@@ -41,7 +41,7 @@ class WebConfig:
 @dataclass(frozen=True, slots=True)
 class LedgerConfig:
     gossip_ms: int = 200  # checkpoints that change within this time travel together
-    sync_s: int = 30  # how often heads are compared with each peer, should gossip be lost
+    sync_s: int = 30  # when heads are compared after news, and how often until they are equal
     anchor_s: int = 60  # how often a parent records its children's checkpoints
     map_gib: int = 64  # address space for the ledger; sparse, not disk space
 

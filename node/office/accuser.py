@@ -209,7 +209,7 @@ class Accuser:
         self._wake.set()
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._retry_s):
+                async with asyncio.timeout(self._retry_s if self._known else None):
                     await self._wake.wait()
             self._wake.clear()
             await self._report()

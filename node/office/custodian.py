@@ -77,6 +77,7 @@ class Custodian:
         self._busy: set[str] = set()
         self._wake = asyncio.Event()
         self._incomplete: set[str] = set()
+        self._unfinished = asyncio.Event()  # set while something is incomplete or short
         self.short: dict[str, tuple[Shortage, ...]] = {}  # item -> what it lacks, anywhere
         self._called: dict[str, frozenset[OfficeCode]] = {}  # item -> who waits for its files
         self._taken: set[tuple[str, BlobId, BlobId | None]] = set()  # perhaps not folded yet
@@ -117,7 +118,8 @@ class Custodian:
                 if self._sequencer.gates[code].is_open:
                     await self._offer(code)
                     waiting.discard(code)
-            await asyncio.sleep(RETRY_S)
+            if waiting:
+                await asyncio.sleep(RETRY_S)
 
     async def _offer(self, code: OfficeCode) -> None:
         """Say in the log of an office what it can keep for others, if that is news."""
@@ -133,6 +135,7 @@ class Custodian:
 
     async def _retry(self) -> None:
         for turn in count(1):
+            await self._unfinished.wait()
             await asyncio.sleep(RETRY_S)
             self.look_at(frozenset(self._incomplete))
             if turn % SHORT_TURNS == 0:  # who is drawn for them changes with every holding
@@ -153,6 +156,10 @@ class Custodian:
                 finally:
                     self._busy.discard(item)
                 (self._incomplete.discard if complete else self._incomplete.add)(item)
+                if self._incomplete or self.short:
+                    self._unfinished.set()
+                else:
+                    self._unfinished.clear()
 
     async def _look(self, item: str) -> bool:
         """Fetch what is missing of one item; whether everything is here now."""

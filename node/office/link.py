@@ -33,7 +33,9 @@ BYE: Final = "link.bye"
 DUPLICATE: Final = "link.duplicate"
 WRONG_OFFICE: Final = "link.wrong-office"
 # What a guest may ask: what anybody may read, and to be heard about its own log.
-GUEST_METHODS: Final = frozenset({"log.heads", "log.entries", "log.tile", "log.proof", "log.note"})
+GUEST_METHODS: Final = frozenset(
+    {"log.heads", "log.digest", "log.entries", "log.tile", "log.proof", "log.note"}
+)
 _REASONS: Final = frozenset({*Refusal, BYE, DUPLICATE, WRONG_OFFICE})
 
 log = structlog.get_logger(__name__)

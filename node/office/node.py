@@ -317,7 +317,8 @@ class Node:
                 "log.note": self.replicator.on_note,
                 "log.entries": self.replicator.catchup.on_entries,
                 "log.tile": self.replicator.catchup.on_tile,
-                "log.heads": self.replicator.on_heads,
+                "log.heads": self.replicator.comparing.on_heads,
+                "log.digest": self.replicator.comparing.on_digest,
                 "log.proof": self.accuser.on_proof,
                 "log.evidence": self.accuser.on_evidence,
                 **self.using.handlers,
@@ -329,6 +330,7 @@ class Node:
             }
         )
         self.folding.listeners.append(self._folded)
+        self.replicator.listeners.append(self.notary.look)
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Run every service until cancelled; ``ready`` is called when questions can be answered.
@@ -336,11 +338,8 @@ class Node:
         Raises:
             Fatal: (in a group) a sync failed; the process must end.
         """
-        stop_listening = None
-        if self.config.peer.listen:
-            stop_listening = await self.world.wire.listen(
-                self.config.peer.listen, self.links.accept
-            )
+        here, wire = self.config.peer.listen, self.world.wire
+        stop_listening = await wire.listen(here, self.links.accept) if here else None
         try:
             with self.world.ledger.read() as reader:
                 logs = [OfficeCode(key.decode()) for key, _ in reader.scan("head")]
@@ -365,12 +364,11 @@ class Node:
                     self.suggester,
                     self.notary,
                     self.submitter,
+                    self.intake,
                 ):
                     group.create_task(self._lasting(service.run))
-                for run in self.vault.services:
+                for run in (*self.vault.services, self._spread_roster):
                     group.create_task(self._lasting(run))
-                group.create_task(self._lasting(self.intake.run))
-                group.create_task(self._lasting(self._spread_roster))
                 for code in logs:
                     self.replicator.changed(code)
                 ready()
@@ -413,6 +411,7 @@ class Node:
         self.reading.shelf.look_at(items)
         if roster_changed:
             self.keys.refresh()
+            self.submitter.changed()
             self.sealer.look_at_all()
             self.indexer.roster_changed()
             self.suggester.roster_changed()
@@ -482,6 +481,8 @@ class Node:
             if code == self.genesis.province and not self.log_size(code):
                 gate.is_open = not gate.barred
             gate.look(self.folding.roster)
+        if not self.sequencer.is_open:
+            self.replicator.comparing.changed()  # who confirms it has to be asked
 
     # who is who
 
@@ -495,6 +496,5 @@ class Node:
     def _keep_links(self) -> None:
         """Dial the parents, and who waits for files of ours; while nobody can be reached, the
         province, then the cities."""
-        cities = self.directory.roster.cities()
         wanted = self.directory.parents(self.keys) | self.custodian.called
-        self.links.keep(wanted, [self.genesis.province, *cities])
+        self.links.keep(wanted, [self.genesis.province, *self.directory.roster.cities()])

@@ -39,12 +39,22 @@ class Notary:
         self._sequencer = sequencer
         self._roster = roster
         self._every_s = every_s
+        self._news = asyncio.Event()
         self._anchored: dict[OfficeCode, int] = {}  # child -> size, perhaps not folded yet
 
     async def run(self) -> None:
+        self._news.set()
         while True:
-            await asyncio.sleep(self._every_s)
+            await self._news.wait()
+            await asyncio.sleep(self._every_s)  # what comes meanwhile goes into the same anchor
+            self._news.clear()
             await self.anchor_all()
+            if not self._sequencer.is_open:
+                self._news.set()
+
+    def look(self) -> None:
+        """A log may have grown."""
+        self._news.set()
 
     async def anchor_all(self) -> None:
         """Anchor now what has grown, for every office here that may sign."""

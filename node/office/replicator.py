@@ -5,7 +5,7 @@ a size we have is merged into ours; a longer one makes us catch up (:mod:`node.o
 then the offices hosted here that are witnesses of that log co-sign, and the joined note goes on to
 our other peers.
 Since joining is commutative and idempotent, lost, repeated or reordered gossip does no harm, and
-heads are compared now and then to heal what was lost.
+comparing heads (:mod:`node.office.comparing`) heals what was lost.
 
 A note that contradicts the log we hold becomes evidence (:mod:`node.office.accuser`), and its log
 is quarantined: we store nothing more of it and co-sign nothing more.
@@ -37,11 +37,12 @@ from node.hands.keys import OfficeKeys
 from node.office.accuser import LOST_TAIL, Accuser
 from node.office.catchup import Catchup
 from node.office.closing import Closing
+from node.office.comparing import Comparing
 from node.office.links import Links, Peer
 from node.office.sequencer import Sequencer
 from protocol.errors import DecodeError, FangzhiError, ForkError, ProofError
 from protocol.ids import BlobId, OfficeCode
-from protocol.messages import Ack, Advert, HeadLine, Heads, HeadsAsk
+from protocol.messages import Ack, Advert
 from protocol.ports import Clock, KeyValueStore, Reader, Writer
 
 NO_NOTE = bytes(32)
@@ -101,15 +102,30 @@ class Replicator:
             self.is_barred,
             pace.request_s,
         )
+        self.listeners: list[Callable[[], None]] = []  # told of new notes, and of a new roster
         self._dirty: set[OfficeCode] = set()
         self._wake = asyncio.Event()
         self._told: dict[str, dict[OfficeCode, bytes]] = {}  # peer -> code -> SHA-256 of note
-        self._compared: dict[str, float] = {}  # peer -> when
+        self.comparing = Comparing(
+            store,
+            genesis,
+            keys,
+            links,
+            sequencer,
+            roster,
+            accuser,
+            closing,
+            self.catchup,
+            self._tell_again,
+            pace.sync_s,
+            pace.request_s,
+        )
 
     # what peers ask
 
     async def on_note(self, peer: Peer, ask: Advert) -> Ack:
         """A peer tells its newest note of a log."""
+        self.comparing.heard_from(peer.key)
         known = self._roster().members.get(ask.office)
         if known is None and ask.office != self._genesis.province:
             return Ack()  # our roster is behind; comparing heads will bring it again
@@ -119,31 +135,33 @@ class Replicator:
         await self.learn(ask.office, ask.note, peer.key)
         return Ack()
 
-    async def on_heads(self, _peer: Peer, _ask: HeadsAsk) -> Heads:
-        with self._store.read() as reader:
-            return Heads(tuple(self._head_line(reader, code) for code in self._known_codes()))
-
     # long-lived tasks
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._gossip())
             group.create_task(self.catchup.run())
-            group.create_task(self._compare())
+            group.create_task(self.comparing.run())
 
     def changed(self, code: OfficeCode) -> None:
         """The note of a log is new: tell the peers soon."""
         self._dirty.add(code)
         self._wake.set()
+        self.comparing.changed()
+        self._call()
 
     async def roster_changed(self) -> None:
         """Who witnesses what may be another now: look again at every note, and at every peer."""
-        for code in self._known_codes():
-            with self._store.read() as reader:
-                note = reader.get("note", code.encode())
-            if note is not None:
-                await self._reached(code, note)
-        self._compared.clear()
+        with self._store.read() as reader:
+            notes = list(reader.scan("note"))
+        for key, note in notes:
+            await self._reached(OfficeCode(key.decode()), note)
+        self.comparing.at_once()
+        self._call()
+
+    def _call(self) -> None:
+        for listener in self.listeners:
+            listener()
 
     async def _gossip(self) -> None:
         while True:
@@ -170,51 +188,12 @@ class Replicator:
                 return  # comparing heads will make up for it
             told[code] = BlobId.of(note).raw
 
-    async def _compare(self) -> None:
-        """Compare heads with every peer now and then, and with a new peer at once."""
-        loop = asyncio.get_running_loop()
-        while True:
-            peers = {peer.key for peer in self._links.peers()}
-            recent = loop.time() - self._pace.sync_s
-            self._compared = {k: at for k, at in self._compared.items() if k in peers}
-            due = [key for key in sorted(peers) if self._compared.get(key, recent) <= recent]
-            self._compared.update(dict.fromkeys(due, loop.time()))
-            await asyncio.gather(*(self._compare_with(key) for key in due))
-            await asyncio.sleep(min(self._pace.sync_s, self._pace.gossip_s))
-
-    async def _compare_with(self, peer: str) -> None:
-        try:
-            answer = await self._ask(peer, "log.heads", HeadsAsk())
-        except FangzhiError:
-            return
-        assert isinstance(answer, Heads)
-        theirs = {line.office: line for line in answer.heads}
-        if self._links.offices_of(peer):  # a guest may have what nobody is to have
-            self.catchup.promised({line.office: line.size for line in answer.heads})
-        behind = []
-        with self._store.read() as reader:
-            for code in self._known_codes():
-                ours = self._head_line(reader, code)
-                line = theirs.get(code, HeadLine(code, 0, NO_NOTE, 0))
-                goal = self._closing.goal(reader, code)
-                if goal is not None and line.size >= goal.size:
-                    self.catchup.toward(code, goal, peer)
-                if code in self._keys:
-                    self._hear(code, peer, max(line.size, line.cosigned), ours.size)
-                if ours.note not in (NO_NOTE, line.note) and ours.size >= line.size:
-                    behind.append(code)
+    async def _tell_again(self, peer: str, codes: list[OfficeCode]) -> None:
+        """What we told may have come to nothing: ``peer`` has less, or an older note."""
         told = self._told.setdefault(peer, {})
-        for code in behind:
+        for code in codes:
             told.pop(code, None)
-        await self._tell(peer, behind)
-        for code in self._keys:
-            if self._sequencer.gates[code].is_open:
-                await self._sequencer.drain(code)
-
-    def _hear(self, code: OfficeCode, peer: str, their_size: int, our_size: int) -> None:
-        gate, roster = self._sequencer.gates[code], self._roster()
-        for office in self._links.offices_of(peer):
-            gate.hear(roster, office, their_size, our_size)
+        await self._tell(peer, codes)
 
     # learning
 
@@ -245,7 +224,7 @@ class Replicator:
         if checkpoint.size > head.size:
             if code in self._keys:
                 self._sequencer.gates[code].outgrown(checkpoint.size)
-                self._compared.clear()
+                self.comparing.at_once()
             self.catchup.longer(code, checkpoint.size, note, peer)
         else:
             await self._reached(code, note)
@@ -384,17 +363,6 @@ class Replicator:
     def is_barred(self, code: OfficeCode) -> bool:
         """Whether nothing of a log is stored or co-signed now."""
         return self._accuser.is_quarantined(code) or self._closing.is_due(code)
-
-    def _known_codes(self) -> list[OfficeCode]:
-        return sorted({*self._roster().members, self._genesis.province, *self._keys})
-
-    def _head_line(self, reader: Reader, code: OfficeCode) -> HeadLine:
-        note = reader.get("note", code.encode())
-        size = logbook.head(reader, code).size
-        state = reader.get("witness", code.encode())
-        last = cosigned(self._roster(), code, state, self._accuser.log_keys(code))
-        digest = NO_NOTE if note is None else BlobId.of(note).raw
-        return HeadLine(code, size, digest, last[0] if last else 0)
 
     async def _ask(self, peer: str, method: str, body: object) -> object:
         return await self._links.ask_peer(peer, method, body, self._pace.request_s)

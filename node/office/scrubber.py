@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from itertools import islice
 
 import structlog
 
@@ -26,7 +27,7 @@ from node.office.sealer import Sealer
 from node.office.sequencer import Sequencer
 from node.office.transfer import HERE, Brought, Transfer, Wanted
 from protocol.errors import Corrupt, FangzhiError, Missing
-from protocol.ids import BlobId, OfficeCode
+from protocol.ids import BlobId, OfficeCode, UnixMs
 from protocol.ports import BlobStore, Clock, KeyValueStore, Reader
 
 ROUND_S = 3600.0  # how often it is looked whether a copy is due
@@ -63,6 +64,7 @@ class Scrubber:
         self._sealer = sealer
         self._period_ms = scrub_days * 86_400_000
         self._suspects: set[BlobId] = set()
+        self._broken = asyncio.Event()  # set while a damaged copy waits to be mended
         self._wake = asyncio.Event()
 
     def suspect(self, blob: BlobId) -> None:
@@ -101,6 +103,7 @@ class Scrubber:
             if not known:
                 log.error("copy damaged", file=blob.hex, why=str(error))
                 await self._log_loss(used)
+            self._broken.set()
             return False
         await self._state.write(lambda writer: writer.delete(DAMAGED, blob.raw))
         await self._log_repair(used, brought)
@@ -126,15 +129,22 @@ class Scrubber:
 
     async def _scrub(self) -> None:
         while True:
-            checks = list(self._blobs.checks())
-            sizes = [self._blobs.size(blob) or 0 for _, blob in checks]
-            share = self._period_ms / 1000 / HEADWAY / max(sum(sizes), 1)
-            for (checked, blob), size in zip(checks, sizes, strict=True):
-                if checked + self._period_ms > self._clock.now():
-                    break
-                await asyncio.sleep(min(size * share, ROUND_S))
-                await self.check(blob)
+            if any(self._is_due(checked) for checked, _ in islice(self._blobs.checks(), 1)):
+                await self._scrub_due()
             await asyncio.sleep(ROUND_S)
+
+    async def _scrub_due(self) -> None:
+        checks = list(self._blobs.checks())
+        sizes = [self._blobs.size(blob) or 0 for _, blob in checks]
+        share = self._period_ms / 1000 / HEADWAY / max(sum(sizes), 1)
+        for (checked, blob), size in zip(checks, sizes, strict=True):
+            if not self._is_due(checked):
+                break
+            await asyncio.sleep(min(size * share, ROUND_S))
+            await self.check(blob)
+
+    def _is_due(self, checked: UnixMs) -> bool:
+        return checked + self._period_ms <= self._clock.now()
 
     async def _check_suspects(self) -> None:
         while True:
@@ -147,8 +157,11 @@ class Scrubber:
         while True:
             with self._state.read() as reader:
                 left = [blob for blob, _ in damaged_blobs(reader)]
+            if not left:
+                self._broken.clear()
             for blob in left:
                 await self.mend(blob)
+            await self._broken.wait()
             await asyncio.sleep(RETRY_S)
 
     async def _brought(self, blob: BlobId, used: list[tuple[ItemView, str]]) -> Brought:

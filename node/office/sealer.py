@@ -79,6 +79,7 @@ class Sealer:
         self.files = SealedFiles(world.blobs, world.state, world.work, self.keychain)
         self._due: dict[str, None] = {}
         self._later: set[str] = set()  # not now: something is missing
+        self._unfinished = asyncio.Event()  # set while there are such
         self._locked: dict[str, None] = {}
         # what was logged and is perhaps not folded yet: (version, sealing key); wraps of a revision
         self._said: dict[OfficeCode, tuple[int, bytes]] = {}
@@ -110,6 +111,7 @@ class Sealer:
 
     async def _retry(self) -> None:
         while True:
+            await self._unfinished.wait()
             await asyncio.sleep(RETRY_S)
             self.look_at(frozenset(self._later))
 
@@ -127,6 +129,10 @@ class Sealer:
                     done = False
                 self._due.pop(item, None)
                 (self._later.discard if done else self._later.add)(item)
+                if self._later:
+                    self._unfinished.set()
+                else:
+                    self._unfinished.clear()
 
     # one item
 

@@ -79,6 +79,11 @@ class Sequencer:
         self._committing: dict[OfficeCode, asyncio.Future[None]] = {}
         self.gates = {code: Gate(code, keys.hosted) for code in keys.hosted}
 
+    @property
+    def is_open(self) -> bool:
+        """Whether every office here may sign."""
+        return all(gate.is_open for gate in self.gates.values())
+
     async def append(
         self, code: OfficeCode, bodies: tuple[object, ...], user: bytes = b""
     ) -> tuple[EventRef, ...]:

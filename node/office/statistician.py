@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from itertools import islice
 from typing import Any, Final
 
@@ -72,6 +71,7 @@ class Statistician:
         self._request_s = request_s
         self._read: dict[int, Statistics] = {}  # by index, the newest last
         self._wake = asyncio.Event()
+        self._news = asyncio.Event()
         self._turn = asyncio.Lock()
 
     # ---- what a query is weighed by
@@ -90,6 +90,7 @@ class Statistician:
     def changed(self) -> None:
         """More is folded."""
         self._wake.set()
+        self._news.set()
 
     # ---- long-lived
 
@@ -144,8 +145,11 @@ class Statistician:
         return [code for code in all_of if code not in self._keys]
 
     async def _watch(self) -> None:
+        self._news.set()
         while True:
+            await self._news.wait()
             await asyncio.sleep(LOOK_S)
+            self._news.clear()
             with self._state.read() as reader:
                 public = views.items(reader, public_only=True)
                 pages = sum(view.pages for view in public)
@@ -155,8 +159,10 @@ class Statistician:
                 last = next(views.epochs(reader, self._roster()), None)
             known = last.pages if last else 0
             if abs(pages - known) * CHANGED > known and pages:
-                with suppress(FangzhiError):
+                try:
                     await self.refresh()
+                except FangzhiError:
+                    self._news.set()
 
     # ---- making one
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -77,11 +78,9 @@ class Submitter:
                         await self._submit(witness, code)
                     except FangzhiError as error:
                         self._refused(witness, code, str(error))
-            try:
-                async with asyncio.timeout(self._every_s):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._every_s if self._roster().rules.outside else None):
                     await self._wake.wait()
-            except TimeoutError:
-                continue
 
     async def _submit(self, witness: OutsideWitness, code: OfficeCode) -> None:
         key = NoteKey.parse(witness.vkey)

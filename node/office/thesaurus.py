@@ -71,7 +71,7 @@ class Thesaurus:
                 await asyncio.sleep(RETRY_S)
                 continue
             with suppress(TimeoutError):
-                async with asyncio.timeout(CHECK_S):
+                async with asyncio.timeout(CHECK_S if self._table else None):
                     await self._wake.wait()
 
     async def put(self, text: str) -> Json:

@@ -85,3 +85,16 @@ def test_nobody_is_admitted_behind_a_shut_gate(play: Play) -> None:
         assert (node.log_size(PROVINCE), node.sequencer.spooled()) == (size, 0)
 
     play(story, PROVINCE, CITY, COUNTY)
+
+
+def test_a_quiet_hour_wakes_nobody_for_nothing(play: Play) -> None:
+    async def story(town: Any) -> None:
+        await town.public_item(COUNTY, "一个安静的县")
+        await asyncio.sleep(300)
+        loop: Any = asyncio.get_running_loop()
+        before = next(loop._numbers)
+        await asyncio.sleep(3600)
+        futures = next(loop._numbers) - before  # nothing waits without one
+        assert futures < 600, "of three nodes: mostly a dozen challenges and what they cost"
+
+    play(story, PROVINCE, CITY, COUNTY)

@@ -216,7 +216,7 @@ def test_heads_are_sizes_and_notes(play: Play) -> None:
         node = town.node(PROVINCE)
         peer = peer_of(node, CITY)
         size = node.log_size(PROVINCE)
-        heads = await node.replicator.on_heads(peer, HeadsAsk())
+        heads = await node.replicator.comparing.on_heads(peer, HeadsAsk())
         lines = {line.office: line for line in heads.heads}
         assert lines[PROVINCE].note == BlobId.of(note_of(node, PROVINCE)).raw
         assert lines[PROVINCE].size == size
