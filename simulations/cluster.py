@@ -95,15 +95,26 @@ class Cluster:
         async def at_province(node: Node) -> bytes:
             known = node.folding.roster.members.get(host.code)
             if known is None:
-                what = {"admit": [request.decode()]}
-                file = node.registrar.draft(what, self.rows.values())
-                await node.registrar.apply(add_signature(file, self.root))
+                await self._change(node, {"admit": [request.decode()]})
             return node.registrar.invite([host.code])
 
         note, roster = read_invite(await self.province.ask(at_province))
         assert note == self.genesis_note
         self.trace.record(self.province.code, "admitted", office=host.code, roster=roster.size)
         return roster
+
+    async def change(self, what: dict[str, Any]) -> None:
+        """Have the province draft a change of the roster, sign it with the root key, apply it.
+
+        Raises:
+            FangzhiError, TimeoutError: see :meth:`Registrar.draft` and :meth:`Registrar.apply`.
+        """
+        await self.province.ask(lambda node: self._change(node, what))
+        self.trace.record(self.province.code, "roster", change="+".join(what))
+
+    async def _change(self, node: Node, what: dict[str, Any]) -> None:
+        file = node.registrar.draft(what, self.rows.values())
+        await node.registrar.apply(add_signature(file, self.root))
 
     def up(self) -> list[Host]:
         return [host for host in self.hosts.values() if host.node is not None]
@@ -157,6 +168,15 @@ class Host:
         self._cluster = cluster
         self._life: asyncio.Task[None] | None = None
         self._calls: dict[asyncio.Task[Any], None] = {}
+
+    def next_keys(self, *, lost: bool) -> str:
+        """New keys in this home, and the request for them; ``lost``: the old ones sign nothing."""
+        before = self.folder.generations[self.code]
+        name = f"keys {self.code} {len(before)}"
+        keys = make_office_keys(self.code, SimRng(self._cluster.mix.seed, name).random_bytes)
+        self.folder.generations[self.code] = (*before, keys)
+        url, old = f"http://{self.code}", () if lost else [each.event for each in before]
+        return write_request({self.code: keys}, self.pin, self.address, url, old).decode()
 
     async def start(self) -> None:
         """Returns when the node answers."""

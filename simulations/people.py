@@ -16,7 +16,7 @@ from node.demo.texts import Phrase, Writer
 from node.office.answers import PUBLIC, VERBATIM, Question, SearchAnswer
 from node.office.catalog import every_item
 from node.office.node import Node
-from protocol.errors import FangzhiError
+from protocol.errors import FangzhiError, Missing, Unavailable
 from protocol.ids import BlobId, OfficeCode
 from protocol.limits import HITS_MAX
 from simulations.clock import draws
@@ -134,6 +134,34 @@ class Office:
                 }
         return known
 
+    # those who keep the keys
+
+    async def rotate(self, _chance: Random) -> None:
+        """New keys, while the old ones are still good."""
+        await self._change({"rotate": [self._host.next_keys(lost=False)]})
+
+    async def revoke(self, _chance: Random) -> None:
+        """The keys are lost or stolen: the province closes them and admits the office anew."""
+        await self._change({"revoke": self._host.code})
+        await self._change({"admit": [self._host.next_keys(lost=True)]})
+
+    async def close(self, _chance: Random) -> None:
+        """The state abolishes the office; the one above acts for its items."""
+        parent = self._host.row.parent or self._cluster.province.code
+        await self._change({"abolish": self._host.code, "successor": parent})
+
+    async def _change(self, what: dict[str, Any]) -> None:
+        (kind,) = set(what) - {"successor"}
+        for pause in range(1, TRIES_MAX):
+            try:
+                return await self._cluster.change(what)
+            except (Unavailable, Missing) as error:  # the province is down, or has no anchor yet
+                self._say(f"{kind} failed", error=error.code)
+                await asyncio.sleep(5 * pause)
+            except TimeoutError:
+                return None  # it stands in the log
+        return None
+
     # small things
 
     def _acknowledged(self, answer: dict[str, Any], package: Package) -> None:
@@ -199,6 +227,9 @@ DEEDS: Final[dict[str, Callable[[Office, Random], Awaitable[None]]]] = {
     "review": Office.review,
     "mend": Office.mend,
     "search": Office.search,
+    "rotate": Office.rotate,
+    "revoke": Office.revoke,
+    "close": Office.close,
 }
 
 

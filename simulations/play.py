@@ -25,6 +25,7 @@ from simulations.history import History
 from simulations.loop import run
 from simulations.people import DEEDS, Office
 from simulations.trace import Trace
+from simulations.villains import VILLAINS
 from simulations.wire import Weather
 
 LOOK_S: Final = 2.0
@@ -94,7 +95,11 @@ class _Run:
     async def _befall(self, cluster: Cluster, fault: Fault) -> None:
         effect = EFFECTS[fault.kind]
         await _until(fault.at)
+        if fault.kind in VILLAINS:
+            self._history.villains.update(fault.whom)
         struck = await effect.begin(cluster, fault)
+        if struck and fault.kind == "forks":
+            self._history.forks[fault.whom[0]] = asyncio.get_running_loop().time()
         await _until(min(fault.until, self._mix.seconds))
         if struck:
             await effect.end(cluster, fault)
@@ -307,6 +312,14 @@ async def _lose_disk(cluster: Cluster, fault: Fault) -> bool:
     return True
 
 
+async def _repent(cluster: Cluster, fault: Fault) -> None:
+    """The member has its node put in order: a new process is honest."""
+    (host,) = _struck(cluster, fault)
+    if host.node is not None:
+        await host.stop()
+        await host.start()
+
+
 def _struck(cluster: Cluster, fault: Fault) -> list[Host]:
     return [cluster.hosts[code] for code in fault.whom]
 
@@ -330,4 +343,5 @@ EFFECTS: Final = {
     "empty": Effect(_lose_disk, _start),  # its disk dies; keys come from their own copy
     # hosts:
     "jump": Effect(_jump, _set_right),  # their clocks, by ``amount`` seconds; then set right
+    **{kind: Effect(act, _repent) for kind, act in VILLAINS.items()},
 }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from simulations.faults import Mix
-from simulations.scenarios import seven
+from simulations.scenarios import closing, cut_city, keys, lost_disk, new_pc, seven, villains, year
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,13 @@ class Scenario:
 
 SCENARIOS: Final = {
     "seven": Scenario(seven.draw, 7, 0.003),
+    "year": Scenario(year.draw, 109, 7.5),
+    "cut_city": Scenario(cut_city.draw, 7, 31),
+    "lost_disk": Scenario(lost_disk.draw, 7, 0.01),
+    "new_pc": Scenario(new_pc.draw, 7, 0.01),
+    "keys": Scenario(keys.draw, 7, 0.01),
+    "villains": Scenario(villains.draw, 7, 0.01),
+    "closing": Scenario(closing.draw, 7, 0.01),
 }
 
 

@@ -13,15 +13,13 @@ from typing import Final
 
 from protocol.ids import OfficeCode
 from simulations.clock import draws
-from simulations.faults import YEAR_MS, Deed, Fault, Machine, Mix
+from simulations.faults import YEAR_MS, Deed, Fault, Mix
+from simulations.scenarios.ordinary import DAY_S, machine, mix, work
 from simulations.scenarios.places import below, is_county, province
 from simulations.wire import Weather
 
-JOINED_S: Final = 50.0
-WORK_S: Final = 20.0
 FAULTS_S: Final = 60.0
 JUMPS_S: Final = (-YEAR_MS / 1000, -3600.0, -30.0, 30.0, 3600.0, YEAR_MS / 1000)
-DAY_S: Final = 86_400.0
 CRASH_S: Final = 0.4  # a report has come this far when the machine that keeps it crashes
 
 
@@ -39,37 +37,12 @@ def draw(seed: int, offices: int, days: float) -> Mix:
         if fault.kind in ("crash", "restart")
         for code in fault.whom
     ]
-    reports = chance.choice((1, 2, 3)) + round(2 * days / 3)
-    deeds = [deed for code in codes for deed in _work(seed, code, reports, end)]
-    return Mix(
-        scenario="seven",
-        seed=seed,
-        seconds=end,
-        weather=weather,
-        machines={code: _machine(seed, code, codes[0], listening) for code in codes},
-        deeds=tuple(sorted((*deeds, *under_way), key=lambda deed: deed.at)),
-        faults=faults,
-    )
-
-
-def _machine(seed: int, code: OfficeCode, first: OfficeCode, listening: bool) -> Machine:
-    chance = draws(seed, f"machine {code}")
-    offset_ms = chance.choice((0, chance.randint(-90_000, 90_000)))
-    if chance.random() < 0.05:
-        offset_ms = chance.choice((-YEAR_MS, YEAR_MS))
-    joins = 0.0 if code == first else chance.uniform(0, JOINED_S)
-    return Machine(joins, listening or not is_county(code), offset_ms, chance.randint(-100, 100))
-
-
-def _work(seed: int, code: OfficeCode, reports: int, end: float) -> list[Deed]:
-    """A report is followed by looks of reviewers and readers."""
-    chance = draws(seed, f"work {code}")
-    counts = {"report": reports, "review": 15, "mend": 4, "search": 6}
-    return [
-        Deed(what, chance.uniform(WORK_S, end), code)
-        for what, count in counts.items()
-        for _ in range(count)
-    ]
+    least = chance.choice((1, 2, 3))
+    deeds = [deed for code in codes for deed in work(seed, code, days, least)]
+    machines = {
+        code: machine(seed, code, codes[0], listening or not is_county(code)) for code in codes
+    }
+    return mix("seven", seed, days, machines, (*deeds, *under_way), faults, weather)
 
 
 def _faults(chance: Random, codes: tuple[OfficeCode, ...], end: float) -> tuple[Fault, ...]:
