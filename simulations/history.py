@@ -27,12 +27,14 @@ class Reported:
 @dataclass
 class History:
     """Collected while the run goes on.  ``wrong`` has (checker, what it saw); ``villains`` are
-    named before they lie, and in ``forks``, with the moment, who has signed two histories."""
+    named before they lie, and in ``forks``, with the moment, who has signed two histories; ``gone``
+    are machines that never come back."""
 
     reports: list[Reported] = field(default_factory=list)
     entries: dict[tuple[OfficeCode, int], bytes] = field(default_factory=dict)  # acknowledged
     wrong: list[tuple[str, str]] = field(default_factory=list)
     villains: set[OfficeCode] = field(default_factory=set)
+    gone: set[OfficeCode] = field(default_factory=set)
     forks: dict[OfficeCode, float] = field(default_factory=dict)  # seconds
     searches: int = 0
     shards_answered: int = 0

@@ -27,6 +27,7 @@ from simulations.history import History, Reported
 PAGES: Final = (3, 6)
 TRY_AGAIN_S: Final = (2.0, 15.0)
 TRIES_MAX: Final = 40
+CLOSING_S: Final = 90.0
 Package = tuple[dict[str, bytes], tuple[str, ...], tuple[Phrase, ...]]
 
 
@@ -146,9 +147,13 @@ class Office:
         await self._change({"admit": [self._host.next_keys(lost=True)]})
 
     async def close(self, _chance: Random) -> None:
-        """The state abolishes the office; the one above acts for its items."""
+        """The state abolishes the office; the one above acts for its items.  Its machine stays on
+        for a while, and then for good it does not."""
         parent = self._host.row.parent or self._cluster.province.code
         await self._change({"abolish": self._host.code, "successor": parent})
+        await asyncio.sleep(CLOSING_S)
+        self._history.gone.add(self._host.code)
+        await self._host.stop()
 
     async def _change(self, what: dict[str, Any]) -> None:
         (kind,) = set(what) - {"successor"}
