@@ -146,23 +146,12 @@ def find_codes(
     return _counted_few(segment, documents.tolist(), codes, late)
 
 
-def best_single(segment: Segment, code: int) -> tuple[int, Array, Array]:
-    """How many documents have a character, in text, title or heading, and the best ``CHAMPIONS`` of
-    them (all, if they are not more) with what they score beside the class, the best first."""
-    low, high = segment.champion_at[code], segment.champion_at[code + 1]
-    total = segment.totals[code] + 1 if high > low else 0
-    return (
-        total,
-        segment.arrays["champions"][low:high],
-        segment.arrays["champion_scores"][low:high],
-    )
-
-
 def _single(segment: Segment, cell: Cell, late: Deadline) -> Found:
     if isinstance(cell, int):
-        total, best, _ = best_single(segment, cell)
-        if total <= CHAMPIONS:
-            return _counted_few(segment, sorted(best.tolist()), [cell], late)
+        low, high = segment.champion_at[cell], segment.champion_at[cell + 1]
+        if segment.totals[cell] < CHAMPIONS:  # and so the best are all
+            best = segment.arrays["champions"][low:high].tolist()
+            return _counted_few(segment, sorted(best), [cell], late)
     return _count_places(segment, places_in(segment, None, [cell], late))
 
 

@@ -17,7 +17,6 @@ import numpy as np
 from search_shard.blocks import Array
 
 LONG: Final = 128  # lists with more documents than this stand as gaps
-SHORT: Final = 24  # documents that are looked at one by one faster than as an array
 COUNT_MAX: Final = 255  # how often a pair is in a document, as far as it is counted
 ONE, TWO, MANY = 1, 0, 255  # sizes: one document, two (each once), a long list
 GAP: Final = 255  # a gap byte that adds 255 and names no document
@@ -125,27 +124,6 @@ class Table:
         if len(gaps) != self.count(pair):
             documents = documents[gaps != GAP]
         return documents
-
-    def short(self, pair: int) -> tuple[list[int], list[int]] | None:
-        """What :meth:`counted` tells, as lists; None if there are more than ``SHORT`` documents."""
-        size, at = self.sizes[pair], self.where[pair]
-        if size == ONE:
-            return [at & 0xFFFF], [at >> 16]
-        if size == TWO:
-            return [at & 0xFFFF, at >> 16], [1, 1]
-        if size > SHORT:
-            return None
-        counts = [1] * size
-        end = at + size
-        marks = int.from_bytes(self.marks[at >> 3 : (end + 7) >> 3]) >> (-end & 7)
-        marks &= (1 << size) - 1
-        if marks:
-            rank = self._repeats_before(at)
-            for place in range(size):
-                if marks >> (size - 1 - place) & 1:
-                    counts[place] = self.counts[rank]
-                    rank += 1
-        return self.lists[at:end].tolist(), counts
 
     def counted(self, pair: int) -> tuple[Array, Array]:
         """Documents that have it, rising, and how often (up to ``COUNT_MAX``)."""

@@ -74,11 +74,6 @@ def text_scores(counts: Array, dampings: Array) -> Array:
     return scores
 
 
-def text_score(count: int, damped: int) -> int:
-    """One of :func:`text_scores`."""
-    return TEXT_SCORE * 1000 * count // (1000 * count + damped)
-
-
 @dataclass(frozen=True, slots=True)
 class Reason:
     """Why a page matches a word of the query: the rule, of lattice.RULES or lattice.NEAR, the

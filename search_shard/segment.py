@@ -20,7 +20,6 @@ from protocol.limits import MiB
 from search_shard.blocks import Array, Buffer, array, open_blocks
 from search_shard.build import build_segment
 from search_shard.layout import (
-    CHAMPIONS_OF_RUN,
     KINDS,
     LEVEL_KINDS,
     LEVELS,
@@ -46,34 +45,22 @@ _KEPT_CODES = 4096  # of characters asked for, remembered
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """Runs of so many characters, and the best documents of the common ones."""
+    """Runs of so many characters, and which of them are common."""
 
     table: Table
     common: memoryview  # entries of the table, rising
-    champions: memoryview
-    often: memoryview
 
     @classmethod
     def over(cls, blocks: Mapping[str, memoryview], level: str) -> Self:
         return cls(
             Table.over(blocks, level),
             blocks[f"{level}.common"].cast("I"),
-            blocks[f"{level}.champions"].cast("H"),
-            blocks[f"{level}.often"],
         )
 
     def number(self, entry: int) -> int:
         """The number, from 1, of a run among the common ones; 0 if it is not common."""
         at = bisect_left(self.common, entry)
         return at + 1 if at < len(self.common) and self.common[at] == entry else 0
-
-    def best(self, entry: int, limit: int) -> tuple[list[int], list[int]] | None:
-        """The best documents of a run, and how often each has it; None if they are not kept."""
-        number = self.number(entry)
-        if not number or limit > CHAMPIONS_OF_RUN:
-            return None
-        at = (number - 1) * CHAMPIONS_OF_RUN
-        return self.champions[at : at + limit].tolist(), self.often[at : at + limit].tolist()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +79,6 @@ class Segment:
     totals: memoryview  # code → documents that have it, less one
     champion_at: memoryview  # first of the best documents of each code, and the end
     dampings: Array  # of each document, see rank.damping
-    damping_at: memoryview  # the same, where one is needed
     home_at: Array  # syllable → first code at home in it; the end, too
     guests: Mapping[int, Sequence[int]]  # syllable → codes that are read so beside
     homes: Array  # code → number of its syllable from 1; 0: not read
@@ -138,7 +124,6 @@ class Segment:
             totals=blocks["totals"].cast("H"),
             champion_at=blocks["champion_at"].cast("I"),
             dampings=dampings,
-            damping_at=dampings.data,
             home_at=home_at,
             guests=guests,
             homes=homes,

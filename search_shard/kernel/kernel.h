@@ -28,6 +28,7 @@ enum {
     LEVEL_BLOCKS = 3,
     PLAIN_BLOCKS = 13,
     BLOCKS = PLAIN_BLOCKS + TABLE_BLOCKS + LEVELS * (TABLE_BLOCKS + LEVEL_BLOCKS),
+    COMMON_PAGES = 512,   /* a run on more of them may be among the common ones */
     RUN_CHAMPIONS = 32,
     CHAMPIONS = 64,
     LIMIT_MAX = 1024,

@@ -52,7 +52,9 @@ int look_up(const Kernel *self, Phrase *phrase)
                 goto done;
             }
             keep_list(phrase, list);
-            numbers[at] = (uint16_t)number_of(level, (uint32_t)entry);
+            numbers[at] = 0;
+            if (count > COMMON_PAGES)
+                numbers[at] = (uint16_t)number_of(level, (uint32_t)entry);
             common |= numbers[at] != 0;
         }
     }

@@ -114,7 +114,8 @@ static int shortcut(const Kernel *self, const Word *word, Best *best, uint64_t *
         }
         return 1;
     }
-    if (!phrase->whole || phrase->in_heads || best->limit > RUN_CHAMPIONS)
+    if (!phrase->whole || phrase->in_heads || phrase->list->count <= COMMON_PAGES
+        || best->limit > RUN_CHAMPIONS)
         return 0;
     const Level *level = &self->level[phrase->list->width - 2];
     int64_t number = number_of(level, phrase->list->entry);

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import random
 
+import numpy as np
+
 from search_shard.layout import CHAMPIONS
-from search_shard.rank import HEADING_SCORE, TITLE_SCORE, damping, text_score
+from search_shard.rank import HEADING_SCORE, TITLE_SCORE, damping, text_scores
 from search_shard.tables import Tables
 from tests.unit.search_shard.pages import page, segment_of
 
@@ -25,7 +27,7 @@ def test_the_best_documents_of_a_character_are_those_of_a_scan(tables: Tables) -
     ]
     segment = segment_of(pages, tables)
     arrays = segment.arrays
-    dampings = damping(arrays["word_at"][1:] - arrays["word_at"][:-1]).tolist()
+    dampings = damping(arrays["word_at"][1:] - arrays["word_at"][:-1])
     for letter in letters:
         scores: dict[int, int] = {}
         for document in range(segment.pages):
@@ -33,7 +35,7 @@ def test_the_best_documents_of_a_character_are_those_of_a_scan(tables: Tables) -
             mark = chr(segment.code(letter))
             count = segment.spoken(document).count(mark)
             score = TITLE_SCORE * (mark in title) + HEADING_SCORE * (mark in heading)
-            score += text_score(count, dampings[document]) if count else 0
+            score += int(text_scores(np.array(count), dampings[document]))
             if score:
                 scores[document] = score
         code = segment.code(letter)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from search_shard import buckets, lists
 from search_shard.blocks import Array
 from search_shard.lists import build_table
-from search_shard.postings import COUNT_MAX, SHORT, TABLE_KINDS, Table
+from search_shard.postings import COUNT_MAX, TABLE_KINDS, Table
 
 Rows = list[tuple[int, int, int]]
 
@@ -42,8 +42,6 @@ def read(table: Table, size: int, seconds: int) -> dict[tuple[int, int], dict[in
             documents, counts = (column.tolist() for column in table.counted(pair))
             assert documents == sorted(set(documents)) == table.documents(pair).tolist()
             assert table.count(pair) == len(documents)
-            short = table.short(pair)
-            assert short == ((documents, counts) if len(documents) <= SHORT else None)
             held[first, second] = dict(zip(documents, counts, strict=True))
     return held
 
