@@ -3,6 +3,7 @@
 #   make demo [ARGS="--once"]   found a three-tier network on this machine and show it
 #   make test                   lint, types, import rules and every test
 #   make check                  lint, types and import rules only
+#   make torture                the simulation for an hour: seed after seed (docs/torture.md)
 #   make bench                  the benchmarks, one after the other
 #   make lock                   resolve pyproject.toml anew into locks/
 
@@ -16,7 +17,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
-.PHONY: demo test check bench lock browser environment
+.PHONY: demo test check torture bench lock browser environment
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/run.stamp
@@ -30,6 +31,12 @@ check: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Goes on where it stopped: seeds that build/torture.jsonl has are not played again.
+HOURS ?= 1
+torture: $(VENV)/dev.stamp
+	@$(BIN)/python -m simulations sweep --seeds 1..100000 --jobs $(WORKERS) --hours $(HOURS) \
+	  --state build/torture.jsonl $(ARGS)
 
 bench: $(VENV)/dev.stamp
 	@$(PIP) install "matplotlib>=3.10,<4" "tantivy>=0.27,<1"

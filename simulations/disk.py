@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -137,6 +137,18 @@ class SimDisk:
         key = chance.choice(keys)
         content.run(lambda writer: writer.put(table, key, _flipped(rows[key], chance)))
         return key.hex()
+
+    def content(self) -> Iterator[bytes]:
+        """Every byte on the disk, in pieces: blobs and what has come of others, keys and rows of
+        tables, segments."""
+        yield from self._blobs.content.values()
+        for pieces in self._blobs.arrivals.values():
+            yield b"".join(data for _, data in sorted(pieces.chunks.items()))
+        for store in self._tables.values():
+            for rows in store.dump().values():
+                for key, row in rows.items():
+                    yield from (key, row)
+        yield from self._segments.values()
 
     def flip(self, blob: BlobId, offset: int) -> None:
         """Damage one bit of a stored blob."""

@@ -43,17 +43,20 @@ class Office:
 
     # clerks
 
-    async def report(self, chance: Random, item: str = "") -> None:
-        """Hand in a new package (or a new revision of ``item``) until it is acknowledged."""
+    async def report(self, chance: Random, item: str = "", rights: str = "") -> None:
+        """Hand in a new package (or a new revision of ``item``) until it is acknowledged; its class
+        is drawn where ``rights`` does not name one."""
         self._volumes += 1
         writer = Writer(self._host.row, chance)
         title = f"{writer.title('新方志')}（{self._volumes}）"
         package = _package(writer, chance.randint(*PAGES))
-        rights = "open" if chance.random() < 0.85 else chance.choice(("office", "sealed"))
+        drawn = "open" if chance.random() < 0.85 else chance.choice(("office", "sealed"))
         for _ in range(TRIES_MAX):
             try:
                 answer = await self._host.ask(
-                    lambda node: _hand_in(node, self._host.code, item, title, rights, package[0])
+                    lambda node: _hand_in(
+                        node, self._host.code, item, title, rights or drawn, package[0]
+                    )
                 )
             except FangzhiError as error:
                 self._say("report failed", error=error.code)
