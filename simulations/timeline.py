@@ -46,8 +46,20 @@ class Look:
 
 FAULTS: Final[Mapping[str, Look]] = {
     "cut": Look("断网", "cut off", "#e8963a"),
+    "deaf": Look("只出不进", "deaf", "#e8b03a"),
+    "mute": Look("只进不出", "mute", "#e8c76a"),
+    "thin": Look("线路过窄", "thin line", "#c2a15a"),
+    "stall": Look("线路滞缓", "stalled line", "#a58a50"),
     "crash": Look("断电", "crash", "#b3262e"),
     "restart": Look("重启", "restart", "#6b7a8f"),
+    "pause": Look("停顿", "paused", "#8f9bb0"),
+    "full": Look("盘满", "disk full", "#7b4fa3"),
+    "broken": Look("盘坏", "disk broken", "#5e2f86"),
+    "lie": Look("盘失信", "disk lies", "#93348f"),
+    "rot": Look("位腐", "bits rot", "#6f8a2f"),
+    "backup": Look("换回旧盘", "old copy put in", "#2f8a86"),
+    "empty": Look("换上空盘", "empty disk put in", "#1f6f8a"),
+    "jump": Look("时钟跳变", "clock jumps", "#d0679d"),
 }
 OTHER_FAULT: Final = "#8a5aa8"
 EVENTS: Final[Mapping[str, Look]] = {
@@ -61,10 +73,15 @@ EVENTS: Final[Mapping[str, Look]] = {
     "review failed": Look("审核未成", "review failed", "#c22f2f", "cross"),
     "search failed": Look("检索未成", "search failed", "#c22f2f", "cross"),
     "searched in part": Look("检索不全", "searched in part", "#b0489c", "cross"),
+    "doctor": Look("体检", "doctor", "#2f8a86"),
+    "lost for all": Look("无处可寻", "lost for all", "#c22f2f", "cross"),
     "died": Look("异常退出", "died", "#000000", "cross"),
     "broken": Look("断线", "link broken", "#9aa3ad", "tick"),
 }
-QUIET: Final = frozenset({"frame", "dial", "listen", "searched", "start", "stop", "crash"})
+QUIET: Final = frozenset(
+    {"frame", "dial", "listen", "searched", "start", "stop", "crash"}
+    | {"pause", "resume", "rot", "other disk", "cut off", "reaches again"}
+)
 """Shown as bars, or too ordinary to be shown."""
 OTHER_EVENT: Final = "#4a4a4a"
 DOWN: Final = Look("关机", "down", "#d5d8dc")

@@ -4,7 +4,8 @@ from html.parser import HTMLParser
 
 from protocol.ids import OfficeCode
 from simulations.faults import Fault, Machine, Mix
-from simulations.timeline import moments, timeline
+from simulations.play import EFFECTS
+from simulations.timeline import FAULTS, moments, timeline
 from simulations.wire import Weather
 
 PROVINCE, CITY = OfficeCode("320000"), OfficeCode("320500")
@@ -105,3 +106,7 @@ def test_many_events_on_one_spot_are_one_mark() -> None:
     text = timeline(mix(), [line.format(number) for number in range(100)])
     assert text.count("item=") == 8
     assert "+92" in text
+
+
+def test_every_kind_of_fault_has_a_name_in_both_languages() -> None:
+    assert FAULTS.keys() == EFFECTS.keys()
