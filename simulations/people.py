@@ -256,7 +256,8 @@ async def _hand_in(
     asked = {"office": office, "item": item, "record": record, "rights": rights, "confirm": True}
     begun = await node.intake.begin({**asked, "files": listed})
     for number, data in enumerate(files.values()):
-        await node.intake.receive(begun["report"], number, _chunks(data))
+        came = begun["files"][number]["offset"]  # of an earlier try that broke off
+        await node.intake.receive(begun["report"], number, _chunks(data[came:]), came)
     return await node.intake.submit(begun["report"], confirm=True)
 
 

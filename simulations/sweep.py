@@ -116,19 +116,19 @@ def sweep(
     tell: Callable[[Result], object],
 ) -> list[Result]:
     """Play what ``state`` does not have, ``jobs`` at a time, and begin nothing more after
-    ``seconds_max`` of real time; returns all results of these tasks, the old ones first."""
+    ``seconds_max`` of real time; returns all results of these tasks, in their order."""
     wanted = list(tasks)
     old = {result.task: result for result in (read_state(state) if state else [])}
     if state and state.exists() and not state.read_bytes().endswith(b"\n"):
         state.write_text("".join(f"{kept.to_json()}\n" for kept in old.values()), encoding="utf-8")
-    results = [old[task] for task in wanted if task in old]
+    results = dict(old)
     with ProcessPoolExecutor(jobs) as pool:
         for result in _played(pool, (t for t in wanted if t not in old), jobs, seconds_max):
             if state:
                 _append(state, result)
             tell(result)
-            results.append(result)
-    return results
+            results[result.task] = result
+    return [results[task] for task in wanted if task in results]
 
 
 def _played(

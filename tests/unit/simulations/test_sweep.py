@@ -53,10 +53,10 @@ def tasks(count: int) -> list[Task]:
 
 def test_a_sweep_goes_on_where_it_stopped(tmp_path: Path, played: list[int]) -> None:
     state = tmp_path / "torture" / "state.jsonl"
-    first = sweep(tasks(3), 2, state, 60.0, lambda _: None)
+    first = sweep(tasks(3), 1, state, 60.0, lambda _: None)
     assert played == [1, 2, 3]
     told: list[Result] = []
-    both = sweep(tasks(5), 2, state, 60.0, told.append)
+    both = sweep(tasks(5), 1, state, 60.0, told.append)
     assert played == [1, 2, 3, 4, 5]
     assert [result.task.seed for result in told] == [4, 5]
     assert both[:3] == first
