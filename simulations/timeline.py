@@ -60,6 +60,12 @@ FAULTS: Final[Mapping[str, Look]] = {
     "backup": Look("换回旧盘", "old copy put in", "#2f8a86"),
     "empty": Look("换上空盘", "empty disk put in", "#1f6f8a"),
     "jump": Look("时钟跳变", "clock jumps", "#d0679d"),
+    "forks": Look("签两种历史", "signs two histories", "#1a1a1a"),
+    "impersonates": Look("冒签他人", "signs for others", "#2e2e2e"),
+    "holds nothing": Look("谎报持有", "holds nothing", "#434343"),
+    "invents hits": Look("伪造命中", "invents hits", "#585858"),
+    "floods": Look("灌水", "floods", "#6e6e6e"),
+    "replays": Look("重放旧文", "replays", "#858585"),
 }
 OTHER_FAULT: Final = "#8a5aa8"
 EVENTS: Final[Mapping[str, Look]] = {
