@@ -42,6 +42,8 @@ class History:
     """When a node was first seen to have evidence: (node, accused) to seconds."""
     roots: dict[tuple[OfficeCode, int], bytes] = field(default_factory=dict)
     """Every head that was seen anywhere: (log, size) to root."""
+    written: list[tuple[str, ...]] = field(default_factory=list)
+    """The pages of every package that anybody tried to hand in."""
     searches: int = 0
     shards_answered: int = 0
     sights: int = 0

@@ -50,6 +50,7 @@ class Office:
         writer = Writer(self._host.row, chance)
         title = f"{writer.title('新方志')}（{self._volumes}）"
         package = _package(writer, chance.randint(*PAGES))
+        self._history.written.append(package[1])
         drawn = "open" if chance.random() < 0.85 else chance.choice(("office", "sealed"))
         for _ in range(TRIES_MAX):
             try:

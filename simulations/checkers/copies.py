@@ -115,7 +115,7 @@ async def sealed(cluster: Cluster, history: History) -> Found:
     views = {view.manifest: view for view in items(cluster, history) if is_kept_sealed(view)}
     secret = [report for report in history.reports if report.manifest in views]
     owners = {report: {report.office, roster.heir(report.office)} for report in secret}
-    texts = "\n".join(page for report in history.reports for page in report.pages)
+    texts = "\n".join(page for pages in history.written for page in pages)
     pieces = {report: secrets(report, texts) for report in secret}
     wrong, scanned = [], 0
     for code, node in running.items():
