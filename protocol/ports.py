@@ -106,7 +106,7 @@ class Arrival(Protocol):
         """
 
     async def commit(self, expect: BlobId | None = None) -> BlobId:
-        """Make it a blob; durable when this returns, and the arrival is over.
+        """Make it a blob, as :meth:`BlobStore.put`, and the arrival is over.
 
         Raises:
             Missing: not all of it is here.
@@ -121,7 +121,8 @@ class BlobStore(Protocol):
     """Write-once bytes named by their SHA-256, in chunks of CHUNK_BYTES (protocol/chunks.py)."""
 
     async def put(self, chunks: AsyncIterator[bytes], expect: BlobId | None = None) -> BlobId:
-        """Store a stream; durable when this returns.  The same content is stored once.
+        """Store a stream; durable when this returns.  The same content is stored once: a copy that
+        is damaged is there until these bytes, durable, take its place in one step.
 
         Raises:
             Corrupt: the content is not ``expect``; nothing was kept.

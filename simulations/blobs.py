@@ -135,8 +135,7 @@ class SimBlobStore:
             raise Corrupt("blob store", f"content {expect}", blob)
 
         def keep() -> None:
-            if blob not in self._durable:
-                self._durable[blob], self._checked[blob] = bytes(staged), _now()
+            self._durable[blob], self._checked[blob] = bytes(staged), _now()
             self._leaves.setdefault(blob, leaves_of(bytes(staged)))
 
         await self._life.durably(keep)

@@ -258,9 +258,6 @@ class Sealer:
         for sealed, key in await self.open(view):
             if key.file == file:
                 await self.bring(view, sealed.sealed, sealed.chunks)
-                async for _ in self.opened(sealed, key):
-                    pass  # it opens: the damaged one may go
-                await self._world.blobs.delete(file)
                 await self._world.blobs.put(self.opened(sealed, key), expect=file)
                 await self._world.blobs.delete(sealed.sealed)
                 return True

@@ -15,10 +15,10 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from node.hands.turns import Turns
 from node.office.links import Links
 from protocol.chunk_plan import ChunkPlan
 from protocol.chunks import check_leaves, chunk_count, chunk_span, root_of_leaves
@@ -95,7 +95,7 @@ class Transfer:
         self._pace = pace
         self._request_s = request_s
         self._places = asyncio.Semaphore(CHUNKS_MOVING_MAX)
-        self._busy: dict[BlobId, asyncio.Lock] = {}
+        self._turns = Turns[BlobId]()
 
     async def fetch(self, wanted: Wanted, sources: Sequence[str]) -> Brought:
         """Store a file that is not here.
@@ -104,20 +104,20 @@ class Transfer:
             Missing: the sources together could not give all of it; what came stays for next time.
             Full: no room.
         """
-        async with self._alone(wanted.blob):
+        async with self._turns.of(wanted.blob):
             if self._blobs.size(wanted.blob) is not None:
                 return Brought(HERE, 0)
             return await self._bring(wanted, list(sources))
 
     async def mend(self, wanted: Wanted, sources: Sequence[str]) -> Brought:
         """Make a damaged copy whole: what is right of it stays, the rest comes from the sources,
-        of which none needs to be whole itself.
+        of which none needs to be whole itself.  The damaged copy is there till then.
 
         Raises:
             Missing: the sources and what is left here could not give all of it.
             Full: no room for the second copy.
         """
-        async with self._alone(wanted.blob):
+        async with self._turns.of(wanted.blob):
             return await self._bring(wanted, [HERE, *sources])
 
     async def stream(
@@ -168,7 +168,6 @@ class Transfer:
             return None
         if BlobId.of(chunk.data) != wanted.blob:
             raise Corrupt(f"file {wanted.blob.short}", "its content", f"another from {source}")
-        await self._blobs.delete(wanted.blob)  # a damaged copy, if there is one
         await self._blobs.put(_once(chunk.data), wanted.blob)
         return Brought(source, len(chunk.data))
 
@@ -239,9 +238,6 @@ class Transfer:
             await asyncio.gather(*asking, return_exceptions=True)
         if not plan.is_done:
             raise Missing(f"file {blob.short}", "every chunk at some source", "not all now")
-        if HERE in sources:
-            # All is in the arrival now, which outlives the process: a crash here loses nothing.
-            await self._blobs.delete(blob)
         await arrival.commit(blob)
         best = max(gave, key=lambda source: gave[source], default=HERE)
         return Brought(best, gave.total() * CHUNK_BYTES)
@@ -286,14 +282,6 @@ class Transfer:
     async def _ask(self, source: str, method: str, body: object) -> object:
         answer: object = await self._links.ask(OfficeCode(source), method, body, self._request_s)
         return answer
-
-    @asynccontextmanager
-    async def _alone(self, blob: BlobId) -> AsyncIterator[None]:
-        lock = self._busy.setdefault(blob, asyncio.Lock())
-        async with lock:
-            yield
-        if not lock.locked():
-            self._busy.pop(blob, None)
 
     def _count(self, error: FangzhiError) -> None:
         self._links.count(f"transfer.{error.code}")

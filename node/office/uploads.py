@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from hashlib import new
 from typing import Final
 
+from node.hands.turns import Turns
 from node.hands.world import World
 from node.office.catalog import BLOB
 from node.office.drafts import Draft, Drafts
@@ -57,7 +58,7 @@ class Uploads:
         self._hours = hours
         self._opening = asyncio.Lock()
         self._arrivals: dict[tuple[str, int], Arrival] = {}
-        self._turns: dict[tuple[str, int], asyncio.Lock] = {}
+        self._turns = Turns[tuple[str, int]]()
         self._senders: dict[tuple[str, int], object] = {}
 
     async def status(self, report: str, number: int) -> Upload:
@@ -143,7 +144,7 @@ class Uploads:
     async def finish(self, draft: Draft, number: int) -> BlobId | None:
         """The blob of a file of which every byte is here; None while some are missing."""
         key, file = (draft.report, number), draft.file(number)
-        async with self._turn(key):
+        async with self._turns.of(key):
             if came := self._drafts.came(draft.report, number):
                 return BlobId(came)
             arrival = await self._arrival(draft, number)
@@ -162,7 +163,7 @@ class Uploads:
         """Forget what came of a file."""
         draft = self._drafts.load(report)
         draft.file(number)
-        async with self._turn((report, number)):
+        async with self._turns.of((report, number)):
             came = self._drafts.came(report, number)
             await self._drafts.set_blob(report, number, None)
             await self._discard(draft, number, came)
@@ -172,11 +173,9 @@ class Uploads:
     async def discard_all(self, draft: Draft, came: Mapping[int, bytes]) -> None:
         """Forget ``came`` (see :meth:`Drafts.arrived`) of a report that is closed already."""
         for number in came:
-            async with self._turn((draft.report, number)):
+            async with self._turns.of((draft.report, number)):
                 await self._discard(draft, number, came[number])
         await self._delete_unused([BlobId(raw) for raw in came.values() if raw])
-        for number in range(len(draft.files)):
-            self._turns.pop((draft.report, number), None)
 
     async def _discard(self, draft: Draft, number: int, came: bytes | None) -> None:
         self._senders.pop((draft.report, number), None)
@@ -229,7 +228,7 @@ class Uploads:
         return min(PIECE_BYTES - arrival.end % PIECE_BYTES, arrival.size - arrival.end)
 
     async def _write(self, draft: Draft, number: int, data: bytearray, sender: object) -> None:
-        async with self._turn((draft.report, number)):
+        async with self._turns.of((draft.report, number)):
             self._expect_wanted(draft, number, sender)
             arrival = await self._arrival(draft, number)
             await arrival.write(arrival.end, bytes(data))
@@ -255,9 +254,6 @@ class Uploads:
                 name, size = _name(*key), draft.files[number].size
                 self._arrivals[key] = await self._world.blobs.arrive(name, size)
             return self._arrivals[key]
-
-    def _turn(self, key: tuple[str, int]) -> asyncio.Lock:
-        return self._turns.setdefault(key, asyncio.Lock())
 
 
 def _name(report: str, number: int) -> str:

@@ -22,12 +22,12 @@ from node.hands.storage.vault import Vault, open_vault
 from protocol.chunks import leaves_of, root_of_leaves
 from protocol.errors import Corrupt, DecodeError, Full, Missing, ProofError
 from protocol.ids import BlobId, UnixMs
-from protocol.limits import CHUNK_BYTES
+from protocol.limits import CHUNK_BYTES, PACKED_BYTES_MAX, MiB
 from protocol.merkle import leaf_hash
 from protocol.ports import BlobStore
 from simulations.disk import SimDisk
 from simulations.loop import run as run_simulated
-from tests.objects import new_bucket, object_store
+from tests.objects import damage_object, new_bucket, object_store
 
 T = TypeVar("T")
 Store = BlobStore
@@ -283,6 +283,14 @@ class FileLives:
     def life(self) -> AbstractAsyncContextManager[BlobStore]:
         return file_store(Path(self._folder.name))
 
+    def damage(self, blob: BlobId) -> None:
+        found = listing(Path(self._folder.name) / "blobs")
+        path, start = next((path, at) for each, path, at in found if each == blob)
+        path.chmod(0o600)
+        with path.open("r+b") as file:
+            file.seek(start)
+            file.write(b"?")
+
 
 class ObjectLives:
     """A bucket that outlives the processes that use it."""
@@ -300,6 +308,9 @@ class ObjectLives:
                 await store.mover.move(self._bucket)
             yield store
 
+    def damage(self, blob: BlobId) -> None:
+        damage_object(self._bucket, blob)
+
 
 class SimLives:
     """A simulated disk that outlives the processes that use it."""
@@ -312,6 +323,9 @@ class SimLives:
     async def life(self) -> AsyncIterator[BlobStore]:
         yield self._disk.blobs()
         self._disk.crash()
+
+    def damage(self, blob: BlobId) -> None:
+        self._disk.flip(blob, 0)
 
 
 LIVES = {"files": FileLives, "objects": ObjectLives, "simulated": SimLives}
@@ -338,6 +352,53 @@ def test_blobs_and_arrivals_survive_a_restart(name: str) -> None:
             assert (arrival.end, arrival.have()) == (3000, frozenset({1}))
             await arrival.write(3000, data[3000:CHUNK_BYTES])
             await store.verify(await arrival.commit(BlobId.of(data)))
+
+    lives.run(story())
+
+
+@pytest.mark.parametrize("content", [b"small", b"l" * PACKED_BYTES_MAX * 2, b"x" * 9 * MiB])
+@pytest.mark.parametrize("way", ["put", "arrival"])
+@pytest.mark.parametrize("name", LIVES)
+def test_a_damaged_copy_stays_until_the_right_bytes_take_its_place(
+    name: str, way: str, content: bytes
+) -> None:
+    lives = LIVES[name]()
+    blob = BlobId.of(content)
+
+    async def here_all_the_time(store: BlobStore) -> None:
+        while True:
+            assert store.size(blob) == len(content)
+            assert len(await store.read(blob, 0, 9)) == min(9, len(content))
+            await asyncio.sleep(0.001)
+
+    async def story() -> None:
+        async with lives.life() as store:
+            await store.put(stream(content))
+            lives.damage(blob)
+            for _ in range(2):
+                with pytest.raises(Corrupt):
+                    await store.verify(blob)
+            with pytest.raises(Corrupt):
+                await store.put(stream(content, b"?"), blob)
+            assert store.size(blob) == len(content)
+            looking = asyncio.ensure_future(here_all_the_time(store))
+            if way == "put":
+                await store.put(stream(content), blob)
+            else:
+                arrival = await store.arrive("a", len(content))
+                await arrival.write(0, content)
+                await arrival.commit(blob)
+            assert not looking.done()
+            looking.cancel()
+            await store.verify(blob)
+            assert await store.read(blob, 0, len(content)) == content
+            assert list(store.scan()) == [blob]
+        async with lives.life() as store:
+            await store.verify(blob)
+            await store.delete(blob)
+            assert list(store.scan()) == []
+        async with lives.life() as store:
+            assert list(store.scan()) == []
 
     lives.run(story())
 

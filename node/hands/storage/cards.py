@@ -115,18 +115,50 @@ class Cards:
             checked, *_, raw = _CHECK.unpack(row)
             yield UnixMs(checked), BlobId(raw)
 
-    async def add(self, facts: Iterable[tuple[Facts, Place]], checked: UnixMs) -> None:
-        """Cards of blobs whose bytes are durable; durable when this returns."""
+    async def add(
+        self, facts: Iterable[tuple[Facts, Place]], checked: UnixMs
+    ) -> list[tuple[BlobId, StoredCard]]:
+        """Cards of blobs whose bytes are durable; durable when this returns.  The cards in whose
+        place they are."""
         new = sorted(((one, place) for one, place in facts), key=lambda pair: pair[0].blob.raw)
         rows = [(one.blob.raw, _pack(StoredCard.of(one, place, checked))) for one, place in new]
         leaves = [(one.blob.raw, one.leaves) for one, _ in new if one.size > CHUNK_BYTES]
 
-        def job(writer: Writer) -> None:
+        def job(writer: Writer) -> list[tuple[BlobId, StoredCard]]:
+            before = [(BlobId(raw), writer.get("card", raw)) for raw, _ in rows]
             writer.put_many("card", rows)
             if leaves:
                 writer.put_many("leaf", leaves)
+            return [(blob, _unpack(row)) for blob, row in before if row is not None]
 
-        await self._store.write(job)
+        return await self._store.write(job)
+
+    async def learn(self, facts: Facts, place: Place, now: UnixMs) -> bool:
+        """What the bytes at a place are, seen just now; False when the blob is elsewhere by now."""
+
+        def job(writer: Writer) -> bool:
+            row = writer.get("card", facts.blob.raw)
+            if row is None or _unpack(row).place != place:
+                return False
+            writer.put("card", facts.blob.raw, _pack(StoredCard.of(facts, place, now)))
+            if facts.size > CHUNK_BYTES:
+                writer.put("leaf", facts.blob.raw, facts.leaves)
+            return True
+
+        return await self._store.write(job)
+
+    async def forget(self, blob: BlobId, place: Place) -> bool:
+        """Forget a card with its leaves; False when the blob is elsewhere by now."""
+
+        def job(writer: Writer) -> bool:
+            row = writer.get("card", blob.raw)
+            if row is None or _unpack(row).place != place:
+                return False
+            writer.delete("card", blob.raw)
+            writer.delete("leaf", blob.raw)
+            return True
+
+        return await self._store.write(job)
 
     async def put(self, changes: Iterable[tuple[BlobId, StoredCard | None]]) -> None:
         """Set cards as they are, without their leaves; None forgets one with its leaves."""

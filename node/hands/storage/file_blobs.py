@@ -6,15 +6,17 @@ Its loss is repaired from other holders.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from node.hands.storage.cards import Cards, Facts, Place, StoredCard
-from node.hands.storage.durable import commit_file, make_directory, remove_file, sync_directory
+from node.hands.storage.durable import commit_file, make_directory, remove_file
+from node.hands.storage.incoming import facts_of_small
 from node.hands.storage.packs import Packs, read_pack
 from protocol.errors import Corrupt, Missing
 from protocol.ids import BlobId, UnixMs
@@ -37,6 +39,7 @@ class FileShelf:
         self._work = work
         make_directory(root)
         self._packs = Packs(number, root / _PACKS)
+        self._tidying = asyncio.Lock()
 
     async def take(self, staged: Path, facts: Facts) -> Place:
         await self._work.run(self._take, staged, facts.blob)
@@ -62,22 +65,30 @@ class FileShelf:
             await self._work.run(remove_file, self.path(blob))
 
     async def tidy(self) -> None:
-        for pack in self._packs.hollow():
-            rest = [
-                (blob, card) for blob, card in self._cards.walk()
-                if (card.place.shelf, card.place.pack) == (self.number, pack)
-            ]  # fmt: skip
-            batch = [
-                (card.facts(blob), await self.read(blob, card.place, 0, card.size))
-                for blob, card in rest
-            ]
-            places = await self.take_small(batch) if batch else []
-            moves = [
-                (blob, card.place, new) for (blob, card), new in zip(rest, places, strict=True)
-            ]
-            for blob, place in await self._cards.move(moves):
-                await self.remove(blob, place, dict(rest)[blob].size)
-            await self._work.run(self._packs.forget, pack)
+        async with self._tidying:
+            for pack in self._packs.hollow():
+                if await self._empty(pack):
+                    await self._work.run(self._packs.forget, pack)
+
+    async def _empty(self, pack: int) -> bool:
+        """Move what is left in a pack to another; False when something damaged has to stay."""
+        rest = {
+            blob: card
+            for blob, card in self._cards.walk()
+            if (card.place.shelf, card.place.pack) == (self.number, pack)
+        }
+        right: dict[BlobId, bytes] = {}
+        for blob, card in rest.items():
+            with suppress(Corrupt, Missing):
+                data = await self.read(blob, card.place, 0, card.size)
+                if BlobId.of(data) == blob:
+                    right[blob] = data
+        batch = [(facts_of_small(data), data) for data in right.values()]
+        places = await self.take_small(batch) if batch else []
+        moves = [(blob, rest[blob].place, new) for blob, new in zip(right, places, strict=True)]
+        for blob, place in await self._cards.move(moves):
+            await self.remove(blob, place, rest[blob].size)
+        return len(right) == len(rest)
 
     def own_file(self, blob: BlobId, place: Place) -> Path | None:
         return None if place.pack else self.path(blob)
@@ -113,11 +124,7 @@ class FileShelf:
     def _take(self, staged: Path, blob: BlobId) -> None:
         final = self.path(blob)
         make_directory(final.parent)
-        if final.exists():
-            sync_directory(final.parent)  # whoever stored it may not have come to this yet
-            staged.unlink()
-        else:
-            commit_file(staged, final)
+        commit_file(staged, final)  # also over what is there, which may be damaged
 
     def _clear(self) -> None:
         self._packs.clear()

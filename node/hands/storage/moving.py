@@ -90,6 +90,11 @@ class Shelves:
         finally:
             self._taking[shelf.number] -= 1
 
+    async def drop(self, blob: BlobId, old: StoredCard, place: Place) -> None:
+        """Remove the bytes of a card in whose stead another says that they lie at ``place``."""
+        if old.place != place and (shelf := self._shelves.get(old.place.shelf)) is not None:
+            await shelf.remove(blob, old.place, old.size)
+
     async def turn_to(self, bucket: Bucket | None) -> None:
         """From now on what comes in lies there; None: in the folder.
 
@@ -307,5 +312,5 @@ class Mover:
             if blob not in late:
                 await self._shelves.of(card.place).remove(blob, card.place, card.size)
                 self.progress.moved += 1
-            elif self._cards.get(blob) is None:  # forgotten meanwhile, here and there
-                await shelf.remove(blob, late[blob], card.size)
+            elif (now := self._cards.get(blob)) is None or now.place != late[blob]:
+                await shelf.remove(blob, late[blob], card.size)  # forgotten or replaced meanwhile

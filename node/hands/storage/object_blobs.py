@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -100,7 +101,7 @@ class ObjectShelf:
         with self._answering(f"room for {facts.blob}"):
             if facts.size <= _PART_BYTES:
                 await self._create(facts, await self._work.run(staged.read_bytes))
-            elif await self._size(facts.blob) != facts.size:
+            elif not await self._has(facts):
                 await obstore.put_async(
                     self._store,
                     _key(facts.blob),
@@ -180,8 +181,19 @@ class ObjectShelf:
                 self._store, _key(facts.blob), data, mode="create", use_multipart=False
             )
         except AlreadyExistsError:
-            if await self._size(facts.blob) != facts.size:  # damaged: put it right
+            if not await self._has(facts):  # damaged: these take its place in one step
                 await obstore.put_async(self._store, _key(facts.blob), data, use_multipart=False)
+
+    async def _has(self, facts: Facts) -> bool:
+        """Whether its object has its bytes."""
+        if await self._size(facts.blob) != facts.size:
+            return False
+        hasher = sha256()
+        try:
+            await self.feed(facts.blob, Place(self.number), facts.size, hasher.update)
+        except (Corrupt, Missing):
+            return False
+        return hasher.digest() == facts.blob.raw
 
     async def _size(self, blob: BlobId) -> int | None:
         try:

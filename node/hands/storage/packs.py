@@ -15,6 +15,7 @@ import os
 import struct
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -80,6 +81,7 @@ class Packs:
             yield from self._unknown(cards)
             if not self._live.get(pack):
                 self.path(pack).unlink()
+                self._end = PACK_BYTES  # so that the next one is begun
 
     def append(self, batch: Sequence[tuple[Facts, bytes]]) -> list[Place]:
         """Durably store the blobs of a batch.
@@ -107,7 +109,7 @@ class Packs:
     def erase(self, place: Place, size: int) -> None:
         """Durably overwrite a record."""
         path = self.path(place.pack)
-        with taking(path):
+        with taking(path), suppress(FileNotFoundError):  # a pack that is gone has nothing in it
             descriptor = os.open(path, os.O_WRONLY)
             try:
                 os.pwrite(descriptor, bytes(size), place.offset)
@@ -116,7 +118,8 @@ class Packs:
             finally:
                 os.close(descriptor)
         with self._lock:
-            self._count(place.pack, -size, -1)
+            if place.pack in self._live:
+                self._count(place.pack, -size, -1)
 
     def hollow(self) -> list[int]:
         """Packs that are mostly holes and grow no more."""
@@ -124,14 +127,16 @@ class Packs:
             return [
                 pack
                 for pack, live in self._live.items()
-                if pack != self._pack and live < self.path(pack).stat().st_size // 2
+                if pack != self._pack
+                and (path := self.path(pack)).exists()
+                and live < path.stat().st_size // 2
             ]
 
     def forget(self, pack: int) -> None:
         """Remove a pack in which nothing is left."""
         remove_file(self.path(pack))
         with self._lock:
-            del self._live[pack]
+            self._live.pop(pack, None)
 
     def clear(self) -> None:
         """Remove every pack."""

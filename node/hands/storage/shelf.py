@@ -24,10 +24,11 @@ class Shelf(Protocol):
     def number(self) -> int: ...
 
     async def take(self, staged: Path, facts: Facts) -> Place:
-        """Have the bytes of a finished file, durably; the file is gone then."""
+        """Have the bytes of a finished file, durably; the file is gone then.  What lay there is
+        there till then, and does not outlive it, for it may be damaged."""
 
     async def take_small(self, batch: Sequence[tuple[Facts, bytes]]) -> list[Place]:
-        """Have these bytes, durably."""
+        """Have these bytes, durably; as :meth:`take`."""
 
     async def read(self, blob: BlobId, place: Place, offset: int, length: int) -> bytes:
         """See BlobStore; of a packed blob nothing beyond its end may be asked."""

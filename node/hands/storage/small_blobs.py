@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from node.hands.storage.cards import Cards, Facts
 from node.hands.storage.incoming import Room, facts_of_small
-from node.hands.storage.shelf import Shelf
-from protocol.errors import Corrupt
+from node.hands.storage.moving import Shelves
+from protocol.errors import Corrupt, Missing
 from protocol.ids import BlobId
 from protocol.limits import MiB
 from protocol.ports import BlockingWork, Clock
@@ -32,13 +31,13 @@ class SmallBlobs:
     def __init__(
         self,
         cards: Cards,
-        taking: Callable[[], AbstractContextManager[Shelf]],
+        shelves: Shelves,
         room: Room,
         clock: Clock,
         work: BlockingWork,
     ) -> None:
         self._cards = cards
-        self._taking = taking
+        self._shelves = shelves
         self._room = room
         self._clock = clock
         self._work = work
@@ -87,18 +86,34 @@ class SmallBlobs:
                     wrong = Corrupt("blob store", f"content {waiting.expect}", facts.blob)
                     waiting.stored.set_exception(wrong)
                 self._room.give_back(facts.size)
-            elif facts.blob in new or facts.blob in known:
+            elif facts.blob in new or (
+                facts.blob in known and await self._has(waiting.data, facts)
+            ):
                 self._room.give_back(facts.size)
             else:
                 new[facts.blob] = facts, waiting.data
         if new:
-            with self._taking() as shelf:
-                places = await shelf.take_small(list(new.values()))
-                pairs = zip((facts for facts, _ in new.values()), places, strict=True)
-                await self._cards.add(pairs, self._clock.now())
+            with self._shelves.taking() as shelf:
+                places = dict(zip(new, await shelf.take_small(list(new.values())), strict=True))
+                pairs = [(new[blob][0], place) for blob, place in places.items()]
+                before = await self._cards.add(pairs, self._clock.now())
+            for blob, card in before:
+                self._room.give_back(card.size)
+                await self._shelves.drop(blob, card, places[blob])
         for waiting, facts in zip(batch, all_facts, strict=True):
             if not waiting.stored.done():  # neither refused nor cancelled
                 waiting.stored.set_result(facts.blob)
+
+    async def _has(self, data: bytes, facts: Facts) -> bool:
+        """Whether the bytes that the card speaks of are these: damaged ones are stored again."""
+        card = self._cards.get(facts.blob)
+        if card is None:
+            return False
+        try:
+            shelf = self._shelves.of(card.place)
+            return await shelf.read(facts.blob, card.place, 0, card.size) == data
+        except (Corrupt, Missing):
+            return False
 
 
 def _facts_of_all(contents: Sequence[bytes]) -> list[Facts]:

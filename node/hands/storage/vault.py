@@ -22,6 +22,7 @@ from node.hands.storage.incoming import Hashes, Incoming, Lanes, Room, in_chunks
 from node.hands.storage.moving import FOLDER, Mover, Shelves
 from node.hands.storage.object_blobs import Bucket, ObjectShelf
 from node.hands.storage.small_blobs import SmallBlobs
+from node.hands.turns import Turns
 from protocol.chunks import ChunkHasher
 from protocol.errors import Corrupt, Missing, StoreError
 from protocol.ids import BlobId, UnixMs
@@ -51,7 +52,8 @@ class Vault:
         self._room = room
         self._clock = clock
         self._lanes = Lanes()
-        self._small = SmallBlobs(cards, shelves.taking, room, clock, work)
+        self._small = SmallBlobs(cards, shelves, room, clock, work)
+        self._turns = Turns[BlobId]()
         self._staged_count = count()
         self._arrivals: dict[str, arrivals.FileArrival] = {}
         self.mover = Mover(shelves, cards, self._stage)
@@ -159,7 +161,8 @@ class Vault:
                 facts = await self._facts(blob, card)  # the bytes decide, not the card
                 if facts.blob != blob:
                     raise Corrupt(WHERE, f"content {blob}", facts.blob)
-                await self._cards.add([(facts, card.place)], self._clock.now())
+                if not await self._cards.learn(facts, card.place, self._clock.now()):
+                    await self.verify(blob)  # it has moved meanwhile
             else:
                 await self._cards.note_checked(blob, card, self._clock.now())
         except StoreError:
@@ -168,14 +171,14 @@ class Vault:
             await self.verify(blob)  # it has moved meanwhile
 
     async def delete(self, blob: BlobId) -> None:
-        card = self._cards.get(blob)
-        if card is not None:
-            shelf = self._shelves.of(card.place)
-            # Bytes first: a crash between leaves a card that the next start finds empty.
-            await shelf.remove(blob, card.place, card.size)
-            await self._cards.put([(blob, None)])
-            self._room.give_back(card.size)
-            await shelf.tidy()
+        async with self._turns.of(blob):
+            while (card := self._cards.get(blob)) is not None:  # again if it moves meanwhile
+                shelf = self._shelves.of(card.place)
+                # Bytes first: a crash between leaves a card that the next start finds empty.
+                await shelf.remove(blob, card.place, card.size)
+                if await self._cards.forget(blob, card.place):
+                    self._room.give_back(card.size)
+                    await shelf.tidy()
 
     @property
     def left_bytes(self) -> int:
@@ -199,11 +202,13 @@ class Vault:
 
     async def _shelve(self, staged: Path, facts: Facts) -> bool:
         """Give a finished file its place and its card; whether it was not here before."""
-        new = self._cards.get(facts.blob) is None
-        with self._shelves.taking() as shelf:
-            place = await shelf.take(staged, facts)
-            await self._cards.add([(facts, place)], self._clock.now())
-        return new
+        async with self._turns.of(facts.blob):
+            with self._shelves.taking() as shelf:
+                place = await shelf.take(staged, facts)
+                before = await self._cards.add([(facts, place)], self._clock.now())
+            for blob, card in before:
+                await self._shelves.drop(blob, card, place)
+        return not before
 
     async def _quick(self, blob: BlobId, card: StoredCard) -> bytes:
         hasher = xxhash.xxh3_128()

@@ -168,6 +168,6 @@ def test_two_who_want_the_same_fetch_it_once(play: Play) -> None:
         counted(town, CITY, asked)
         await asyncio.gather(*(node.vault.transfer.fetch(KNOWN, [CITY]) for _ in range(3)))
         assert asked[CITY] == CHUNKS + 1
-        assert not node.vault.transfer._busy
+        assert not len(node.vault.transfer._turns)
 
     play(story, PROVINCE, CITY, CITY2)
