@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -100,19 +100,50 @@ class Proof:
             DecodeError: not such an object, or too long.
             Missing: a part is not there.
         """
-        if len(data) > PROOF_BYTES_MAX:
-            raise DecodeError("proof", f"at most {PROOF_BYTES_MAX} bytes", len(data))
-        try:
-            value: Any = json.loads(data)
-        except (ValueError, RecursionError) as error:
-            raise DecodeError("proof", "JSON", str(error)[:80]) from error
-        files = value.get("files") if isinstance(value, dict) else None
-        if not isinstance(files, dict) or value.get("format") != FORMAT:
-            raise DecodeError("proof", f"an object of format {FORMAT} with files", "another")
+        files = parse_bundle(data, FORMAT, "proof").get("files")
+        if not isinstance(files, dict):
+            raise DecodeError("proof", "files", "none")
         for name, text in files.items():
             if not isinstance(text, str):
                 raise DecodeError(f"proof file {name}", "base64", type(text).__name__)
         return cls.of_files({name: parse_base64(text, name) for name, text in files.items()})
+
+
+def parse_bundle(data: bytes, form: str, where: str) -> dict[str, Any]:
+    """The JSON object that such a file is; ``form`` is its ``format``.
+
+    Raises:
+        DecodeError: not such an object, or longer than PROOF_BYTES_MAX.
+    """
+    if len(data) > PROOF_BYTES_MAX:
+        raise DecodeError(where, f"at most {PROOF_BYTES_MAX} bytes", len(data))
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise DecodeError(where, "JSON", str(error)[:80]) from error
+    if not isinstance(value, dict) or value.get("format") != form:
+        raise DecodeError(where, f"an object of format {form}", "another")
+    return value
+
+
+def encode_proofs(proofs: Sequence[Proof]) -> list[Any]:
+    """The member ``proofs`` of a bundle."""
+    return [json.loads(proof.encoded()) for proof in proofs]
+
+
+def decode_proofs(
+    bundle: Mapping[str, Any], least: int, most: int, where: str
+) -> tuple[Proof, ...]:
+    """
+    Raises:
+        DecodeError: not ``least`` to ``most`` proofs, or what one of them is not.
+        Missing: a part of one is not there.
+    """
+    proofs = bundle.get("proofs")
+    if not isinstance(proofs, list) or not least <= len(proofs) <= most:
+        got = len(proofs) if isinstance(proofs, list) else type(proofs).__name__
+        raise DecodeError(where, f"{least} to {most} proofs", got)
+    return tuple(Proof.decode(json.dumps(proof).encode()) for proof in proofs)
 
 
 def entry_of(proof: TlogProof) -> bytes:

@@ -18,12 +18,12 @@ from ledger.chain import Seen, check_event, step
 from ledger.custody import HoldTake, ReceiptIssue
 from ledger.events import Event, VersionUpload
 from ledger.genesis import read_genesis
-from ledger.proof import Proof, entry_of
+from ledger.proof import Proof, decode_proofs, encode_proofs, entry_of, parse_bundle
 from ledger.proving import Opened, make_proof
 from ledger.roster import RosterHistory
-from protocol.errors import DecodeError, ProofError
+from protocol.errors import ProofError
 from protocol.ids import EventRef, LeafHash, OfficeCode
-from protocol.limits import HOLDS_PER_RECEIPT_MAX, PROOF_BYTES_MAX
+from protocol.limits import HOLDS_PER_RECEIPT_MAX
 from protocol.merkle import leaf_hash
 
 FORMAT: Final = "fangzhi/receipt/1"
@@ -78,8 +78,7 @@ class Receipt:
     proofs: tuple[Proof, ...]
 
     def encoded(self) -> bytes:
-        proofs = [json.loads(proof.encoded()) for proof in self.proofs]
-        return json.dumps({"format": FORMAT, "proofs": proofs}).encode()
+        return json.dumps({"format": FORMAT, "proofs": encode_proofs(self.proofs)}).encode()
 
     @classmethod
     def decode(cls, data: bytes) -> Receipt:
@@ -88,18 +87,8 @@ class Receipt:
             DecodeError: not such an object, or too long.
             Missing: a part is not there.
         """
-        if len(data) > PROOF_BYTES_MAX:
-            raise DecodeError("receipt", f"at most {PROOF_BYTES_MAX} bytes", len(data))
-        try:
-            value: Any = json.loads(data)
-        except (ValueError, RecursionError) as error:
-            raise DecodeError("receipt", "JSON", str(error)[:80]) from error
-        proofs = value.get("proofs") if isinstance(value, dict) else None
-        if not isinstance(proofs, list) or value.get("format") != FORMAT:
-            raise DecodeError("receipt", f"an object of format {FORMAT} with proofs", "another")
-        if not 3 <= len(proofs) <= 2 + HOLDS_PER_RECEIPT_MAX:
-            raise DecodeError("receipt", "a receipt, an upload and holdings", len(proofs))
-        return cls(tuple(Proof.decode(json.dumps(proof).encode()) for proof in proofs))
+        bundle = parse_bundle(data, FORMAT, "receipt")
+        return cls(decode_proofs(bundle, 3, 2 + HOLDS_PER_RECEIPT_MAX, "receipt"))
 
 
 def make_receipt(
@@ -135,9 +124,9 @@ def check_receipt(receipt: Receipt, genesis_note: bytes) -> Received:
     genesis = read_genesis(genesis_note)
     first, second, *others = receipt.proofs
     with step("receipt.issue"):
-        body, issued, _ = _proven(first, genesis_note, ReceiptIssue)
+        body, issued, _ = proven_event(first, genesis_note, ReceiptIssue)
     with step("version.upload"):
-        upload, uploaded, at = _proven(second, genesis_note, VersionUpload)
+        upload, uploaded, at = proven_event(second, genesis_note, VersionUpload)
         _expect(upload, body)
         if at != body.upload:
             raise ProofError("upload", f"that of the receipt: {body.upload}", at)
@@ -146,7 +135,7 @@ def check_receipt(receipt: Receipt, genesis_note: bytes) -> Received:
         raise ProofError("holdings", f"the {len(body.holds)} of the receipt", len(others))
     for proof, wanted in zip(others, body.holds, strict=True):
         with step(f"hold.take of {wanted.origin}"):
-            hold, said, at = _proven(proof, genesis_note, HoldTake)
+            hold, said, at = proven_event(proof, genesis_note, HoldTake)
             _expect(hold, body)
             if at != wanted:
                 raise ProofError("holding", f"that of the receipt: {wanted}", at)
@@ -167,8 +156,12 @@ def check_receipt(receipt: Receipt, genesis_note: bytes) -> Received:
     )
 
 
-def _proven(proof: Proof, genesis_note: bytes, kind: type) -> tuple[Any, Said, EventRef]:
-    """The body, who said it, and where: of an event of ``kind`` that is proven."""
+def proven_event(proof: Proof, genesis_note: bytes, kind: type) -> tuple[Any, Said, EventRef]:
+    """The body, who said it, and where: of an event of ``kind`` that is proven.
+
+    Raises:
+        ProofError: a step does not hold, or it is of another kind.
+    """
     event, seen = check_event(proof, genesis_note)
     body = event.read_body()
     if not isinstance(body, kind):

@@ -80,6 +80,7 @@ SEAL_BYTES_MAX: Final = 512 * KiB
 WRAPS_PER_ITEM_MAX: Final = 4
 WRAPS_BYTES_MAX: Final = 1 * MiB
 RECALL_BYTES_MAX: Final = 4 * MiB  # of a receipt
+ACCESSES_PER_RECALL_MAX: Final = 64  # that its receipt names
 ACCESSES_OPEN_MAX: Final = 10_000  # that one node remembers
 GRANT_DAYS_MAX: Final = 3660
 GRANTS_PER_ITEM_MAX: Final = 256  # that nobody revoked; those that end first go

@@ -10,14 +10,17 @@ from typing import Any
 
 from rich.table import Table
 
+from ledger.recall import PROOF_FORMAT, RecallProof, check_recall
 from ledger.receipt import Receipt, Received, check_receipt
 from node.cli.client import Client
 from node.cli.reaching import console, reach
+from node.cli.roots import read_file
 from node.faces.wording import dated
 from protocol.errors import ConfigError, DecodeError, Missing, ProofError
 from protocol.limits import PROOF_BYTES_MAX
 
 Json = dict[str, Any]
+SUFFIX = ".receipt.json"
 REASONS = {
     "waiting": "待 {office} 取得 · waiting for {office} to have it",
     "unsealed": "待 {office} 加密 · waiting for {office} to seal it",
@@ -26,14 +29,22 @@ REASONS = {
 
 
 async def receipt(arguments: argparse.Namespace) -> tuple[int, Json]:
+    """The receipt of an item, or of a recall: with what it takes to check it offline."""
+    given = Path(arguments.item)
     async with reach(arguments.node, arguments.token) as client:
-        data = await _whole(client, f"/api/v1/items/{arguments.item}/receipt")
-    path = Path(arguments.output or f"{arguments.item}.receipt.json")
+        if given.is_file():
+            receipt = read_file(given).decode(errors="replace")
+            told = await client.operate("recall_proof", {"receipt": receipt}, lambda *_: None)
+            name, data = "调取回执 recall receipt", told["proof"].encode()
+        else:
+            name = "入库回执 receipt"
+            data = await _whole(client, f"/api/v1/items/{arguments.item}/receipt")
+    path = Path(arguments.output or f"{given.stem if given.is_file() else arguments.item}{SUFFIX}")
     try:
         path.write_bytes(data)
     except OSError as error:
         raise ConfigError(str(path), "a file to write", error.strerror) from error
-    console.print(f"入库回执 receipt → {path}", markup=False, highlight=False)
+    console.print(f"{name} → {path}", markup=False, highlight=False)
     console.print(f"fangzhi verify {path} --genesis genesis.note", markup=False, highlight=False)
     return 0, {"item": arguments.item, "file": str(path)}
 
@@ -52,6 +63,8 @@ def check_receipt_file(path: Path, genesis: bytes) -> tuple[int, Json]:
     with path.open("rb") as file:
         data = file.read(PROOF_BYTES_MAX + 1)
     try:
+        if f'"{PROOF_FORMAT}"'.encode() in data[:100]:
+            return _check_recall(RecallProof.decode(data), genesis)
         found = Receipt.decode(data)
     except DecodeError as error:
         expected = "a receipt, or one of --node, --log and --proof"
@@ -62,6 +75,29 @@ def check_receipt_file(path: Path, genesis: bytes) -> tuple[int, Json]:
     for line in _lines(received):
         console.print(line, markup=False, highlight=False)
     return (0 if received.witnessed else 1), {"ok": received.witnessed, **asdict(received)}
+
+
+def _check_recall(proof: RecallProof, genesis: bytes) -> tuple[int, Json]:
+    recalled = check_recall(proof, genesis)
+    receipt = recalled.receipt
+
+    def say(text: str) -> None:
+        console.print(text, markup=False, highlight=False)
+
+    say(f"✓ 调取回执 recall receipt  {receipt.by}，{dated(receipt.time)}")
+    say(f"✓ 条目 item  {receipt.item}，清单 manifest {receipt.manifest[:16]}…")
+    for said in recalled.accesses:
+        say(f"✓ 提供 given by  {said.office} {said.name} #{said.index}，{dated(said.time)}")
+    for file in receipt.files:
+        say(f"· 文件 file  {file.sha256[:16]}… {file.path}")
+    say(_witnessed(recalled.witnessed))
+    return (0 if recalled.witnessed else 1), {"ok": recalled.witnessed, **asdict(recalled)}
+
+
+def _witnessed(witnessed: bool) -> str:
+    if witnessed:
+        return "✓ 见证 witnessed  所涉日志均已见证 every log in it"
+    return "✗ 尚未见证 not yet witnessed"
 
 
 async def fixity(arguments: argparse.Namespace) -> tuple[int, Json]:
@@ -117,7 +153,4 @@ def _lines(received: Received) -> Iterator[str]:
         form = "加密 sealed" if copy.sealed else "原样 as it is"
         place = f"{copy.said.office} {copy.said.name} #{copy.said.index}"
         yield f"✓ 副本 copy  {place}，{form}，{dated(copy.said.time)}"
-    if received.witnessed:
-        yield "✓ 见证 witnessed  所涉日志均已见证 every log in it"
-    else:
-        yield "✗ 尚未见证 not yet witnessed"
+    yield _witnessed(received.witnessed)

@@ -198,7 +198,7 @@ def make_parser() -> argparse.ArgumentParser:
     one.add_argument("-o", "--output", default="", metavar="PATH")
 
     one = command("receipt", "入库回执 · the receipt of an item, for anyone to check", token=True)
-    one.add_argument("item", metavar="ITEM")
+    one.add_argument("item", metavar="ITEM|FILE", help="文件：调取回执 · a file: of a recall")
     _node_option(one)
     one.add_argument("-o", "--output", default="", metavar="FILE", help="write it here")
 

@@ -57,8 +57,14 @@ def vault_operations(node: Node) -> dict[str, Operation]:
         """``{receipt}`` → ``{item, by, accesses, files}``"""
         return node.using.recall.check(str(arguments.get("receipt", "")).encode())
 
+    async def recall_proof(arguments: Json, _progress: Progress) -> Json:
+        """``{receipt}`` → ``{proof}``, the text of a file that anyone checks"""
+        receipt = str(arguments.get("receipt", "")).encode()
+        return {"proof": (await node.vault.receipts.recall_proof(receipt)).decode()}
+
     return {
         "recall": recall,
+        "recall_proof": recall_proof,
         "recall_check": recall_check,
         "grant": grant,
         "revoke_grant": revoke_grant,

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from ledger import logbook, views
-from ledger.custody import AccessFetch
 from ledger.events import parse_event
+from ledger.recall import RecalledFile, RecallReceipt
 from ledger.rights import whom_to_ask
 from ledger.roster import Roster
 from ledger.views import ItemView
@@ -27,13 +27,13 @@ from node.office.keyring import Keyring
 from node.office.links import Links
 from node.office.sealer import Opened, Sealer
 from protocol.chunks import check_leaves
-from protocol.errors import Corrupt, DecodeError, FangzhiError, Forbidden, Missing, ProofError
+from protocol.errors import Corrupt, FangzhiError, Forbidden, Missing, ProofError
 from protocol.fetching import FetchAsk, Fetched
-from protocol.ids import BlobId, EventRef, LeafHash, OfficeCode, parse_office
-from protocol.limits import CHUNK_BYTES, RECALL_BYTES_MAX, SEAL_BYTES_MAX
+from protocol.ids import BlobId, EventRef, LeafHash, OfficeCode
+from protocol.limits import ACCESSES_PER_RECALL_MAX, CHUNK_BYTES, SEAL_BYTES_MAX
 from protocol.merkle import HASH_BYTES, leaf_hash
 from protocol.messages import BlobAsk, Chunk
-from protocol.records import FileEntry, Manifest, decode_json, encode_json
+from protocol.records import FileEntry, Manifest
 from protocol.sealing import (
     PLAIN_CHUNK_BYTES,
     ChunkCipher,
@@ -45,7 +45,6 @@ from protocol.sealing import (
 
 Json = dict[str, Any]
 ReadRange = Callable[[int, int], AsyncIterator[bytes]]
-FORMAT: Final = "fangzhi/recall/1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,19 +93,16 @@ class Recall:
             accesses = [await self._access.open(view, (office,), "file")]
         else:
             accesses = [source.access for source in await self._sources(view)]
-        receipt = {
-            "accesses": [
-                {"index": ref.index, "leaf": ref.leaf.hex, "office": ref.origin} for ref in accesses
-            ],
-            "by": office,
-            "files": [{"path": f.path, "sha256": f.sha256.hex, "size": f.size} for f in files],
-            "format": FORMAT,
-            "item": view.item,
-            "manifest": view.manifest.hex,
-            "network": self._roster().genesis.id.hex,
-            "time": self._world.clock.now(),
-        }
-        return {"receipt": encode_json(receipt).decode(), **receipt}
+        receipt = RecallReceipt(
+            network=self._roster().genesis.id.hex,
+            item=view.item,
+            manifest=view.manifest.hex,
+            by=office,
+            time=self._world.clock.now(),
+            files=tuple(RecalledFile(f.path, f.sha256.hex, f.size) for f in files),
+            accesses=tuple(accesses[:ACCESSES_PER_RECALL_MAX]),
+        )
+        return {"receipt": receipt.encoded().decode(), **receipt.members()}
 
     async def open_file(self, item: str, sha256: str) -> tuple[int, str, str, ReadRange]:
         """(size, media type, name, read) of one file, for an office hosted here.
@@ -150,22 +146,17 @@ class Recall:
             ProofError: an event that it names is another one.
             Missing: an event that it names has not reached this node.
         """
-        receipt = _parsed(data)
-        for ref in receipt["accesses"]:
-            code, index = OfficeCode(ref["office"]), ref["index"]
-            where = f"access {code} {index}"
+        receipt = RecallReceipt.decode(data)
+        for ref in receipt.accesses:
             with self._world.ledger.read() as reader:
-                if logbook.head(reader, code).size <= index:
+                if logbook.head(reader, ref.origin).size <= ref.index:
+                    where = f"access {ref.origin} {ref.index}"
                     raise Missing(where, "an entry of the log as it is here", "a shorter log")
-                entry = logbook.entry(reader, code, index)
-            event = parse_event(entry)
-            body = event.read_body()
-            told = (receipt["item"], receipt["manifest"], receipt["by"])
-            if LeafHash(leaf_hash(entry)).hex != ref["leaf"] or not isinstance(body, AccessFetch):
-                raise ProofError(where, f"the access with leaf {ref['leaf'][:8]}", event.kind)
-            if (body.item, body.manifest.hex, body.by) != told:
-                raise ProofError(where, f"an access by {told[2]} to {told[0]}", body.item)
-        return {name: receipt[name] for name in ("item", "by", "accesses", "files")}
+                entry = logbook.entry(reader, ref.origin, ref.index)
+            said = EventRef(ref.origin, ref.index, LeafHash(leaf_hash(entry)))
+            receipt.expect(ref, said, parse_event(entry).read_body())
+        told = receipt.members()
+        return {name: told[name] for name in ("item", "by", "accesses", "files")}
 
     async def read(
         self, view: ItemView, entry: FileEntry, offset: int, length: int
@@ -307,20 +298,3 @@ class Recall:
 
     def _is_own(self, view: ItemView) -> bool:
         return whom_to_ask(self._roster(), view) in self._keys
-
-
-def _parsed(data: bytes) -> Json:
-    """A receipt with the members that :meth:`Recall.check` reads."""
-    receipt = decode_json(data.strip(), bytes_max=RECALL_BYTES_MAX, where="receipt")
-    try:
-        good = receipt["format"] == FORMAT and bool(receipt["accesses"])
-        for ref in receipt["accesses"]:
-            good &= type(ref["index"]) is int and len(parse_office(ref["office"])) == 6
-            LeafHash.parse(ref["leaf"])
-        good &= {receipt[name].__class__ for name in ("item", "manifest", "by")} == {str}
-        good &= isinstance(receipt["files"], list)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise DecodeError("receipt", "the members of a receipt", repr(error)[:80]) from error
-    if not good:
-        raise DecodeError("receipt", f"a receipt {FORMAT}", "something else")
-    return receipt

@@ -6,12 +6,14 @@ Anyone may have a receipt and check it (:mod:`ledger.receipt`); it names no titl
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 from ledger import views
 from ledger.custody import HoldTake, ReceiptIssue
 from ledger.events import parse_event
 from ledger.keeping import is_kept_sealed, standing, stands
+from ledger.recall import RecallProof, RecallReceipt, check_recall, make_recall_proof
 from ledger.receipt import Receipt, Received, check_receipt, make_receipt
 from ledger.roster import Roster, RosterHistory
 from ledger.views import Fact, ItemView
@@ -25,9 +27,11 @@ from protocol.ids import BlobId, EventRef, OfficeCode
 from protocol.limits import HOLDS_PER_RECEIPT_MAX
 from protocol.ports import Reader
 
+Enrolment = Callable[[EventRef], int | None]
+
 
 class Receipts:
-    """Issues receipts where the province is hosted; makes the bundle of any."""
+    """Issues receipts where the province is hosted; makes the bundle of any, also of a recall's."""
 
     def __init__(
         self,
@@ -76,6 +80,18 @@ class Receipts:
         receipt = await self._world.work.run(self._make, view.receipt)
         return receipt.encoded()
 
+    async def recall_proof(self, data: bytes) -> bytes:
+        """The receipt of a recall with its proof, as a file that anyone checks.
+
+        Raises:
+            DecodeError: it is no receipt.
+            Unavailable: it cannot be proven yet: an access is not logged here, or not witnessed.
+            ProofError: an event that it names is another one.
+        """
+        proof = await self._world.work.run(self._prove, RecallReceipt.decode(data))
+        await self._world.work.run(check_recall, proof, self._genesis_note)
+        return proof.encoded()
+
     async def received(self, item: str) -> Received:
         """What that receipt says, checked from this node's genesis note up.
 
@@ -99,20 +115,23 @@ class Receipts:
         self._issued.add((item, view.upload))
 
     def _make(self, ref: EventRef) -> Receipt:
+        with self._proving() as (logs, enrolment):
+            body = parse_event(logs.opened(ref.origin).reader.entry(ref.index)).read_body()
+            assert isinstance(body, ReceiptIssue)
+            given = (ref, body, enrolment, logs.opened)
+            return make_receipt(self._genesis_note, self._history(), *given)
+
+    def _prove(self, receipt: RecallReceipt) -> RecallProof:
+        with self._proving() as (logs, enrolment):
+            given = (receipt, enrolment, logs.opened)
+            return make_recall_proof(self._genesis_note, self._history(), *given)
+
+    @contextmanager
+    def _proving(self) -> Iterator[tuple[StoredLogs, Enrolment]]:
         with self._world.ledger.read() as ledger, self._world.state.read() as state:
             logs = StoredLogs(ledger)
             try:
-                reader = logs.opened(ref.origin).reader
-                body = parse_event(reader.entry(ref.index)).read_body()
-                assert isinstance(body, ReceiptIssue)
-                return make_receipt(
-                    self._genesis_note,
-                    self._history(),
-                    ref,
-                    body,
-                    lambda said: _enrolment(state, logs, said),
-                    logs.opened,
-                )
+                yield logs, lambda said: _enrolment(state, logs, said)
             except Missing as error:
                 raise Unavailable("receipt", "what it takes to be logged here", error) from error
 

@@ -117,6 +117,12 @@ def test_a_lost_disk_and_lost_keys_are_recovered(drill: Drill) -> None:
         lambda: drill.cli("recall", "--check", receipt, "--node", drill.home(CITY))[0] == 0
     )
     assert told["by"] == COUNTY
+    proof = folder / "证明.json"
+    network.until(lambda: drill.cli("receipt", receipt, "--node", county, "-o", proof)[0] == 0)
+    genesis = drill.home(CITY) / "genesis.note"
+    assert drill.well("verify", proof, "--genesis", genesis)["receipt"]["by"] == COUNTY
+    proof.write_text(proof.read_text().replace(f'"by": "{COUNTY}"', f'"by": "{CITY}"'))
+    assert drill.fails("verify", proof, "--genesis", genesis)["code"] == "proof"
     (target / "正文.txt").write_bytes(TEXT[:-1])
     assert drill.cli("recall", "--check", receipt, "--node", county)[0] == 1
     refused = drill.fails("recall", item, "--node", drill.home(CITY), "--to", folder / "不可")

@@ -63,6 +63,29 @@ def test_a_file_is_got_in_pieces_across_a_cut_and_checked(open_page: Open, tmp_p
     assert saved.value.suggested_filename == "调取回执.json"
 
 
+def test_the_receipt_is_had_with_its_proof_or_why_not_yet(open_page: Open, tmp_path: Path) -> None:
+    page = opened(open_page, {"result": RECEIPT})
+    told(page, "open")
+    answers = [{"problem": {"detail": "receipt: not witnessed yet"}}, {"result": {"proof": "{1}"}}]
+    asked = []
+
+    def answer(route: Route) -> None:
+        asked.append(route.request.post_data_json)
+        route.fulfill(body=json.dumps(answers[len(asked) - 1]) + "\n")
+
+    page.route("**/api/v1/operate/recall_proof", answer)
+    button = page.get_by_role("button", name="保存可离线核验的回执")
+    button.click()
+    told(page, "failed")
+    expect(page.locator("[data-part=told]")).to_contain_text("not witnessed yet")
+    with page.expect_download() as saved:
+        button.click()
+    told(page, "proven")
+    saved.value.save_as(tmp_path / "proof")
+    assert (tmp_path / "proof").read_text() == "{1}"
+    assert asked == [{"receipt": RECEIPT["receipt"]}] * 2
+
+
 def test_another_content_is_not_saved(open_page: Open) -> None:
     page = opened(open_page, {"result": RECEIPT})
     told(page, "open")

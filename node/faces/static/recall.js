@@ -63,12 +63,23 @@ async function save(item, file) {
     const hex = [...digest].map(byte => byte.toString(16).padStart(2, "0")).join("");
     if (hex !== file.sha256) return say("another", file.path);
   }
+  download(whole, file.path.split("/").pop());
+  return say("done", file.path);
+}
+
+function download(content, name) {
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(whole);
-  link.download = file.path.split("/").pop();
+  link.href = URL.createObjectURL(content);
+  link.download = name;
   link.click();
   URL.revokeObjectURL(link.href);
-  return say("done", file.path);
+}
+
+/** The receipt with the proof of every access; till those are witnessed the node says so. */
+async function prove(receipt) {
+  const told = await operate("recall_proof", { receipt });
+  download(new Blob([told.proof]), "调取回执.receipt.json");
+  say("proven");
 }
 
 function list(opened) {
@@ -84,6 +95,7 @@ function list(opened) {
   }));
   const receipt = part("receipt");
   receipt.querySelector("a").href = URL.createObjectURL(new Blob([`${opened.receipt}\n`]));
+  receipt.querySelector("button").onclick = () => prove(opened.receipt).catch(error => say("failed", error.message));
   receipt.hidden = false;
 }
 

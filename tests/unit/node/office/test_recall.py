@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from ledger import holdings, views
+from ledger.recall import RecallProof, check_recall
 from node.office.answers import Asker
-from protocol.errors import DecodeError, Forbidden, Missing, ProofError
+from protocol.errors import DecodeError, Forbidden, Missing, ProofError, Unavailable
 from protocol.ids import BlobId, OfficeCode
 from protocol.records import encode_json
 from protocol.sealing import PLAIN_CHUNK_BYTES
@@ -160,6 +161,11 @@ def test_a_receipt_is_held_against_the_logs(play: Play) -> None:
         check = town.node(PROVINCE).using.recall.check
         receipt = told["receipt"].encode()
         assert check(receipt)["item"] == item
+        for code in (PROVINCE, COUNTY):
+            proof = await town.node(code).vault.receipts.recall_proof(receipt)
+            said = check_recall(RecallProof.decode(proof), town.cluster.genesis_note)
+            assert (said.receipt.encoded(), said.witnessed) == (receipt, True)
+            assert [access.office for access in said.accesses] == [COUNTY]
         fields = json.loads(receipt)
         (access,) = fields["accesses"]
         for name, value, error in (
@@ -174,6 +180,9 @@ def test_a_receipt_is_held_against_the_logs(play: Play) -> None:
         ):
             with pytest.raises(error):
                 check(encode_json({**fields, name: value}))
+        unknown = encode_json({**fields, "accesses": [{**access, "index": 10**6}]})
+        with pytest.raises(Unavailable):
+            await town.node(COUNTY).vault.receipts.recall_proof(unknown)
 
     play(story, PROVINCE, CITY, COUNTY)
 
