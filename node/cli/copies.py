@@ -91,7 +91,9 @@ def _check_recall(proof: RecallProof, genesis: bytes) -> tuple[int, Json]:
     for file in receipt.files:
         say(f"· 文件 file  {file.sha256[:16]}… {file.path}")
     say(_witnessed(recalled.witnessed))
-    return (0 if recalled.witnessed else 1), {"ok": recalled.witnessed, **asdict(recalled)}
+    accesses = [asdict(said) for said in recalled.accesses]
+    told = {"ok": recalled.witnessed, "receipt": receipt.members(), "accesses": accesses}
+    return (0 if recalled.witnessed else 1), told
 
 
 def _witnessed(witnessed: bool) -> str:

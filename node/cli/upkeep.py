@@ -9,9 +9,12 @@ from typing import Any
 from rich.progress import Progress, TaskID
 
 from node.cli.joining import print_next
-from node.cli.reaching import console, progress_bar, reach
+from node.cli.reaching import answers, console, progress_bar, reach
 from node.hands.backup import restore_home
 from node.hands.open_world import SystemClock, Threads
+from node.hands.storage.home import Home
+from node.hands.storage.vault import mend_cards
+from protocol.errors import StoreError
 
 Json = dict[str, Any]
 
@@ -63,10 +66,13 @@ async def restore(arguments: argparse.Namespace) -> tuple[int, Json]:
 
 
 async def doctor(arguments: argparse.Namespace) -> tuple[int, Json]:
-    """Exit status 1 when something is wrong."""
+    """Exit status 1 when something is wrong.  With --repair the cards of the store of a node that
+    is down are looked at first: it could not start with damaged ones."""
+    cards = await _mended_cards(Path(arguments.home)) if arguments.repair else []
     with progress_bar() as bar:
         async with reach(arguments.home) as client:
             result = await client.operate("doctor", {"repair": arguments.repair}, shown(bar))
+    result["ailments"] = cards + result["ailments"]
     for ailment in result["ailments"]:
         console.print(f"[red]{ailment['code']}[/] ", end="")
         console.print(ailment["zh"], markup=False, highlight=False)
@@ -75,6 +81,20 @@ async def doctor(arguments: argparse.Namespace) -> tuple[int, Json]:
     if not result["ailments"]:
         console.print("[green]一切正常 · well[/]")
     return (1 if result["ailments"] else 0), result
+
+
+async def _mended_cards(root: Path) -> list[Json]:
+    home = Home.open(root)
+    if await answers(home.socket):
+        return []
+    try:
+        with home.lock():
+            await mend_cards(home.vault)
+    except StoreError as error:
+        told = {"zh": f"文件登记 {home.vault} 读不出", "cure_zh": "已按文件重新生成"}
+        cure = "made again from the files"
+        return [{"code": "store.cards", "what": str(error), "cure": cure, **told}]
+    return []
 
 
 def shown(bar: Progress) -> Any:

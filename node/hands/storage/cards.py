@@ -2,7 +2,8 @@
 
 A card is written after the bytes are durable and before anybody is told.  Writer gains: it can hide
 damage from :meth:`~node.hands.storage.vault.Vault.verify`, never from a reader who checks SHA-256.
-Loss: the shelves say what they have, and the rest is made again from the bytes when it is needed.
+Loss: the shelves say what they have, and the rest is made again from the bytes when it is needed;
+so cards that cannot be read are thrown away (:func:`~node.hands.storage.vault.mend_cards`).
 """
 
 from __future__ import annotations
@@ -14,9 +15,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
+import lmdb
+
 from node.hands.storage.lmdb_kv import LmdbStore
+from protocol.chunks import check_leaves
+from protocol.errors import Corrupt, ProofError
 from protocol.ids import BlobId, ChunkRoot, UnixMs
-from protocol.limits import CHUNK_BYTES, GiB
+from protocol.limits import CHUNK_BYTES, FILE_BYTES_MAX, GiB
 from protocol.ports import Writer
 
 TABLES: Final = ("card", "leaf")
@@ -96,6 +101,31 @@ class Cards:
             return card.facts(blob).leaves
         with self._store.read() as reader:
             return reader.get("leaf", blob.raw) or b""
+
+    def check(self) -> None:
+        """Read every row.
+
+        Raises:
+            Corrupt: one that is no card, or whose leaf hashes are those of another file.
+        """
+        try:
+            for blob, card in self.walk():
+                if card.size > FILE_BYTES_MAX:
+                    raise Corrupt("cards", f"the card of a file: {blob}", f"{card.size} bytes")
+                self.check_leaves(blob, card)
+        except (lmdb.Error, struct.error, ValueError) as error:
+            raise Corrupt("cards", "rows that can be read", str(error)[:80]) from error
+
+    def check_leaves(self, blob: BlobId, card: StoredCard) -> None:
+        """
+        Raises:
+            Corrupt: a known card and its leaf hashes do not fit.
+        """
+        try:
+            if card.known:
+                check_leaves(card.chunks, card.size, self.leaves(blob, card))
+        except ProofError as error:
+            raise Corrupt(f"card of {blob.short}", error.expected, error.got) from error
 
     def walk(self, prefix: bytes = b"") -> Iterator[tuple[BlobId, StoredCard]]:
         """The cards of blobs whose id begins so, in order of id; as they are when they come."""

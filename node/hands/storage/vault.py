@@ -6,8 +6,10 @@ The cards know on which shelf each blob is, so a node can have two while it move
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager
+from hashlib import sha256
 from itertools import count, islice
 from pathlib import Path
 from typing import Final
@@ -16,7 +18,7 @@ import xxhash
 
 from node.hands.storage import arrivals
 from node.hands.storage.cards import Cards, Facts, StoredCard
-from node.hands.storage.durable import make_directory
+from node.hands.storage.durable import make_directory, taking
 from node.hands.storage.file_blobs import WHERE, FileShelf
 from node.hands.storage.incoming import Hashes, Incoming, Lanes, Room, in_chunks
 from node.hands.storage.moving import FOLDER, Mover, Shelves
@@ -157,7 +159,7 @@ class Vault:
     async def verify(self, blob: BlobId) -> None:
         card = self._card(blob)
         try:
-            if not card.known or await self._quick(blob, card) != card.xxh3:
+            if not (self._is_sound(blob, card) and await self._fits(blob, card)):
                 facts = await self._facts(blob, card)  # the bytes decide, not the card
                 if facts.blob != blob:
                     raise Corrupt(WHERE, f"content {blob}", facts.blob)
@@ -210,10 +212,28 @@ class Vault:
                 await self._shelves.drop(blob, card, place)
         return not before
 
-    async def _quick(self, blob: BlobId, card: StoredCard) -> bytes:
-        hasher = xxhash.xxh3_128()
-        await self._shelves.of(card.place).feed(blob, card.place, card.size, hasher.update)
-        return hasher.digest()
+    def _is_sound(self, blob: BlobId, card: StoredCard) -> bool:
+        """Whether a card says what the bytes are, and says the same all over."""
+        try:
+            self._cards.check_leaves(blob, card)
+        except Corrupt:
+            return False
+        return card.known
+
+    async def _fits(self, blob: BlobId, card: StoredCard) -> bool:
+        """Whether the bytes are what the card says: by the quick hash, and where the root of the
+        tree is all there is of it, by that too, for nothing else shows whether it is right."""
+        quick, leaf = xxhash.xxh3_128(), sha256(b"\0")
+        has_leaf = 0 < card.size <= CHUNK_BYTES
+
+        def take(data: memoryview) -> None:
+            quick.update(data)
+            if has_leaf:
+                leaf.update(data)
+
+        await self._shelves.of(card.place).feed(blob, card.place, card.size, take)
+        has_root = not has_leaf or leaf.digest() == card.chunks.raw
+        return has_root and quick.digest() == card.xxh3
 
     async def _facts(self, blob: BlobId, card: StoredCard) -> Facts:
         """Of the bytes as they are now."""
@@ -282,6 +302,25 @@ async def open_vault(
         yield vault
     finally:
         await vault.close()
+
+
+async def mend_cards(folder: Path) -> None:
+    """Throw the cards in ``folder`` away if they cannot be read; the next start makes them again.
+    No other process may be using them.
+
+    Raises:
+        StoreError: they were thrown away, and why.
+    """
+    try:
+        cards = Cards(folder, 0)
+        try:
+            cards.check()
+        finally:
+            await cards.close()
+    except StoreError:
+        with taking(folder):
+            shutil.rmtree(folder)
+        raise
 
 
 def _clear(staging: Path) -> None:
