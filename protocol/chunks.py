@@ -1,7 +1,7 @@
 """A file as a tree: its chunks of 1 MiB are the leaves of an RFC 6962 tree (protocol/merkle.py).
 
 The root stands in the manifest, so any chunk from anybody is verified before it is written or
-shown, and that a chunk is possessed can be proven without the rest.  docs/spec/manifest.md.
+shown.  docs/spec/manifest.md.
 """
 
 from __future__ import annotations
@@ -9,18 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from hashlib import sha256
 
-from protocol.errors import ProofError
+from protocol.errors import Corrupt, ProofError
 from protocol.ids import ChunkRoot
 from protocol.limits import CHUNK_BYTES
-from protocol.merkle import (
-    EMPTY_ROOT,
-    HASH_BYTES,
-    leaf_hash,
-    perfect_root,
-    prove_inclusion,
-    root_of,
-    verify_inclusion,
-)
+from protocol.merkle import EMPTY_ROOT, HASH_BYTES, leaf_hash, root_of
 
 EMPTY: ChunkRoot = ChunkRoot(EMPTY_ROOT)
 
@@ -73,32 +65,14 @@ def check_leaves(root: ChunkRoot, size: int, leaves: bytes) -> None:
         raise ProofError("leaves of a file", f"root {root.short}", "another")
 
 
-def prove_chunk(leaves: bytes, number: int) -> tuple[bytes, ...]:
-    """The audit path of chunk ``number``.
+def check_chunk(leaves: bytes, number: int, data: bytes) -> None:
+    """Check that ``data`` is chunk ``number`` of the file with these leaf hashes.
 
     Raises:
-        ProofError: there is no such chunk.
+        Corrupt: it is not.
     """
-
-    def subtree(level: int, index: int) -> bytes:
-        width = HASH_BYTES << level
-        return perfect_root(leaves[index * width : (index + 1) * width])
-
-    return prove_inclusion(number, len(leaves) // HASH_BYTES, subtree)
-
-
-def verify_chunk(
-    root: ChunkRoot, size: int, number: int, data: bytes, path: tuple[bytes, ...]
-) -> None:
-    """Check that ``data`` is chunk ``number`` of the file of ``size`` bytes under ``root``.
-
-    Raises:
-        ProofError: it is not.
-    """
-    length = chunk_span(size, number)[1]
-    if len(data) != length:
-        raise ProofError(f"chunk {number}", f"{length} bytes", len(data))
-    verify_inclusion(leaf_hash(data), number, chunk_count(size), root.raw, path)
+    if leaf_hash(data) != leaves[number * HASH_BYTES : (number + 1) * HASH_BYTES]:
+        raise Corrupt(f"chunk {number}", "the bytes that its leaf hash is of", "others")
 
 
 class ChunkHasher:

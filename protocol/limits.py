@@ -86,7 +86,7 @@ GRANT_DAYS_MAX: Final = 3660
 GRANTS_PER_ITEM_MAX: Final = 256  # that nobody revoked; those that end first go
 DOMAIN_CHARS_MAX: Final = 100
 CITY_OFFER_BYTES: Final = 1024 * GiB  # what a city keeps for others if it says nothing
-CHALLENGE_CHUNKS_MAX: Final = 4
+CHALLENGE_CHUNKS_MAX: Final = 32  # read from a slow disk in a second
 TREE_LEAVES_MAX: Final = 16 * 1024  # in one answer, 32 bytes each
 HOLDS_PER_RECEIPT_MAX: Final = 16
 

@@ -3,9 +3,9 @@
 The answer to a challenge is ``SHA-256(DOMAIN ‖ nonce ‖ file ‖ number of the chunk ‖ chunk)`` for
 each chunk asked for.  The nonce is fresh and the chunks are random, so nothing that was computed
 before helps, and whoever keeps only hashes cannot answer.  The challenger reads the same chunks
-from its own copy, after checking them against the file's tree.  What an answer does not show is
-that the bytes came from the holder's own disk and not from another holder's; therefore it must come
-soon.  docs/spec/vault.md.
+from its own copy, after checking them against the file's tree.  Where the bytes came from an answer
+does not show; so many are asked for, within so short a time, that whoever has to bring them from
+elsewhere needs a fast line to somebody who gives them.  docs/spec/vault.md.
 """
 
 from __future__ import annotations

@@ -29,11 +29,10 @@ from node.hands.world import World
 from node.office.catalog import TALLIES, find, put_bytes, read_whole, record
 from node.office.links import Links
 from node.office.sequencer import Sequencer
-from protocol.chunks import chunk_count, chunk_span
+from protocol.chunks import check_chunk, chunk_count, chunk_span
 from protocol.errors import Corrupt, FangzhiError, Missing, Unavailable
 from protocol.ids import BlobId, OfficeCode
 from protocol.limits import CHALLENGE_CHUNKS_MAX, SEAL_BYTES_MAX
-from protocol.merkle import HASH_BYTES, leaf_hash
 from protocol.messages import RemoteFault
 from protocol.ports import BlobStore, Reader, Writer
 from protocol.possession import NONCE_BYTES, ChallengeAsk, Possession, drawn_chunks, possession
@@ -44,7 +43,7 @@ from protocol.shapes import pack, unpack
 CHECK_FORMAT: Final = "fangzhi/check/1"
 DAY_S: Final = 86_400
 DRAWS: Final = 20  # of items, until one is held both here and elsewhere
-ANSWER_SECONDS: Final = 10.0  # a holder that has to ask another takes longer
+ANSWER_SECONDS: Final = 10.0  # a holder that has to bring it over a common line takes longer
 _FAILING: Final = frozenset({Missing.code, Corrupt.code})  # what a holder may not say
 
 log = structlog.get_logger(__name__)
@@ -95,6 +94,12 @@ class Challenger:
         self._roster = roster
         self._suspect = suspect
         self._pause_s = DAY_S / checks_per_day
+        self._asking: Question | None = None
+
+    def is_asked(self, office: OfficeCode, blob: BlobId) -> bool:
+        """Whether this holder is just being challenged about this file."""
+        asking = self._asking
+        return asking is not None and (asking.holder, asking.blob) == (office, blob)
 
     async def run(self) -> None:
         while True:
@@ -125,6 +130,7 @@ class Challenger:
         if expected is None:
             return "silent"
         ask, outcome = ChallengeAsk(question.blob, nonce, question.chunks), "failed"
+        self._asking = question
         try:
             answer = await self._links.ask(question.holder, "hold.challenge", ask, ANSWER_SECONDS)
             assert isinstance(answer, Possession)
@@ -134,6 +140,8 @@ class Challenger:
             outcome = "failed" if fault.fault.code in _FAILING else "silent"
         except Unavailable:
             outcome = "silent"
+        finally:
+            self._asking = None
         self._links.count(f"challenge.{outcome}")
         await self._note(question, outcome)
         return outcome
@@ -207,8 +215,7 @@ class Challenger:
             digests = []
             for number in question.chunks:
                 chunk = await blobs.read(blob, *chunk_span(size, number))
-                if leaf_hash(chunk) != leaves[number * HASH_BYTES : (number + 1) * HASH_BYTES]:
-                    raise Corrupt(f"file {blob.short}", f"chunk {number} as stored", "another")
+                check_chunk(leaves, number, chunk)
                 digests.append(possession(nonce, blob, number, chunk))
         except Missing:
             return None

@@ -15,11 +15,11 @@ from ledger.roster import Roster
 from ledger.views import ItemView, epochs, synonym_table
 from node.office.catalog import uses
 from node.office.links import Peer
-from protocol.chunks import chunk_count, chunk_span
+from protocol.chunks import check_chunk, chunk_count, chunk_span
 from protocol.errors import Corrupt, Forbidden, Missing, Unavailable
 from protocol.ids import BlobId, OfficeCode
 from protocol.limits import CHUNK_BYTES, TREE_LEAVES_MAX
-from protocol.merkle import HASH_BYTES, leaf_hash
+from protocol.merkle import HASH_BYTES
 from protocol.messages import BlobAsk, Chunk, TreeAsk, TreeLeaves
 from protocol.pacing import Pace
 from protocol.ports import BlobStore, Clock, KeyValueStore, Reader
@@ -30,7 +30,8 @@ WAIT_SECONDS_MAX = 10.0  # for the pace; then the asker hears that it is not now
 
 class Lending:
     """Answers to ``blob.read``, ``blob.tree`` and ``hold.challenge``.  ``suspect`` is told of a
-    file whose bytes are not what its card says."""
+    file whose bytes are not what its card says; ``is_asked`` says whether an office is just being
+    challenged from here about a file, which it may not read here meanwhile."""
 
     def __init__(
         self,
@@ -41,6 +42,7 @@ class Lending:
         lends: Callable[[ItemView, str, Sequence[OfficeCode]], bool],
         pace: Pace,
         suspect: Callable[[BlobId], None],
+        is_asked: Callable[[OfficeCode, BlobId], bool],
     ) -> None:
         self._state = state
         self._blobs = blobs
@@ -49,9 +51,12 @@ class Lending:
         self._lends = lends
         self._pace = pace
         self._suspect = suspect
+        self._is_asked = is_asked
 
     async def on_read(self, peer: Peer, ask: BlobAsk) -> Chunk:
         size = self._size(peer, ask.blob)
+        if any(self._is_asked(office, ask.blob) for office in peer.offices):
+            raise Unavailable("blob.read", "no challenge to show this very file", "one is open")
         length = min(ask.length, CHUNK_BYTES)
         at = asyncio.get_running_loop().time()
         wait = self._pace.wait_s(length, at, self._clock.now())
@@ -75,9 +80,11 @@ class Lending:
                 raise Missing(f"file {ask.blob.short}", f"{chunk_count(size)} chunks", number)
             offset, length = chunk_span(size, number)
             chunk = await self._blobs.read(ask.blob, offset, length)
-            if leaf_hash(chunk) != leaves[number * HASH_BYTES : (number + 1) * HASH_BYTES]:
+            try:
+                check_chunk(leaves, number, chunk)
+            except Corrupt:
                 self._suspect(ask.blob)  # what the challenger finds, its holder repairs
-                raise Corrupt(f"file {ask.blob.short}", f"chunk {number} as stored", "another")
+                raise
             digests.append(possession(ask.nonce, ask.blob, number, chunk))
         return Possession(tuple(digests))
 

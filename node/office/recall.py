@@ -26,12 +26,12 @@ from node.office.catalog import note_blob, read_whole, record, records_of
 from node.office.keyring import Keyring
 from node.office.links import Links
 from node.office.sealer import Opened, Sealer
-from protocol.chunks import check_leaves
+from protocol.chunks import check_chunk, check_leaves
 from protocol.errors import Corrupt, FangzhiError, Forbidden, Missing, ProofError
 from protocol.fetching import FetchAsk, Fetched
 from protocol.ids import BlobId, EventRef, LeafHash, OfficeCode
 from protocol.limits import ACCESSES_PER_RECALL_MAX, CHUNK_BYTES, SEAL_BYTES_MAX
-from protocol.merkle import HASH_BYTES, leaf_hash
+from protocol.merkle import leaf_hash
 from protocol.messages import BlobAsk, Chunk
 from protocol.records import FileEntry, Manifest
 from protocol.sealing import (
@@ -210,8 +210,7 @@ class Recall:
         while offset < end:
             number, skip = divmod(offset, CHUNK_BYTES)
             data = await self._world.blobs.read(entry.sha256, number * CHUNK_BYTES, CHUNK_BYTES)
-            if leaf_hash(data) != leaves[number * HASH_BYTES : (number + 1) * HASH_BYTES]:
-                raise Corrupt(f"file {entry.sha256.short}", f"chunk {number} as stored", "another")
+            check_chunk(leaves, number, data)
             part = data[skip : skip + end - offset]
             offset += len(part)
             yield part

@@ -77,15 +77,6 @@ class Vault:
             sealer,
             config.store.scrub_days,
         )
-        self.lending = Lending(
-            world.state,
-            sealer.files,
-            world.clock,
-            roster,
-            access.lends,
-            Pace(rates),
-            self.scrubber.suspect,
-        )
         self.challenger = Challenger(
             world,
             sealer.files,
@@ -95,6 +86,16 @@ class Vault:
             roster,
             self.scrubber.suspect,
             config.keeping.checks_per_day,
+        )
+        self.lending = Lending(
+            world.state,
+            sealer.files,
+            world.clock,
+            roster,
+            access.lends,
+            Pace(rates),
+            self.scrubber.suspect,
+            self.challenger.is_asked,
         )
         self.fixity = Fixity(
             world,

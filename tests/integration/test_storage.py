@@ -73,3 +73,14 @@ def test_a_node_serves_from_wherever_its_files_lie(
         check(bucket.url)
         assert cli(*move, "folder")[0] == 0
     check("folder")
+
+    # cards that cannot be read: the node does not start, and the doctor makes them again
+    assert cli("doctor", home, "--repair")[1]["ailments"] == []
+    network[PROVINCE].stop()
+    with (home / "vault" / "data.mdb").open("r+b") as cards:
+        cards.write(b"?" * 8192)  # the two pages with which it begins
+    assert cli("doctor", home)[1]["problem"]["code"].startswith("store")
+    (found,) = cli("doctor", home, "--repair")[1]["ailments"]
+    assert found["code"] == "store.cards"
+    assert cli("doctor", home)[1]["ailments"] == []
+    check("folder")

@@ -12,7 +12,8 @@ from ledger.holdings import checks
 from node.office.challenger import DAY_S
 from protocol.ids import BlobId, OfficeCode
 from protocol.limits import CHUNK_BYTES
-from protocol.possession import Possession
+from protocol.messages import BlobAsk
+from protocol.possession import Possession, possession
 
 PROVINCE, CITY, COUNTY = map(OfficeCode, ("320000", "320500", "320581"))
 ALL = (PROVINCE, CITY, COUNTY)
@@ -98,6 +99,31 @@ def test_a_holder_that_kept_only_hashes_or_answers_of_before_fails(play: Play) -
         question = await question_for(town, CITY)
         outcomes = [await challenger(town).ask(question) for _ in range(2)]
         assert outcomes == ["passed", "failed"]
+
+    play(story, *ALL)
+
+
+def test_a_holder_that_has_the_challenger_answer_for_it_does_not_pass(play: Play) -> None:
+    async def story(town: Any) -> None:
+        await town.report_data(COUNTY, DATA)
+        await town.quiet()
+        city = town.node(CITY)
+        question = await question_for(town, CITY)
+
+        async def brings(_peer: Any, ask: Any) -> Possession:
+            found = []
+            for number in ask.chunks:
+                where = BlobAsk(ask.blob, number * CHUNK_BYTES, CHUNK_BYTES)
+                chunk = await city.links.ask(source, "blob.read", where, 5)
+                found.append(possession(ask.nonce, ask.blob, number, chunk.data))
+            return Possession(tuple(found))
+
+        city.links._handlers["hold.challenge"] = brings
+        source = PROVINCE
+        assert await challenger(town).ask(question) != "passed"
+        source = COUNTY  # what the spec says that it does not show
+        assert await challenger(town).ask(question) == "passed"
+        assert (await city.links.ask(PROVINCE, "blob.read", BlobAsk(FILE, 0, 9), 5)).data
 
     play(story, *ALL)
 
