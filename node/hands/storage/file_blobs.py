@@ -18,7 +18,7 @@ from node.hands.storage.cards import Cards, Facts, Place, StoredCard
 from node.hands.storage.durable import commit_file, make_directory, remove_file
 from node.hands.storage.incoming import facts_of_small
 from node.hands.storage.packs import Packs, read_pack
-from protocol.errors import Corrupt, Missing
+from protocol.errors import Corrupt, Full, Missing
 from protocol.ids import BlobId, UnixMs
 from protocol.limits import CHUNK_BYTES, MiB
 from protocol.ports import BlockingWork
@@ -66,9 +66,10 @@ class FileShelf:
 
     async def tidy(self) -> None:
         async with self._tidying:
-            for pack in self._packs.hollow():
-                if await self._empty(pack):
-                    await self._work.run(self._packs.forget, pack)
+            with suppress(Full):  # there will be room another time
+                for pack in self._packs.hollow():
+                    if await self._empty(pack):
+                        await self._work.run(self._packs.forget, pack)
 
     async def _empty(self, pack: int) -> bool:
         """Move what is left in a pack to another; False when something damaged has to stay."""
