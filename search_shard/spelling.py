@@ -16,6 +16,7 @@ from search_shard.grammar import FILTER_NAMES, RIGHTS_NAMES
 from search_shard.lattice import AND, NEAR, NOT, OR, SPOKEN, Filter, Phrase, Query
 
 CORRECTIONS_MAX: Final = 3
+SLIP_RATIO: Final = 5
 _NUMERALS: Final = frozenset("〇零一二三四五六七八九十百千万廿卅0123456789")
 _SHOWN_SOUNDS: Final = 3  # of a position; initials have tens
 # Beside these a word is no syllable that would join the next one.
@@ -87,9 +88,14 @@ def did_you_mean(
 
     ``hits`` are the reasons of each hit; one without a near reason says nothing.  Variants of one
     form count together and are shown in the form that is most frequent.  Another number is another
-    meaning and no slip, so it is not offered (康熙三十五 for 康熙三十年).
+    meaning and no slip, so it is not offered (康熙三十五 for 康熙三十年); nor is another word
+    for one that hits have as it was asked for, unless SLIP_RATIO times as many have the other.
     """
     typed = [fold(word.typed) for word in query.words]
+    hits = [list(reasons) for reasons in hits]
+    as_asked = Counter(
+        word for reasons in hits for word in {r.word for r in reasons if r.rule not in NEAR}
+    )
     forms: dict[tuple[tuple[int, str], ...], Counter[tuple[str, ...]]] = {}
     for reasons in hits:
         found = {
@@ -103,7 +109,12 @@ def did_you_mean(
             key = tuple(sorted((word, fold(text)) for word, text in found.items()))
             texts = tuple(found[word] for word, _ in key)
             forms.setdefault(key, Counter())[texts] += 1
-    ranked = sorted(forms.items(), key=lambda item: (-item[1].total(), item[0]))
+    slips = [
+        (key, counts)
+        for key, counts in forms.items()
+        if all(counts.total() >= SLIP_RATIO * as_asked[word] for word, _ in key)
+    ]
+    ranked = sorted(slips, key=lambda item: (-item[1].total(), item[0]))
     corrections = []
     for key, counts in ranked[:CORRECTIONS_MAX]:
         words = list(query.words)

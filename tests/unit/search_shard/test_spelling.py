@@ -120,8 +120,7 @@ def test_corrections_are_what_near_hits_have(rules: Rules) -> None:
     assert did_you_mean(query, hits, rules.fold) == (
         Correction("虎丘 苏州 -扬州 类型:旧志", 2),
         Correction("湖兵 苏州 -扬州 类型:旧志", 1),
-        Correction("湖兵 蘇洲 -扬州 类型:旧志", 1),
-    )
+    )  # not 蘇洲: hits have 苏州, as it was typed
 
 
 def test_variants_of_a_correction_count_together(rules: Rules) -> None:
@@ -141,6 +140,18 @@ def test_corrections_are_few_and_never_of_nothing(rules: Rules) -> None:
         [Reason(0, "pinyin", "苏州")],
     ]
     assert did_you_mean(query, strange, rules.fold) == ()
+
+
+@pytest.mark.parametrize(("others", "offered"), [(4, ()), (5, ("姑苏 水里",))])
+def test_a_word_that_hits_have_is_no_slip(
+    rules: Rules, others: int, offered: tuple[str, ...]
+) -> None:
+    query = parse_query("姑苏 水利", rules)
+    place = Reason(0, "typed", "姑苏")
+    asked, other = [place, Reason(1, "typed", "水利")], [place, Reason(1, "sound", "水里")]
+    both = [Reason(0, "shape", "一蘇"), Reason(1, "shape", "水水")]
+    found = did_you_mean(query, [asked, both, *[other] * others], rules.fold)
+    assert tuple(each.text for each in found) == offered
 
 
 def test_another_number_is_no_correction(rules: Rules) -> None:
