@@ -142,10 +142,12 @@ def _recorded(
     found: EntryIndex, manifests: Callable[[BlobId], bytes], sha256: BlobId, size: int
 ) -> tuple[Place, bytes]:
     """Where an upload stands whose manifest lists the file, and that manifest's bytes."""
+    unread = 0
     for place, blob in found.uploads():
         try:
             data = manifests(blob)
         except Missing:
+            unread += 1
             continue
         if sha256.hex.encode() not in data:
             continue
@@ -153,7 +155,8 @@ def _recorded(
             files = parse_manifest(data).files
         if any((file.sha256, file.size) == (sha256, size) for file in files):
             return place, data
-    raise Missing("verify", f"an upload of {sha256.hex} with {size} bytes", "none in the logs")
+    got = f"none in the logs ({unread} uploads have manifests that are not shown here)"
+    raise Missing("verify", f"an upload of {sha256.hex} with {size} bytes", got)
 
 
 def _indices(bundle: Bundle) -> range:

@@ -67,6 +67,8 @@ def figures(answer: Json) -> Iterator[tuple[str, str]]:
     }
     shown = (f"{zh} {name} {items[name]}" for name, zh in words.items())
     yield "条目 items of this node's offices", "，".join(shown)
+    if disks := answer["counters"].get("waiting.disks"):
+        yield "待其日志到达的报送盘 disks that wait for their log", str(disks)
     yield "文件 files", f"{answer['blobs']}，{answer['blob_bytes'] / 2**20:.1f} MiB"
     yield "副本不足的条目 items that lack copies", str(answer["short_total"])
     yield "损坏副本 damaged copies", str(answer["damaged"])
@@ -84,6 +86,8 @@ async def suggest(arguments: argparse.Namespace) -> tuple[int, Json]:
         kinds = {"place": "地名 place", "title": "题名 title", "heading": "篇目 heading"}
         for word in answer["words"]:
             print(f"词语 word\t{word['text']}\t{word['pages']}")
+        if not (answer["words"] or answer["suggestions"]):
+            console.print("没有相近的题名、地名、篇目 · no title, place or heading like it")
         for one in answer["suggestions"]:
             where = " ".join(one["sources"])
             print(

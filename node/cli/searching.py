@@ -104,6 +104,7 @@ async def _export(client: Client, of: str, body: Json, path: Path) -> Json:
         staged.commit(path)
     finally:
         staged.discard()
+    console.print(f"已导出 exported → {path}，附回执 with its receipt", markup=False)
     return {"file": str(path), "bytes": count}
 
 

@@ -256,10 +256,13 @@ class Network:
         assert process is not None
         await _end(process)
 
+    def running(self) -> list[Place]:
+        """Nodes that were started and not ended."""
+        return [place for place in self.places if place.process is not None]
+
     async def stop_all(self) -> list[float | BaseException]:
         """Stop every node that runs; for each the seconds it took, or what went wrong."""
-        running = [place for place in self.places if place.process is not None]
-        return await asyncio.gather(*map(self.stop, running), return_exceptions=True)
+        return await asyncio.gather(*map(self.stop, self.running()), return_exceptions=True)
 
 
 _FANGZHI: Final = (sys.executable, "-m", "node.cli.main")

@@ -130,9 +130,11 @@ def _conclude(screen: Screen, seconds: float) -> None:
 
 
 async def _stay(screen: Screen, network: Network) -> None:
-    """Keep the network up until somebody ends it."""
+    """Keep what runs up until somebody ends it."""
+    if not (running := network.running()):
+        return
     screen.say("\n  各节点门户 portals（Ctrl-C 结束 ends）")
-    for place in network.places:
+    for place in running:
         screen.say(f"{place.url}/  {place.name} · {place.offices[0].english}")
     await asyncio.Event().wait()
 

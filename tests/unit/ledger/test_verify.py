@@ -97,8 +97,10 @@ def test_a_file_nobody_recorded_is_missing(told, export):
         told.verify(export, size=1)
     with pytest.raises(Missing):
         told.verify(export, hint=places(told.accept))
+    with pytest.raises(Missing, match=r"\(5 uploads have"):
+        told.verify(export, size=1)
     told.blobs.clear()
-    with pytest.raises(Missing):
+    with pytest.raises(Missing, match=r"\(6 uploads have manifests that are not shown here"):
         told.verify(export)
 
 
