@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from search_shard.lattice import SPOKEN, Phrase, Query, Word
 from search_shard.match import Late
-from search_shard.search import Ask, key_of, rank
+from search_shard.ranking import key_of
+from search_shard.search import Ask, rank
 from search_shard.shard import Shard
 from search_shard.tables import Tables
 from search_shard.written import written
