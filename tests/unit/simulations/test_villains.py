@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from ledger.custody import HoldOffer
 from protocol.ids import OfficeCode
 from search_shard.tables import Tables
 from simulations.cluster import Cluster
@@ -30,7 +31,9 @@ def test_who_signs_two_histories_is_convicted_by_all_and_nobody_else_is(
         await cluster.found()
         for host in list(cluster.hosts.values())[1:]:
             await cluster.join(host)
-        await asyncio.sleep(90)  # links, anchors
+        offer = (HoldOffer(1, "", keeps_others=False),)  # a log of which two histories can be told
+        await cluster.hosts[VILLAIN].ask(lambda node: node.sequencer.append(VILLAIN, offer))
+        await asyncio.sleep(90)  # links, mirrors
         now = asyncio.get_running_loop().time()
         assert await VILLAINS[kind](cluster, Fault(kind, now, now + 10, (VILLAIN,)))
         await asyncio.sleep(30)
