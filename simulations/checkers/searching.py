@@ -89,9 +89,9 @@ async def rebuilt(cluster: Cluster, history: History) -> Found:
 
 def shard_digests(node: Node, tables: Tables) -> dict[str, str]:
     """SHA-256 of every shard that a node can answer for, as the public and as its office's staff
-    may see it."""
+    may see it.  One without a page has a digest too, whether or not it has a segment."""
     digests = {}
-    for office in node.indexer.offices:
+    for office in node.folding.roster.members:
         for staff in (False, True):
             shard = node.indexer.shard(office, staff)
             if shard is not None:
