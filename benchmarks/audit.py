@@ -38,9 +38,9 @@ from ledger.events import (
     sign_event,
 )
 from ledger.genesis import Genesis, write_genesis
-from ledger.log_audit import check_replica
 from ledger.note import ED25519, NoteKey
 from ledger.spool import Tools
+from ledger.survey import check_replica
 from ledger.tiles import bundle_path, bundles_of, decode_bundle, encode_bundle, tile_path
 from node.hands.crew import Crew
 from node.hands.sources import FolderSource

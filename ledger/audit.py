@@ -16,7 +16,7 @@ The checks, in this order and under these numbers (docs/spec/audit.md):
 12. no evidence that the sources give convicts a log (ledger/charges.py).
 
 Runs of entries are examined by workers (ledger/examine.py), joined in order and committed
-(ledger/audit_log.py); items are settled at the end (ledger/settling.py).  An audit that was cut
+(ledger/log_join.py); items are settled at the end (ledger/item_ranges.py).  An audit that was cut
 goes on behind its last commit, and a later one behind what was audited before.
 """
 
@@ -27,7 +27,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from ledger.audit_log import LogJoin, LogState
 from ledger.audit_report import (
     AuditFinding,
     AuditReport,
@@ -42,11 +41,12 @@ from ledger.cross_check import SightedSource
 from ledger.evidence import check_goes_on, log_keys, signers_of
 from ledger.examine import SECOND_SHIFT, Known
 from ledger.genesis import Genesis, read_genesis
+from ledger.item_ranges import SettledRange, settle_all
+from ledger.log_join import LogJoin, LogState
 from ledger.members import TIERS
 from ledger.note import Note, parse_note
 from ledger.replay import Cursor, Fold
 from ledger.seen import rows_of
-from ledger.settling import SettledRange, settle_all
 from ledger.source import LogReader, Signers, note_signers, verify_checkpoint
 from ledger.spool import Block, Tools
 from ledger.views import TABLES, number

@@ -19,11 +19,11 @@ from typing import Final
 
 from ledger.events import CHANGES, Anchor, MemberAbolish, MemberRevoke, parse_event
 from ledger.genesis import Genesis, read_genesis
-from ledger.log_audit import Leaf, LeafReader
 from ledger.replay import Change, Cursor, Fold, Run
 from ledger.roster import Roster, RosterHistory
 from ledger.source import LogReader, LogSource
 from ledger.spool import Block, make_block
+from ledger.survey import Leaf, LeafReader
 from ledger.tiles import Bundle
 from ledger.views import number
 from protocol.errors import DecodeError, Missing, ProofError, Unavailable

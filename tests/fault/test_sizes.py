@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ledger import logbook
-from ledger.log_audit import LeafReader, UpperTiles, check_replica
+from ledger.survey import LeafReader, UpperTiles, check_replica
 from ledger.tiles import bundles_of
 from node.hands.sources import FolderSource
 from node.hands.storage.memory_kv import MemoryStore

@@ -23,11 +23,11 @@ from ledger.examine import (
     examine,
 )
 from ledger.genesis import Genesis
-from ledger.log_audit import Surveyed, UpperTiles, survey, tree_of, with_tile
 from ledger.replay import Cursor
 from ledger.seen import Seen
 from ledger.source import LogSource
 from ledger.spool import Tools
+from ledger.survey import Surveyed, UpperTiles, survey, tree_of, with_tile
 from ledger.tiles import Bundle, bundles_of
 from ledger.views import number
 from protocol.ids import OfficeCode

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from ledger.log_audit import LeafReader, UpperTiles, check_replica, survey, tree_of
+from ledger.survey import LeafReader, UpperTiles, check_replica, survey, tree_of
 from ledger.tiles import bundles_of, encode_bundle
 from protocol.errors import DecodeError, Missing, ProofError
 from protocol.merkle import leaf_hash, perfect_root

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from ledger import settling
+from ledger import item_ranges
 from ledger.audit import AUDIT_TABLES, audit
 from ledger.spool import Tools
 from node.hands.storage.memory_kv import MemoryStore
@@ -24,7 +24,7 @@ def many(founded):
 
 @pytest.mark.parametrize("rows", [1, 64, 100_000])
 def test_ranges_of_any_size_settle_to_the_same_state(many, export_of, state_of, monkeypatch, rows):
-    monkeypatch.setattr(settling, "RANGE_ROWS", rows)
+    monkeypatch.setattr(item_ranges, "RANGE_ROWS", rows)
     tools = Tools(MemoryStore(AUDIT_TABLES), MemorySpool(), map, lambda *_: None)
     report = audit({"x": export_of(many)}, many.genesis_note, tools)
     state = state_of(many)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from ledger import audit_log
+from ledger import log_join
 from ledger.audit import AUDIT_TABLES, audit
 from ledger.events import KeyEnroll, KeyRetire, sign_event
 from ledger.spool import Tools
@@ -41,7 +41,7 @@ def audited(network, source, hands=map):
 def test_runs_of_any_length_are_joined_to_what_nodes_fold(
     uneven, export_of, state_of, monkeypatch, bundles
 ):
-    monkeypatch.setattr(audit_log, "RUN_BUNDLES", bundles)
+    monkeypatch.setattr(log_join, "RUN_BUNDLES", bundles)
     report = audited(uneven, export_of(uneven))
     state = state_of(uneven)
     changes = state.apply_all()
@@ -53,12 +53,12 @@ def test_a_run_examined_under_a_wrong_assumption_is_examined_again(
     uneven, export_of, state_of, monkeypatch
 ):
     """Workers that take every run to begin at the founding: nothing they say is believed."""
-    monkeypatch.setattr(audit_log, "RUN_BUNDLES", 1)
+    monkeypatch.setattr(log_join, "RUN_BUNDLES", 1)
 
     def astray(work, tasks):
         for task in tasks:
             found = work(task)
-            if work is audit_log.examine and task.start:
+            if work is log_join.examine and task.start:
                 found.before = b"another"
                 found.rows.clear()
                 found.findings.append((task.start, "event.void"))
@@ -75,7 +75,7 @@ def test_events_of_named_users_hold_when_workers_know_their_keys_late(
     founded, export_of, state_of, monkeypatch
 ):
     """Runs are examined ahead of the enrolment that they depend on."""
-    monkeypatch.setattr(audit_log, "RUN_BUNDLES", 1)
+    monkeypatch.setattr(log_join, "RUN_BUNDLES", 1)
     network, clerk = founded(), SigningKey.from_seed(bytes(31) + b"c")
     enrolment = KeyEnroll(clerk.public, BlobId.of(b"person"), ("clerk",))
     for at in range(800):
