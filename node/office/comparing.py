@@ -39,6 +39,7 @@ class Comparing:
 
     Args:
         lacks: told what a peer lacks, to tell it.
+        folded: waits until so much of a log is folded.
         sync_s: seconds until two who may differ compare.
         request_s: deadline of one question, seconds.
     """
@@ -55,6 +56,7 @@ class Comparing:
         closing: Closing,
         catchup: Catchup,
         lacks: Callable[[str, list[OfficeCode]], Awaitable[None]],
+        folded: Callable[[OfficeCode, int], Awaitable[None]],
         sync_s: float,
         request_s: float,
     ) -> None:
@@ -68,6 +70,7 @@ class Comparing:
         self._closing = closing
         self._catchup = catchup
         self._lacks = lacks
+        self._folded = folded
         self._sync_s = sync_s
         self._request_s = request_s
         self._due: dict[str, float] = {}  # peer -> when, in the loop's time
@@ -165,6 +168,7 @@ class Comparing:
         theirs = {line.office: line for line in answer.heads}
         if self._links.offices_of(peer):  # a guest may have what nobody is to have
             self._catchup.promised({line.office: line.size for line in answer.heads})
+        confirms = self._sequencer.is_open or await self._knows_roster(theirs)
         behind = []
         with self._store.read() as reader:
             for ours in self._heads():
@@ -173,11 +177,26 @@ class Comparing:
                 goal = self._closing.goal(reader, code)
                 if goal is not None and line.size >= goal.size:
                     self._catchup.toward(code, goal, peer)
-                if code in self._keys:
+                if code in self._keys and confirms:
                     self._hear(code, peer, max(line.size, line.cosigned), ours.size)
                 if ours.note not in (NO_NOTE, line.note) and ours.size >= line.size:
                     behind.append(code)
         await self._lacks(peer, behind)
+
+    async def _knows_roster(self, theirs: Mapping[OfficeCode, HeadLine]) -> bool:
+        """Whether we have folded as much of the provincial log as the peer has.  Till then a gate
+        must not open: that log may say that our keys were closed while we were off."""
+        province = self._genesis.province
+        if province not in theirs or province in self._keys:
+            return True
+        if self._accuser.is_quarantined(province):
+            return True  # nobody stores more of it until it is closed
+        try:
+            async with asyncio.timeout(self._request_s):
+                await self._folded(province, theirs[province].size)
+        except TimeoutError:
+            return False
+        return True
 
     def _hear(self, code: OfficeCode, peer: str, their_size: int, our_size: int) -> None:
         gate, roster = self._sequencer.gates[code], self._roster()

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import product
 
+import structlog
+
 from ledger.rights import indexes, may_be_found
 from ledger.roster import Roster
 from ledger.views import ItemView
@@ -35,6 +37,8 @@ from search_shard.tables import Tables
 
 PAGES_PER_SEGMENT_MAX = 60_000
 ITEMS_PER_SEGMENT_MAX = 200
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +140,9 @@ class Indexer:
             known = shelved.catalogue.numbers.keys()
             shown = {revision_key(view) for view in seen}
             if shown <= known and read >= {revision_key(view) for view in seen if view.pages}:
-                texts = tuple(self._opened(segment.name) for segment in row.segments)
+                texts = self._whole(office)
+                if len(texts) < len(row.segments):
+                    return None
                 segments, hidden = (shelved.segments, shelved.items) if records else (texts, read)
                 snapshot = Shard(segments, frozenset(hidden - shown), shelved.catalogue)
                 self._snapshots[office, staff, records] = snapshot
@@ -168,6 +174,22 @@ class Indexer:
             segment = self._open[name] = Segment.open(buffer, self._tables)
             self._segments.page_out(buffer)  # its checksums were verified: all of it was read
         return segment
+
+    def _whole(self, office: OfficeCode) -> tuple[Segment, ...]:
+        """The segments of a shard.  A damaged one is forgotten, and its texts are indexed again."""
+        whole = []
+        row = self._rows.get(office, EMPTY_ROW)
+        for segment in row.segments:
+            try:
+                whole.append(self._opened(segment.name))
+            except Corrupt as error:
+                log.error("segment damaged", segment=segment.name, why=str(error))
+                kept = tuple(each for each in self._rows[office].segments if each != segment)
+                self._rows[office] = ShardRow(kept, row.next_number)
+                self._segments.delete(segment.name)
+                for revision in segment.revisions:
+                    self.look_at(revision.partition("/")[0])
+        return tuple(whole)
 
     async def rebuild(self) -> None:
         """Throw every segment away and index all texts held here again."""
@@ -270,8 +292,8 @@ class Indexer:
         ]
 
     async def _merge(self, office: OfficeCode) -> None:
+        opened = self._whole(office)
         segments = self._rows[office].segments
-        opened = [self._opened(segment.name) for segment in segments]
         start = merge_from([segment.pages for segment in opened])
         small = segments[start:]
         if len(small) < 2:

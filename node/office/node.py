@@ -140,6 +140,7 @@ class Node:
             self.accuser,
             self.closing,
             self._grown,
+            self.folding.until,
             Pace(config.ledger.gossip_ms / 1000, config.ledger.sync_s, config.peer.request_s_max),
         )
         self.sealer = Sealer(world, folder, keys, self.sequencer, self._roster, self._bring)
@@ -494,7 +495,6 @@ class Node:
         return self.directory.addressed() | self.links.live()
 
     def _keep_links(self) -> None:
-        """Dial the parents, and who waits for files of ours; while nobody can be reached, the
-        province, then the cities."""
+        """Dial the parents and who waits for our files; if none answers: province, then cities."""
         wanted = self.directory.parents(self.keys) | self.custodian.called
         self.links.keep(wanted, [self.genesis.province, *self.directory.roster.cities()])

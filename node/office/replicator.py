@@ -14,7 +14,7 @@ is quarantined: we store nothing more of it and co-sign nothing more.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -79,8 +79,10 @@ class Replicator:
         accuser: Accuser,
         closing: Closing,
         grown: Callable[[OfficeCode], None],
+        folded: Callable[[OfficeCode, int], Awaitable[None]],
         pace: Pace,
     ) -> None:
+        """``folded`` waits until so much of a log is folded."""
         self._store = store
         self._clock = clock
         self._genesis = genesis
@@ -117,6 +119,7 @@ class Replicator:
             closing,
             self.catchup,
             self._tell_again,
+            folded,
             pace.sync_s,
             pace.request_s,
         )

@@ -277,6 +277,29 @@ def test_a_node_that_was_off_while_its_keys_were_closed_learns_it(play: Play) ->
     play(story, PROVINCE, CITY, COUNTY)
 
 
+def test_a_node_that_was_off_while_its_keys_were_closed_signs_nothing_with_them(play: Play) -> None:
+    async def story(town: Any) -> None:
+        await town.report(COUNTY, {"a.txt": "甲".encode()})
+        await town.quiet()
+        await town.node(CITY).notary.anchor_all()
+        await town.quiet()
+        await town.hosts[COUNTY].stop()
+        town.cluster.cut([COUNTY])
+        await town.hosts[COUNTY].start()
+        said = await town.report(COUNTY, {"b.txt": "乙".encode()})
+        assert said["log_index"] is None, "it waits for the gate"
+        await town.hosts[COUNTY].stop()
+        town.cluster.heal([COUNTY])
+        await town.office.change({"revoke": COUNTY})
+        size = town.node(CITY).log_size(COUNTY)
+        await town.hosts[COUNTY].start()
+        await town.until(lambda: "revoked" in town.node(COUNTY).sequencer.gates[COUNTY].barred)
+        assert town.node(COUNTY).log_size(COUNTY) == size
+        assert town.node(COUNTY).sequencer.spooled() == 3, "and what was handed in is not lost"
+
+    play(story, PROVINCE, CITY, COUNTY)
+
+
 def test_a_node_that_was_off_while_its_parent_was_abolished_finds_the_next_one(play: Play) -> None:
     async def story(town: Any) -> None:
         await town.public_item(COUNTY, "虞山")
