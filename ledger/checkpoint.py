@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ledger.fields import format_base64, parse_decimal, parse_hash
 from ledger.note import (
@@ -57,19 +58,24 @@ class Checkpoint:
     @classmethod
     def parse(cls, text: str) -> Checkpoint:
         """Raises DecodeError when ``text`` is not exactly what :meth:`format` writes."""
-        lines = text.split("\n")
-        if len(lines) < 4 or lines[-1]:
-            raise DecodeError("checkpoint", "lines: origin, size, root", f"{len(lines) - 1} lines")
-        origin, size, root, *extensions = lines[:-1]
-        checkpoint = cls(
-            origin,
-            parse_decimal(size, "checkpoint size"),
-            RootHash(parse_hash(root, "checkpoint root")),
-            tuple(extensions),
-        )
-        if checkpoint.format() != text:
-            raise DecodeError("checkpoint root", "canonical base64", repr(root))
-        return checkpoint
+        return _parse(text)
+
+
+@lru_cache(maxsize=512)  # as notes are
+def _parse(text: str) -> Checkpoint:
+    lines = text.split("\n")
+    if len(lines) < 4 or lines[-1]:
+        raise DecodeError("checkpoint", "lines: origin, size, root", f"{len(lines) - 1} lines")
+    origin, size, root, *extensions = lines[:-1]
+    checkpoint = Checkpoint(
+        origin,
+        parse_decimal(size, "checkpoint size"),
+        RootHash(parse_hash(root, "checkpoint root")),
+        tuple(extensions),
+    )
+    if checkpoint.format() != text:
+        raise DecodeError("checkpoint root", "canonical base64", repr(root))
+    return checkpoint
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from itertools import islice, takewhile
 from typing import Final
 
@@ -69,8 +69,11 @@ def head(reader: Reader, code: OfficeCode) -> Head:
         Corrupt: the row does not decode or contradicts itself.
     """
     row = reader.get(HEAD, code.encode("ascii"))
-    if row is None:
-        return EMPTY_HEAD
+    return EMPTY_HEAD if row is None else _head(code, row)
+
+
+@lru_cache(maxsize=1024)  # it is looked at far more often than it grows
+def _head(code: OfficeCode, row: bytes) -> Head:
     size = int.from_bytes(row[:8], "big")
     if size > TREE_SIZE_MAX or len(row) != 8 + HASH_BYTES * (1 + size.bit_count()):
         raise Corrupt(f"head of {code}", f"{1 + size.bit_count()} hashes", f"{len(row)} bytes")

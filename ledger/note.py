@@ -120,6 +120,12 @@ class NoteKey:
         verify(self.public, message, signature[_TIMESTAMP_BYTES:], where)
 
 
+@lru_cache(maxsize=4096)  # a note comes again with each new cosignature, and its old lines with it
+def verify_line(key: NoteKey, text: str, signature: bytes) -> None:
+    """:meth:`NoteKey.verify`, remembering what was good."""
+    key.verify(text, signature)
+
+
 @lru_cache(maxsize=1024)  # a log signs every batch with the same key
 def _key_id(name: str, kind: int, public: bytes) -> bytes:
     encoded = name.encode() + b"\n" + bytes([kind]) + public
@@ -155,6 +161,7 @@ def sign_cosignature(text: str, name: str, signer: Signer, timestamp_s: int) -> 
     return Signature(name, key.id, timestamp_s.to_bytes(_TIMESTAMP_BYTES, "big") + signature)
 
 
+@lru_cache(maxsize=512)  # on its way through a node a note is read a dozen times
 def parse_note(data: bytes) -> Note:
     """The parts of a note; no signature is checked.
 
@@ -224,7 +231,7 @@ def verify_signatures(note: Note, keys: Iterable[NoteKey]) -> tuple[Signature, .
     for signature in note.signatures:
         signer = (signature.name, signature.key_id)
         if signer in known and signer not in verified:
-            known[signer].verify(note.text, signature.signature)
+            verify_line(known[signer], note.text, signature.signature)
             verified[signer] = signature
     if not verified:
         raise ProofError("note", "a signature by a known key", f"only {sorted(names)[:5]}")

@@ -55,6 +55,9 @@ class Roster:
     closures: tuple[Closure, ...] = ()
     rules: PolicySet = FIRST_RULES
     recovery: RecoverySet | None = None  # None before the first recovery.set
+    _policies: dict[str, Policy] = field(  # as far as asked for
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def apply(self, index: int, body: RosterChange) -> Roster:
         """The roster after the provincial event at ``index``.
@@ -189,8 +192,10 @@ class Roster:
 
     def policy(self, code: str) -> Policy:
         """The tlog-policy of the log of ``code``: who has to have co-signed its checkpoints."""
-        needed, candidates = self.witnesses(code)
-        return policy_of(self.genesis, self.rules, self.member(code), needed, candidates)
+        if code not in self._policies:
+            asked = self.member(code), *self.witnesses(code)
+            self._policies[code] = policy_of(self.genesis, self.rules, *asked)
+        return self._policies[code]
 
 
 def _with(roster: Roster, member: Member, *closures: Closure) -> Roster:

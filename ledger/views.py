@@ -31,6 +31,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from ledger.events import KINDS
@@ -315,6 +316,7 @@ def folded_size(reader: Reader, office: str) -> int:
     return 0 if row is None else int.from_bytes(row[:8], "big")
 
 
+@lru_cache(maxsize=1024)  # services look at an item again and again, and it seldom changes
 def _unpack_view(row: bytes) -> ItemView:
     view = unpack(ItemView, row, bytes_max=STATE_ROW_BYTES_MAX, where="item view")
     if view.status not in STATUSES:

@@ -11,7 +11,7 @@ from typing import Final
 from ledger.events import PolicySet
 from ledger.genesis import Genesis
 from ledger.members import Member, check_address, check_name
-from ledger.note import COSIGNATURE_V1, Note, NoteKey, Signature, cosignature_time
+from ledger.note import COSIGNATURE_V1, Note, NoteKey, Signature, cosignature_time, verify_line
 from ledger.policy import NO_QUORUM, Policy, PolicyGroup, PolicyLog, PolicyWitness, evaluate
 from protocol.errors import ProofError
 from protocol.limits import OUTSIDE_WITNESSES_MAX
@@ -77,7 +77,7 @@ def witnessed(policy: Policy, note: Note) -> Witnessed:
         line = lines.get((witness.key.name, witness.key.id))
         if line is not None:
             with suppress(ProofError):
-                witness.key.verify(note.text, line.signature)
+                verify_line(witness.key, note.text, line.signature)
                 good.append((witness.name, line))
     holds = True
     try:

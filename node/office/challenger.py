@@ -179,8 +179,10 @@ class Challenger:
         holders = view.sealed_holders if is_kept_sealed(view) else view.holders
         mine = [c for c in sorted(self._keys) if c in holders or c in view.holders]
         others = [c for c in holders if c not in self._keys and self._roster().is_active(c)]
+        if not mine or not others:
+            return None
         files = [(blob, size) for blob, size in await self._files(view) if size]
-        if not mine or not others or not files:
+        if not files:
             return None
         blob, size = self._drawn_file(files)
         drawn = drawn_chunks(

@@ -51,6 +51,17 @@ def test_opens_with_known_keys_and_ignores_strangers() -> None:
     assert cosignature_time(BY_BEN.signature) == 1_700_000_000
 
 
+def test_what_was_good_once_is_good_for_that_key_and_text_only() -> None:
+    assert open_note(note(BY_ANNE), [ANNE_KEY])[1] == (BY_ANNE,)
+    for data in (note(BY_ANNE, text="another\n"), note(BY_ANNE, text="another\n")):
+        with pytest.raises(ProofError):
+            open_note(data, [ANNE_KEY])
+    other = NoteKey(ANNE_KEY.name, ED25519, BEN.public)
+    moved = Signature(other.name, other.id, BY_ANNE.signature)
+    with pytest.raises(ProofError):
+        open_note(note(moved), [other])
+
+
 def test_known_answers() -> None:
     whole = KNOWN["note"].encode()
     keys = [NoteKey.parse(KNOWN["log_vkey"]), NoteKey.parse(KNOWN["witness_vkey"])]
