@@ -14,6 +14,7 @@ from benchmarks.shard.ours import OurReader
 from benchmarks.shard.scan import Numbers, Scan, with_all
 from search_shard.lattice import NEAR_LENGTHS, OTHER_LENGTHS, SPOKEN, Phrase, Query
 from search_shard.near import OTHER_PAGES
+from search_shard.rank import NEAR_BELOW
 from search_shard.tables import Tables
 from tests.unit.search_shard.judge import FIELDS, class_readings, joined
 
@@ -84,7 +85,8 @@ class _Lattices:
         self.known: dict[str, frozenset[str]] = {}
 
     def totals(self, queries: Sequence[Query]) -> list[tuple[int, int]]:
-        """Pages as asked, and those beyond with one wrong character, of each query."""
+        """Pages as asked, and where these are few, those beyond with one wrong character, of each
+        query."""
         phrases = [phrase for query in queries for word in query.words for phrase in word.phrases]
         written = {phrase.text for phrase in phrases if not phrase.sounds}
         written |= {word for phrase in phrases for word in self.nearly(phrase)}
@@ -104,7 +106,8 @@ class _Lattices:
                 exact.append(as_asked)
                 wider.append(others)
             pages = joined(query.plan, exact)
-            totals.append((len(pages), len(joined(query.plan, wider) - pages)))
+            near = joined(query.plan, wider) - pages if len(pages) < NEAR_BELOW else ()
+            totals.append((len(pages), len(near)))
         return totals
 
     def with_any(self, phrase: Phrase, found: Mapping[str, Numbers]) -> set[int]:
