@@ -88,21 +88,18 @@ def test_kill_9_in_a_stream_of_reports_loses_nothing_acknowledged(
     """A command that has begun to send rides through the death of the node."""
     server = network[COUNTY2]
     acknowledged: list[str] = []
-    afterwards = 0
-    for number in range(2000):
+    for number in range(20):
         path = folder / f"{number}.txt"
         path.write_text(f"第{number}部 {secrets.token_hex(8)}")
         if number == 7:  # dies somewhere in the next reports
-            killer = _kill_soon(server, 0.15)
+            killer, dead = _kill_soon(server, 0.15)
+        elif number > 7 and dead.is_set():
+            killer.join()
         status, answer, _ = cli("report", server.home, path)
         if not status and answer["reports"][0].get("item"):
             acknowledged.append(answer["reports"][0]["item"])
-        if number >= 7 and not killer.is_alive():
-            afterwards += 1
-            if afterwards == 5:
-                break
     killer.join()
-    assert len(acknowledged) >= 7 + 5
+    assert len(acknowledged) >= 15
     network.until(lambda: server.status()["gate"] == {COUNTY2: "open"})
     for item in acknowledged:
         status, answer, said = cli("fetch", item, "--node", server.home, "-o", folder / item)
@@ -115,12 +112,15 @@ def _sizes(network: Any, code: str) -> set[int]:
     return {network[at].status()["logs"][code][0] for at in (PROVINCE, CITY, COUNTY)}
 
 
-def _kill_soon(server: Any, seconds: float) -> threading.Thread:
-    """Kills it and starts it again, once a command that runs it meanwhile lets go of its home."""
+def _kill_soon(server: Any, seconds: float) -> tuple[threading.Thread, threading.Event]:
+    """Kills it, says so, and starts it again, once a command that runs it meanwhile lets go of its
+    home."""
+    dead = threading.Event()
 
     def kill() -> None:
         time.sleep(seconds)
         server.stop(signal.SIGKILL)
+        dead.set()
         server.launch()
         while server.process.poll() is not None or "serves at" not in server.said():
             time.sleep(0.05)
@@ -130,7 +130,7 @@ def _kill_soon(server: Any, seconds: float) -> threading.Thread:
 
     thread = threading.Thread(target=kill)
     thread.start()
-    return thread
+    return thread, dead
 
 
 def is_stored(home: Path, sha: str) -> bool:
