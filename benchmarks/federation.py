@@ -108,6 +108,7 @@ class Nodes:
             segments=Segments(),
             work=self.work,
             inspect=_inspect,
+            drawing=_inspect,
             free_bytes=lambda: 2**40,
         )
         keys = SimKeys({code: (keys_of(code),)})

@@ -14,6 +14,7 @@ from typing import Any, Final
 from ledger.custody import GRANTED, ITEM_FACTS, ReceiptIssue, RightsGrant
 from ledger.events import (
     Event,
+    ImageDerive,
     KeyEnroll,
     KeyRetire,
     MemberAdmit,
@@ -38,6 +39,7 @@ ITEM_BODIES: Final = (
     VersionUpload,
     VersionWithdraw,
     TextDerive,
+    ImageDerive,
     ReviewAccept,
     ReviewReturn,
     *ITEM_FACTS,
@@ -211,6 +213,8 @@ def check_office(roster: Roster, owner: OfficeCode, origin: str, kind: str) -> N
             raise Broken("upload.office")
         case "text.derive" if origin != roster.heir(owner):
             raise Broken("text.office")
+        case "image.derive" if origin != roster.heir(owner):
+            raise Broken("image.office")
         case "version.withdraw":
             if origin != roster.heir(owner) and not roster.is_above(origin, owner):
                 raise Broken("withdraw.office")

@@ -238,6 +238,19 @@ class TextDerive:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageDerive:
+    """``image.derive``: the service-level images (服务级) of a revision; the last word counts."""
+
+    item: str
+    manifest: BlobId
+    made: int  # version of how they are drawn
+    pages: int
+    images_root: RootHash  # RFC 6962 root over the lines of the images blob
+    images_blob: BlobId
+    images_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class ReviewAccept:
     """``review.accept``: the tier above passes a revision (审核通过 → 已审)."""
 
@@ -295,6 +308,7 @@ KINDS: Final[dict[str, type[Any]]] = {
     "version.upload": VersionUpload,
     "version.withdraw": VersionWithdraw,
     "text.derive": TextDerive,
+    "image.derive": ImageDerive,
     "review.accept": ReviewAccept,
     "review.return": ReviewReturn,
     "seal.make": SealMake,

@@ -24,6 +24,9 @@ from protocol.ports import Reader
 AS_IT_IS: Final = frozenset({"manifest", "report", "files", "pages"})
 SEALED: Final = frozenset({"seal", "wraps", "sealed"})
 """The record of a sealed copy, its wrapped keys, and the ciphertexts."""
+IMAGES: Final = frozenset({"images", "image", "thumbnail"})
+"""The list of the service-level images (服务级) and what it names: no part of a copy, for its owner
+can make them again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +68,19 @@ def keepers(roster: Roster, place: Room, view: ItemView) -> tuple[OfficeCode, ..
 
 
 def keeps(roster: Roster, place: Room, view: ItemView, code: OfficeCode) -> frozenset[str]:
-    """What of an item the office ``code`` keeps: words of AS_IT_IS and SEALED.
+    """What of an item the office ``code`` keeps: words of AS_IT_IS, SEALED and IMAGES.
 
-    Withdrawal takes nothing away: it hides and does not delete.
+    Withdrawal hides and does not delete: it takes away only what can be made again.
     """
     acting = roster.member(roster.heir(view.owner))
+    images = IMAGES if view.images and view.status != "withdrawn" else frozenset()
     if code == acting.code:
-        return AS_IT_IS | (SEALED if view.seal else frozenset())
+        return AS_IT_IS | images | (SEALED if view.seal else frozenset())
     kept = set[str]()
     if view.public or roster.is_above(code, view.owner):
         kept |= {"manifest", "report"}
     if view.rights == "open" and code in index_holders(acting.code, roster.cities(), acting.parent):
-        kept |= {"manifest", "report", "pages"}
+        kept |= {"manifest", "report", "pages"} | images
     if code in keepers(roster, place, view):
         if not is_kept_sealed(view):
             kept |= AS_IT_IS  # the manifest too: it says which files there are

@@ -78,7 +78,8 @@ def view_value(item: str, rows: Iterable[Row]) -> tuple[Any, ...] | None:
     if withdrawal is not None:
         status, reason = "withdrawn", withdrawal[BODY][2]
     _, _, pages, pages_root, pages_blob, pages_bytes = text[BODY] if text else _NO_TEXT
-    receipt = said.last.get("receipt.issue")
+    receipt, drawn = said.last.get("receipt.issue"), said.last.get("image.derive")
+    _, _, made, images, _, images_blob, images_bytes = drawn[BODY] if drawn else _NO_IMAGES
     return (
         item,
         item[:6],
@@ -107,6 +108,10 @@ def view_value(item: str, rows: Iterable[Row]) -> tuple[Any, ...] | None:
         said.holders(said.seal) if said.seal else (),
         receipt[PLACE] if receipt else None,
         _standing(grants.values()),
+        images,
+        made,
+        images_blob,
+        images_bytes,
     )
 
 
@@ -172,5 +177,6 @@ _OF_UPLOAD: Final = {
     "receipt.issue": "receipt.issue",
 }
 _NO_TEXT: Final = ("", b"", 0, None, None, 0)
+_NO_IMAGES: Final = ("", b"", 0, 0, None, None, 0)
 STATUS, PUBLIC, BYTES, HOLDERS, SEALED_SIZE, SEALED_HOLDERS = 2, 3, 10, 20, 23, 24  # of a view
 KEPT_WORD: Final = "kept"  # bytes that an office keeps for others, in ``count``

@@ -126,6 +126,10 @@ class ItemView:
     sealed_holders: tuple[OfficeCode, ...]  # whose own log says that they hold those copies
     receipt: EventRef | None  # of this upload
     grants: tuple[Grant, ...]  # those that end last first
+    images: int  # pages for which the list of service-level images has a line
+    images_made: int  # version of how they were drawn
+    images_blob: BlobId | None  # the list
+    images_bytes: int
 
     @property
     def deposited(self) -> bool:

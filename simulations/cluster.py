@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from typing import Any, Final, TypeVar
 
 from configs.offices import load
@@ -19,10 +19,11 @@ from ledger.note import ED25519, NoteKey
 from ledger.roster import Roster
 from ledger.views import TABLES as FOLDED
 from node.hands.config import NodeConfig, PeerConfig, WebConfig
-from node.hands.ingest.findings import Inspection
+from node.hands.ingest.findings import Drawn, Inspection
+from node.hands.ingest.orders import not_drawn
 from node.hands.ingest.text import inspect_text
 from node.hands.keys import OfficeKeys, make_office_keys
-from node.hands.world import World
+from node.hands.world import DrawPage, World
 from node.office.catalog import TABLES as CATALOG
 from node.office.changefile import add_signature
 from node.office.membership import read_invite, write_request
@@ -288,6 +289,15 @@ class Host:
         async def inspect(blob: BlobId, name: str) -> Inspection:
             return inspect_text(name, await blobs.read(blob, 0, TEXT_BYTES_MAX))
 
+        @contextlib.asynccontextmanager
+        async def drawing(blob: BlobId, name: str) -> AsyncIterator[DrawPage]:
+            data = await blobs.read(blob, 0, TEXT_BYTES_MAX)
+
+            async def draw(page: int, mark: str) -> Drawn:
+                return pretend_drawn(data, name, page, mark)
+
+            yield draw
+
         return World(
             clock=self.clock,
             rng=self.rng,
@@ -299,8 +309,18 @@ class Host:
             segments=disk.segments(),
             work=SlowWork(self._cluster.mix.seed, self.code),
             inspect=inspect,
+            drawing=drawing,
             free_bytes=lambda: DISK_BYTES,
         )
+
+
+def pretend_drawn(data: bytes, name: str, page: int, mark: str) -> Drawn:
+    """A drawing of a file whose pages form feeds part: words about it instead of pictures."""
+    pages = data.split(b"\f")
+    if not 1 <= page <= len(pages) or not pages[page - 1]:
+        return not_drawn(name, page, "nothing on it")
+    image, small = (b"%s of " % kind + pages[page - 1] for kind in (b"image", b"thumbnail"))
+    return Drawn(len(pages), image + b" by " + mark.encode(), small, 1200, 1630, None)
 
 
 class Outside:

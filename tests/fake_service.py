@@ -30,6 +30,7 @@ from node.office.answers import (
     Finding,
     ForkLine,
     ForkReportLine,
+    ImageAnswer,
     ItemAnswer,
     ItemLine,
     LieLine,
@@ -62,10 +63,12 @@ from tests.fake_shelf import (
     OPEN_SHA,
     PAGES,
     PUNCTUATED,
+    SHOWN,
     STRANGE,
     TITLES,
     YEARBOOK,
     item_id,
+    leaf,
     offices,
 )
 
@@ -104,6 +107,7 @@ def line(item: str) -> ItemLine:
         file_bytes=len(OPEN_FILE) + 3 * 1024**2,
         holders=("320000", "320500", "320582"),
         witnessed_by=() if item == HIDDEN else ("320000", "320500"),
+        images=0 if item == HIDDEN else len(PAGES),
     )
 
 
@@ -255,7 +259,8 @@ class FakeService:
             event("receipt.issue", "320000", "江苏省", 8, witnessed=True),
         )
         found = (Finding("Q012", "note", FILE_NAME, "字体未全部嵌入。", "Not all fonts embedded."),)
-        return ItemAnswer(shown, MANIFEST, record, files, events, found)
+        to_draw = 3 if item == HIDDEN else 0
+        return ItemAnswer(shown, MANIFEST, record, files, events, found, to_draw // 3, to_draw)
 
     async def proof(self, item: str, asker: Asker) -> bytes:
         self._seen(item, asker)
@@ -287,7 +292,20 @@ class FakeService:
             HOSTILE if item == STRANGE else PAGES[seq - 1],
             OPEN_SHA,
             shown.witnessed_by,
+            *((0, 0) if seq == len(PAGES) else SHOWN),
         )
+
+    async def image(self, item: str, seq: int, thumbnail: bool, asker: Asker) -> ImageAnswer:
+        shown = self._seen(item, asker)
+        if seq >= len(PAGES):
+            raise Missing("image", "a page that could be drawn", "Q303")
+        data = leaf(seq, thumbnail)
+
+        async def read(offset: int, length: int) -> AsyncIterator[bytes]:
+            yield data[offset : offset + length]
+
+        name = hashlib.sha256(data).hexdigest()
+        return ImageAnswer(name, len(data), f"{item}-{seq}.webp", shown.public, read)
 
     def offices(self) -> list[OfficeLine]:
         return offices()

@@ -7,6 +7,10 @@ title, one is not public, one office is away, and one work is there in two editi
 from __future__ import annotations
 
 import hashlib
+import io
+from functools import cache
+
+from PIL import Image, ImageDraw
 
 from configs.offices import load
 from node.office.answers import OfficeLine
@@ -47,6 +51,23 @@ PAGES = (
     ),
     "",
 )
+
+SHOWN = (1200, 1630)  # pixels of the image of a page
+
+
+@cache
+def leaf(seq: int, thumbnail: bool) -> bytes:
+    """The image of a page of paper, or its thumbnail: columns of dots for characters."""
+    size = (188, 256) if thumbnail else SHOWN
+    page = Image.new("RGB", size, "#f4efe2")
+    pen, step = ImageDraw.Draw(page), size[0] // 12
+    for column in range(1, 11):
+        for row in range(1, 14 - (column * seq) % 4):
+            x, y = size[0] - (column + 1) * step, row * step
+            pen.rectangle((x, y, x + step * 2 // 3, y + step * 2 // 3), fill="#4a4540")
+    written = io.BytesIO()
+    page.save(written, "WEBP", quality=60)
+    return written.getvalue()
 
 
 def offices() -> list[OfficeLine]:

@@ -17,7 +17,7 @@ from node.cli.client import Client
 from node.cli.copies import shortages
 from node.cli.reaching import console, progress_bar, reach
 from node.hands.storage.durable import StagedFile
-from protocol.errors import Corrupt, Missing
+from protocol.errors import Corrupt, DecodeError, Missing
 from protocol.records import clean_path
 
 Json = dict[str, Any]
@@ -97,8 +97,13 @@ async def suggest(arguments: argparse.Namespace) -> tuple[int, Json]:
 
 
 async def fetch(arguments: argparse.Namespace) -> tuple[int, Json]:
-    """A file by its hash, or every file of an item; every byte is checked before it is kept."""
+    """A file by its hash, every file of an item, or how a page of it is shown; every byte of a file
+    is checked before it is kept."""
     async with reach(arguments.node, arguments.token) as client:
+        if arguments.page:
+            return await _fetch_page(client, arguments)
+        if arguments.thumbnail:
+            raise DecodeError("--thumbnail", "--page N with it", "none")
         if re.fullmatch(r"[0-9a-f]{64}", arguments.what):
             path = Path(arguments.output or arguments.what)
             files = [(arguments.what, path)]
@@ -113,6 +118,18 @@ async def fetch(arguments: argparse.Namespace) -> tuple[int, Json]:
             await _fetch_one(client, sha, path)
             print(path, file=sys.stderr)
     return 0, {"files": [{"sha256": sha, "path": str(path)} for sha, path in files]}
+
+
+async def _fetch_page(client: Client, arguments: argparse.Namespace) -> tuple[int, Json]:
+    derivative = "thumbnail" if arguments.thumbnail else "image"
+    name = f"{arguments.what}-{arguments.page}{'-thumbnail' if arguments.thumbnail else ''}.webp"
+    path = Path(arguments.output or name)
+    address = f"/api/v1/items/{arguments.what}/pages/{arguments.page}/{derivative}"
+    data = b"".join([chunk async for chunk in client.read_bytes(address)])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    print(path, file=sys.stderr)
+    return 0, {"path": str(path), "sha256": sha256(data).hexdigest(), "bytes": len(data)}
 
 
 async def _fetch_one(client: Client, sha: str, path: Path) -> None:

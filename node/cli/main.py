@@ -196,6 +196,8 @@ def make_parser() -> argparse.ArgumentParser:
     one.add_argument("what", metavar="HASH|ITEM")
     _node_option(one)
     one.add_argument("-o", "--output", default="", metavar="PATH")
+    one.add_argument("--page", type=int, default=0, metavar="N", help="its image · 服务级影像")
+    one.add_argument("--thumbnail", action="store_true", help="of that page · 缩略图")
 
     one = command("receipt", "入库回执 · the receipt of an item, for anyone to check", token=True)
     one.add_argument("item", metavar="ITEM|FILE", help="文件：调取回执 · a file: of a recall")

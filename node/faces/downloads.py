@@ -13,9 +13,18 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from node.faces.asking import asker_of, item_in, service_of, sha256_in, staff_of
+from node.faces.asking import (
+    SEQ_MAX,
+    asker_of,
+    integer,
+    item_in,
+    service_of,
+    sha256_in,
+    staff_of,
+)
 from node.faces.service import ReadRange
 from protocol.errors import FangzhiError
+from protocol.images import MEDIA_TYPE
 
 SHOWN_IN_PLACE: Final = frozenset(
     ("application/pdf", "image/jpeg", "image/png", "image/webp", "text/plain")
@@ -64,17 +73,34 @@ async def recalled(request: web.Request) -> web.StreamResponse:
     return await _served(request, sha256, opened)
 
 
+async def page_image(request: web.Request) -> web.StreamResponse:
+    """GET /items/{item}/pages/{seq}/image and /thumbnail, and the same of /api/v1 (服务级)"""
+    seq = integer(request.match_info["seq"], "page number", 1, SEQ_MAX)
+    thumbnail = request.path.endswith("/thumbnail")
+    asker = asker_of(request)
+    shown = await service_of(request).image(item_in(request), seq, thumbnail, asker)
+    opened = shown.size, MEDIA_TYPE, shown.name, shown.read
+    # Asked again each time in either case: rights end within seconds.  What is not everybody's is
+    # kept by no cache at all.
+    caching = "public, no-cache" if shown.public else "private, no-store"
+    return await _served(request, shown.sha256, opened, caching)
+
+
 async def _served(
-    request: web.Request, sha256: str, opened: tuple[int, str, str, ReadRange]
+    request: web.Request,
+    sha256: str,
+    opened: tuple[int, str, str, ReadRange],
+    caching: str = "no-cache",  # asked again each time: a withdrawn file is gone at once
 ) -> web.StreamResponse:
     size, media_type, name, read = opened
     tag = f'"{sha256}"'
     headers = {
         "Accept-Ranges": "bytes",
-        "Cache-Control": "no-cache",  # asked again each time: a withdrawn file is gone at once
+        "Cache-Control": caching,
         "Content-Disposition": disposition(name, media_type),
         "Content-Security-Policy": FILE_POLICY,
         "ETag": tag,
+        "Vary": "Authorization",
     }
     if tag in (part.strip() for part in request.headers.get("If-None-Match", "").split(",")):
         return web.Response(status=304, headers=headers)
@@ -117,7 +143,9 @@ async def _send(
 
 
 def routes() -> list[web.RouteDef]:
+    drawn = ("/items/{item}/pages/{seq}/image", "/items/{item}/pages/{seq}/thumbnail")
     return [
+        *(web.get(prefix + path, page_image) for prefix in ("", "/api/v1") for path in drawn),
         web.get("/api/v1/files/{sha256}", download),
         web.get("/api/v1/items/{item}/recall/{sha256}", recalled),
     ]

@@ -38,13 +38,14 @@ TEMPLATES: Final = web.AppKey("templates", jinja2.Environment)
 FACET_VALUES_SHOWN: Final = 8
 HOME_ITEMS: Final = 12
 WINDOW_ITEMS: Final = 100
+THUMBNAILS_SHOWN: Final = 24
 _STATIC_TYPES: Final = {
     "portal.css": "text/css",
     "seal.svg": "image/svg+xml",
     **dict.fromkeys(
         (
-            *("bytes.js", "chain.js", "events.js", "proof.js", "recall.js", "report.js"),
-            *("print.js", "roster.js", "suggest.js", "tlog.js"),
+            *("bytes.js", "chain.js", "events.js", "proof.js", "reader.js", "recall.js"),
+            *("print.js", "report.js", "roster.js", "suggest.js", "tlog.js"),
         ),
         "text/javascript",
     ),
@@ -69,6 +70,7 @@ def make_templates() -> jinja2.Environment:
         "query_chars_max": QUERY_CHARS_MAX,
         "rules": RULES_TO_SWITCH,
         "suggest_chars_max": SUGGEST_CHARS_MAX,
+        "thumbnails_shown": THUMBNAILS_SHOWN,
         "views": VIEWS,
         "facet_shown": FACET_VALUES_SHOWN,
         "seal": static_path("seal.svg"),
@@ -188,7 +190,8 @@ async def page(request: web.Request) -> web.Response:
     """GET /items/{item}/pages/{seq}: one page to read."""
     seq = integer(request.match_info["seq"], "page number", 1, SEQ_MAX)
     answer = await service_of(request).page(item_in(request), seq, asker_of(request))
-    return render(request, "page.html", {"answer": answer, "names": office_names(request)})
+    values = {"answer": answer, "names": office_names(request)}
+    return render(request, "page.html", values, script="reader.js")
 
 
 async def network(request: web.Request) -> web.Response:

@@ -16,6 +16,7 @@ from node.office.answers import (
     EvidenceAnswer,
     ExportHit,
     ExportReceipt,
+    ImageAnswer,
     ItemAnswer,
     ItemLine,
     LieLine,
@@ -77,6 +78,9 @@ class Service(Protocol):
 
     async def page(self, item: str, seq: int, asker: Asker) -> PageAnswer:
         """``seq`` counts from 1."""
+
+    async def image(self, item: str, seq: int, thumbnail: bool, asker: Asker) -> ImageAnswer:
+        """How page ``seq`` (from 1) is shown (服务级), or its thumbnail."""
 
     def offices(self) -> list[OfficeLine]:
         """Every office of the roster, in order of code."""

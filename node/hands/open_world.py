@@ -12,8 +12,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final, TypeVar
 
 from node.hands.config import NodeConfig
-from node.hands.ingest.findings import Inspection
-from node.hands.ingest.isolate import IsolatedInspector
+from node.hands.ingest.findings import Drawn, Inspection
+from node.hands.ingest.isolate import IsolatedDrawer, IsolatedInspector
 from node.hands.outside import open_witness_client
 from node.hands.storage.file_segments import FileSegmentStore
 from node.hands.storage.home import Home
@@ -21,7 +21,7 @@ from node.hands.storage.lmdb_kv import LmdbStore
 from node.hands.storage.vault import open_vault
 from node.hands.tls import load_tls
 from node.hands.wire import SocketWire
-from node.hands.world import World
+from node.hands.world import DrawPage, World
 from protocol.ids import BlobId, UnixMs
 from protocol.limits import GiB, MiB
 
@@ -29,6 +29,7 @@ T = TypeVar("T")
 
 WORKERS: Final = 2  # threads for blocking and CPU-heavy work: an office PC has few cores
 INSPECT_SECONDS_MAX: Final = 120.0
+DRAW_SECONDS_MAX: Final = 30.0  # for one page
 
 
 class SystemClock:
@@ -87,6 +88,18 @@ async def open_world(
             async with blobs.lend(blob) as path:
                 return await inspector.inspect(str(path), name, INSPECT_SECONDS_MAX)
 
+        drawer = IsolatedDrawer()
+        closing.push_async_callback(drawer.close)
+
+        @asynccontextmanager
+        async def drawing(blob: BlobId, name: str) -> AsyncIterator[DrawPage]:
+            async with blobs.lend(blob) as path:
+
+                async def draw(page: int, mark: str) -> Drawn:
+                    return await drawer.draw(str(path), name, page, mark, DRAW_SECONDS_MAX)
+
+                yield draw
+
         outside = await closing.enter_async_context(open_witness_client(config.peer.proxy))
         yield World(
             clock=clock,
@@ -99,6 +112,7 @@ async def open_world(
             segments=FileSegmentStore(home.index),
             work=threads,
             inspect=inspect,
+            drawing=drawing,
             free_bytes=lambda: min(
                 shutil.disk_usage(home.root).free,
                 blobs.left_bytes + config.store.reserve_mib * MiB,

@@ -13,6 +13,7 @@ from typing import Final
 
 from ledger import views
 from ledger.custody import AccessFetch
+from ledger.keeping import IMAGES
 from ledger.rights import decide
 from ledger.roster import Roster
 from ledger.views import Grant, ItemView
@@ -28,10 +29,17 @@ from protocol.limits import ACCESSES_OPEN_MAX
 OPEN_MS: Final = 86_400_000
 OPENS: Final = {
     "file": frozenset({"manifest", "seal", "wraps", "sealed"}),
-    "service": frozenset({"manifest", "pages"}),
+    "service": frozenset({"manifest", "pages", *IMAGES}),
 }
 """Which stored files an access opens to another node, by the words of ``catalog``."""
 _JUDGED_AS: Final = {"file": "sealed_file", "service": "page_text"}
+_DERIVATIVES: Final = {
+    "pages": "page_text",
+    "images": "service_image",
+    "image": "service_image",
+    "thumbnail": "thumbnail",
+}
+"""What a stored file is that shows an item, by the words of ``catalog``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,20 +91,22 @@ class Access:
         return refs[0]
 
     def judge(
-        self, view: ItemView, offices: Iterable[OfficeCode], what: str
+        self, view: ItemView, offices: Iterable[OfficeCode], what: str, kind: str = ""
     ) -> tuple[OfficeCode, Grant | None]:
-        """The first of ``offices`` that may have ``what`` now, and under which grant.
+        """The first of ``offices`` that may have ``what`` now, or of that the stored file of this
+        ``kind``; and under which grant.
 
         Raises:
             DecodeError, Forbidden: as :meth:`open`.
         """
         if what not in OPENS:
             raise DecodeError("what", f"one of {sorted(OPENS)}", repr(what)[:20])
+        derivative = _DERIVATIVES.get(kind, _JUDGED_AS[what])
         refusal = Forbidden(f"item {view.item}", "an office of the network", "none")
         now = self._world.clock.now()
         for office in sorted(offices):
             try:
-                grant = decide(self._roster(), view, "clerk", office, _JUDGED_AS[what], now)
+                grant = decide(self._roster(), view, "clerk", office, derivative, now)
             except Forbidden as error:
                 refusal = error
             else:
@@ -104,18 +114,32 @@ class Access:
         raise refusal
 
     def lends(self, view: ItemView, kind: str, offices: Iterable[OfficeCode]) -> bool:
-        """Whether a stored file of an item may be read by a node of ``offices``: one of them has
-        said that it takes this, and still may."""
+        """Whether a stored file of an item may be read by a node of ``offices``: one of them has a
+        right of its own to what it shows, or has said that it takes this, and still may."""
+        if kind in _DERIVATIVES and self.has_right(view, offices, _DERIVATIVES[kind]):
+            return True
         now = self._world.clock.now()
         for what, kinds in OPENS.items():
             for office in offices:
                 opened = self._open.get((office, view.item, what))
                 if kind in kinds and opened is not None and now < opened.until:
                     try:
-                        self.judge(view, (office,), what)
+                        self.judge(view, (office,), what, kind)
                     except Forbidden:
                         continue
                     return True
+        return False
+
+    def has_right(self, view: ItemView, offices: Iterable[OfficeCode], derivative: str) -> bool:
+        """Whether one of ``offices`` may have this without a grant, so that nothing is logged."""
+        now = self._world.clock.now()
+        for office in offices:
+            try:
+                grant = decide(self._roster(), view, "clerk", office, derivative, now)
+            except Forbidden:
+                continue
+            if grant is None:
+                return True
         return False
 
     def _giver(self, view: ItemView) -> OfficeCode:

@@ -5,6 +5,7 @@ Nothing here is decided again by a face: rights were applied before these were f
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -325,6 +326,7 @@ class ItemLine:
     file_bytes: int
     holders: tuple[str, ...]
     witnessed_by: tuple[str, ...]  # of the upload; empty while pending
+    images: int  # pages that the list of service-level images (服务级) has, from 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,6 +348,19 @@ class ItemAnswer:
     files: tuple[FileLine, ...]
     events: tuple[EventLine, ...]
     findings: tuple[Finding, ...]
+    drawn: int  # pages whose images are made, while that goes on here
+    to_draw: int  # of so many known; 0: nothing is being made
+
+
+@dataclass(frozen=True, slots=True)
+class ImageAnswer:
+    """How a page is shown, or its thumbnail."""
+
+    sha256: str
+    size: int  # bytes
+    name: str
+    public: bool  # anybody may have it now
+    read: Callable[[int, int], AsyncIterator[bytes]]  # offset, length; may come from elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,6 +375,8 @@ class PageAnswer:
     text: str
     file: str
     witnessed_by: tuple[str, ...]  # of the upload; empty while pending
+    image_width: int  # pixels; 0 when no image shows this page
+    image_height: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,12 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from ledger import views
+from ledger import logbook, views
 from ledger.custody import RightsGrant, SealMake, SealRewrap
 from ledger.views import ItemView
+from node.hands.world import World
 from protocol.errors import Corrupt, Missing
-from protocol.ids import BlobId, UnixMs
+from protocol.ids import BlobId, OfficeCode, UnixMs
 from protocol.limits import MANIFEST_BYTES_MAX
 from protocol.ports import BlobStore, KeyValueStore, Reader, Writer
 from protocol.records import FileEntry, Manifest, parse_manifest
@@ -33,6 +34,8 @@ SEALED_AS: Final = "sealed_as"
 LEAVES: Final = "leaves"
 DAMAGED: Final = "damaged"  # kept by the scrubber: stored file -> since when, u64 ms
 TALLIES: Final = "tallies"  # kept by the challenger
+DRAWN: Final = "drawn"  # this and the next: kept by node/office/images.py
+IMAGED: Final = "imaged"
 TABLES: Final = (
     SMALL,
     BLOB,
@@ -45,6 +48,8 @@ TABLES: Final = (
     LEAVES,
     DAMAGED,
     TALLIES,
+    DRAWN,
+    IMAGED,
 )
 _TALLY: Final = b"tally"
 
@@ -61,6 +66,13 @@ def find(reader: Reader, item: str) -> ItemView | None:
         return views.item(reader, item)
     except Missing:
         return None
+
+
+def is_folded(world: World, code: OfficeCode) -> bool:
+    """Whether all that an office said is in the state: half of it, as while that is made anew,
+    would look like items of which nobody has said anything yet."""
+    with world.state.read() as state, world.ledger.read() as ledger:
+        return views.folded_size(state, code) == logbook.head(ledger, code).size
 
 
 def revision_key(view: ItemView) -> str:
@@ -190,10 +202,7 @@ async def note_blob(
     size = blobs.size(blob) or 0
 
     def job(writer: Writer) -> None:
-        if next(writer.scan(BLOB, blob.raw), None) is None:
-            count, total = tally(writer)
-            writer.put(SMALL, _TALLY, pack(Tally(count + 1, total + size)))
-        writer.put(BLOB, key, kind.encode())
+        put_use(writer, item, kind, blob, size)
         if manifest is not None:
             writer.put(RECORDED, item.encode(), blob.raw)
         for file in manifest.files if manifest else ():
@@ -202,6 +211,27 @@ async def note_blob(
             writer.put(SMALL, blob.raw, text)
 
     await state.write(job)
+
+
+def put_use(writer: Writer, item: str, kind: str, blob: BlobId, size: int) -> None:
+    """Say what a stored file of ``size`` bytes is for."""
+    if next(writer.scan(BLOB, blob.raw), None) is None:
+        count, total = tally(writer)
+        writer.put(SMALL, _TALLY, pack(Tally(count + 1, total + size)))
+    writer.put(BLOB, blob.raw + item.encode(), kind.encode())
+
+
+def drop_use(writer: Writer, item: str, blob: BlobId, size: int) -> bool:
+    """Say that an item needs a stored file no more; whether nothing else does."""
+    key = blob.raw + item.encode()
+    if writer.get(BLOB, key) is None:
+        return False
+    writer.delete(BLOB, key)
+    if next(writer.scan(BLOB, blob.raw), None) is not None:
+        return False
+    count, total = tally(writer)
+    writer.put(SMALL, _TALLY, pack(Tally(max(count - 1, 0), max(total - size, 0))))
+    return True
 
 
 def tally(reader: Reader) -> tuple[int, int]:

@@ -32,6 +32,7 @@ from node.office.catalog import (
     record,
     stale_wraps,
 )
+from node.office.images import Images, named_by
 from node.office.links import Links
 from node.office.sequencer import Sequencer
 from node.office.transfer import Transfer, Wanted
@@ -59,6 +60,7 @@ class Custodian:
         transfer: Transfer,
         sequencer: Sequencer,
         roster: Callable[[], Roster],
+        images: Images,
         arrived: Callable[[str], None],
         calling: Callable[[], None],
         config: KeepingConfig,
@@ -70,6 +72,7 @@ class Custodian:
         self.transfer = transfer
         self._sequencer = sequencer
         self._roster = roster
+        self._images = images
         self._arrived = arrived
         self._calling = calling
         self._config = config
@@ -172,7 +175,7 @@ class Custodian:
         kinds = {code: keeps(roster, place, view, code) for code in self._keys}
         wanted = frozenset[str]().union(*kinds.values())
         if not wanted:
-            return True
+            return await self._keep_images(view, wanted=False)
         named = [("manifest", view.manifest), *derived_blobs(view)]
         small = [(kind, Wanted(blob)) for kind, blob in named if kind in wanted]
         complete = await self._keep_all(view, small)
@@ -190,11 +193,30 @@ class Custodian:
             complete &= await self._keep_all(view, files)
         if "sealed" in wanted and roster.heir(view.owner) not in self._keys:
             complete &= await self._keep_all(view, await self._sealed(view))
+        derived = await self._keep_images(view, "images" in wanted)
         self._arrived(item)
         if complete and not (wanted & {"files", "manifest"} and manifest is None):
             for code in sorted(self._keys):
                 await self._take(roster, view, code, kinds[code])
-        return complete
+        return complete and derived
+
+    async def _keep_images(self, view: ItemView, wanted: bool) -> bool:
+        """Have the service-level images here if they are ``wanted``, else none of them; no part of
+        a copy, which stands without.  Its owner makes them (node/office/imager.py)."""
+        if not wanted or view.images_blob is None:
+            await self._images.settle(view, wanted=False)
+            return True
+        is_own = self._roster().heir(view.owner) in self._keys
+        if is_own or self._images.settled(view.item) == view.images_blob:
+            return True
+        is_here = await self._keep(view, "images", Wanted(view.images_blob))
+        if is_here:
+            named = named_by(await self._images.listed(view.images_blob))
+            files = [(kind, Wanted(blob)) for blob, kind in named.items()]
+            is_here = await self._keep_all(view, files)
+        if is_here:
+            await self._images.settle(view, wanted=True)
+        return is_here
 
     def _note_shortage(self, roster: Roster, place: Room, view: ItemView) -> None:
         """What the item lacks, and who is to be dialled for it."""

@@ -26,7 +26,6 @@ from node.office.drafts import TABLES as DRAFTS
 from node.office.exhibits import Exhibits
 from node.office.exporter import Exporter
 from node.office.folding import Folding
-from node.office.granting import Granting
 from node.office.indexer import Indexer
 from node.office.intake import Intake
 from node.office.keyring import KeyFolder, Keyring
@@ -35,7 +34,6 @@ from node.office.mirror import Mirror
 from node.office.notary import Notary
 from node.office.provenance import Provenance
 from node.office.reading import Reading
-from node.office.recovery import Recovery
 from node.office.registrar import Registrar
 from node.office.replicator import Pace, Replicator
 from node.office.sealer import Sealer
@@ -241,8 +239,6 @@ class Node:
             config.store.upload_hours,
             self.custodian.look_at,
         )
-        self.granting = Granting(world, keys, self.sequencer, self.users, self.sealer, self._roster)
-        self.recovery = Recovery(world, self.sealer)
         self.disks = Disks(
             world, self.sealer.files, self.genesis, keys, self._roster, self.custodian.look_at
         )
@@ -252,6 +248,7 @@ class Node:
             keys,
             self.links,
             self.custodian,
+            self.vault.imager,
             self._roster,
             self.witnessing,
             self.using.recall.take_service,

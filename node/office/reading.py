@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from ledger import logbook, views
 from ledger.rights import decide
@@ -17,6 +17,7 @@ from node.office.answers import (
     EventLine,
     FileLine,
     Finding,
+    ImageAnswer,
     ItemAnswer,
     ItemLine,
     OfficeLine,
@@ -24,16 +25,19 @@ from node.office.answers import (
 )
 from node.office.catalog import find, read_small, read_whole, record, records_of
 from node.office.custodian import Custodian
+from node.office.imager import Imager
 from node.office.links import Links
 from node.office.shelf import Shelf
 from node.office.witnessing import Witnessing
 from protocol.errors import DecodeError, FangzhiError, Forbidden, Missing
 from protocol.ids import BlobId, EventRef, OfficeCode, parse_item, parse_office
+from protocol.images import NO_IMAGE, PageImage, parse_images
 from protocol.limits import CHUNK_BYTES, PAGES_BLOB_BYTES_MAX
 from protocol.ports import Reader
-from protocol.records import FileEntry, Manifest, parse_pages, parse_reason
+from protocol.records import FileEntry, Manifest, PageText, parse_pages, parse_reason
 
 ReadRange = Callable[[int, int], AsyncIterator[bytes]]
+LISTS_MAX: Final = 4  # of service-level images, in memory: a page of thumbnails asks for one often
 
 
 class Reading:
@@ -45,14 +49,17 @@ class Reading:
         keys: Mapping[OfficeCode, OfficeKeys],
         links: Links,
         custodian: Custodian,
+        imager: Imager,
         roster: Callable[[], Roster],
         witnessing: Witnessing,
-        take_service: Callable[[ItemView], Awaitable[str]],
+        take_service: Callable[[ItemView], Awaitable[str | None]],
     ) -> None:
         self._world = world
         self._keys = keys
         self._links = links
         self._custodian = custodian
+        self._progress = imager.progress
+        self._lists: dict[BlobId, tuple[PageImage, ...]] = {}
         self._roster = roster
         self.shelf = Shelf(world.state)
         self._witnessing = witnessing
@@ -71,6 +78,7 @@ class Reading:
             facts = views.facts(reader, view.item)
             events = tuple(self._event_line(reader, ledger, fact, view, asker) for fact in facts)
             line = self._line(ledger, view, manifest)
+        drawn, to_draw = self._progress(view.item) or (0, 0)
         return ItemAnswer(
             line=line,
             manifest=view.manifest.hex,
@@ -78,6 +86,8 @@ class Reading:
             files=self._file_lines(manifest),
             events=events,
             findings=self._findings(view, asker),
+            drawn=drawn,
+            to_draw=to_draw,
         )
 
     def items(self, office: str | None, asker: Asker, after: str, limit: int) -> list[ItemLine]:
@@ -93,7 +103,8 @@ class Reading:
         return lines
 
     async def page(self, item: str, seq: int, asker: Asker) -> PageAnswer:
-        """Page ``seq`` (from 1); its text may come from a holder elsewhere.
+        """Page ``seq`` (from 1); its text may come from a holder elsewhere.  Behind the pages of
+        the text stand those that only images show.
 
         Raises:
             Missing: no such page.
@@ -103,23 +114,56 @@ class Reading:
             view = self._view(reader, item, asker, "page_text")
             manifest = record(reader, view.manifest)
             witnesses = self._witnessing.of(ledger, view.upload.origin, view.upload.index)
-        if view.pages_blob is None or not 1 <= seq <= view.pages:
-            raise Missing(f"page {seq} of {item}", f"1 to {view.pages}", seq)
-        data = await self._whole(view, view.pages_blob)
-        _, pages = await self._world.work.run(parse_pages, data)
-        page = pages[seq - 1]
+        total = max(view.pages, view.images)
+        if not 1 <= seq <= total:
+            raise Missing(f"page {seq} of {item}", f"1 to {total}", seq)
+        image = await self._image_of(view, seq, asker)
+        page = PageText(str(image.page or seq), "", "", image.file)
+        if view.pages_blob is not None and seq <= view.pages:
+            data = await self._whole(view, view.pages_blob, view.pages_bytes)
+            _, pages = await self._world.work.run(parse_pages, data)
+            page = pages[seq - 1]
         return PageAnswer(
             item=item,
             title=manifest.title if manifest else "",
             notice=manifest.record.get("notice", "") if manifest else "",
             seq=seq,
-            pages=view.pages,
+            pages=total,
             page=page.page,
             section=page.section,
             text=page.text,
             file=page.file,
             witnessed_by=witnesses,
+            image_width=image.width,
+            image_height=image.height,
         )
+
+    async def image(self, item: str, seq: int, thumbnail: bool, asker: Asker) -> ImageAnswer:
+        """How page ``seq`` (from 1) is shown, or its thumbnail; may come from a holder elsewhere.
+
+        Raises:
+            Missing: no such page, or nothing shows it.
+            Unavailable: nobody who has the image can be reached.
+        """
+        derivative = "thumbnail" if thumbnail else "service_image"
+        with self._world.state.read() as reader:
+            view = self._view(reader, item, asker, derivative)
+        pages = await self._listed(view)
+        where = f"{derivative} of page {seq} of {item}"
+        if not 1 <= seq <= len(pages):
+            raise Missing(where, f"1 to {len(pages)}", seq)
+        page = pages[seq - 1]
+        name, size = page.image, page.image_bytes
+        if thumbnail:
+            name, size = page.thumbnail, page.thumbnail_bytes
+        if not name:
+            raise Missing(where, "a page that could be drawn", page.finding or "no file shows it")
+
+        async def read(offset: int, length: int) -> AsyncIterator[bytes]:
+            data = await self._whole(view, BlobId.parse(name), size)
+            yield data[offset : offset + length]
+
+        return ImageAnswer(name, size, f"{item}-{seq}.webp", view.public, read)
 
     # files
 
@@ -245,6 +289,7 @@ class Reading:
             file_bytes=view.file_bytes,
             holders=view.holders,
             witnessed_by=self._witnessing.of(ledger, view.upload.origin, view.upload.index),
+            images=view.images,
         )
 
     def _name(self, code: str) -> str:
@@ -327,16 +372,42 @@ class Reading:
             reachable=code in self._keys or code in live,
         )
 
-    async def _whole(self, view: ItemView, blob: BlobId) -> bytes:
+    async def _image_of(self, view: ItemView, seq: int, asker: Asker) -> PageImage:
+        """The line of a page in the list of images; where it cannot be had, the text is read
+        without."""
+        if seq > view.images or not self._may(view, asker, "service_image"):
+            return NO_IMAGE
+        try:
+            return (await self._listed(view))[seq - 1]
+        except FangzhiError:
+            return NO_IMAGE
+
+    async def _listed(self, view: ItemView) -> tuple[PageImage, ...]:
+        """The list of an item's images; whoever asks was judged before."""
+        blob = view.images_blob
+        if blob is None:
+            raise Missing(f"images of {view.item}", "images that are made", "none yet")
+        if blob not in self._lists:
+            data = await self._whole(view, blob, view.images_bytes)
+            _, pages = await self._world.work.run(parse_images, data)
+            while len(self._lists) >= LISTS_MAX:
+                del self._lists[next(iter(self._lists))]
+            self._lists[blob] = pages
+        return self._lists[blob]
+
+    async def _whole(self, view: ItemView, blob: BlobId, size: int) -> bytes:
+        """A derived file of ``size`` bytes, from here or from who has it, checked by its name."""
         if self._world.blobs.size(blob) is not None:
             return await read_whole(self._world.blobs, blob, PAGES_BLOB_BYTES_MAX)
         sources = self._custodian.sources(view)
-        if not view.public:  # a grantee, or an office above: the owner logs that it gives
-            sources = [await self._take_service(view)]
-        chunks = [chunk async for chunk in self._relayed(blob, sources, 0, view.pages_bytes)]
+        if not view.public and (giver := await self._take_service(view)):
+            sources = [giver]
+        chunks = [chunk async for chunk in self._relayed(blob, sources, 0, size)]
         data = b"".join(chunks)
         if BlobId.of(data) != blob:
-            raise Missing(f"text of {view.item}", blob.short, "another content from its holder")
+            raise Missing(
+                f"derivative of {view.item}", blob.short, "another content from its holder"
+            )
         return data
 
     async def _local(self, blob: BlobId, offset: int, length: int) -> AsyncIterator[bytes]:

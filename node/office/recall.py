@@ -127,12 +127,15 @@ class Recall:
             lambda offset, length: self.read(view, found[0], offset, length),
         )
 
-    async def take_service(self, view: ItemView) -> str:
+    async def take_service(self, view: ItemView) -> str | None:
         """Have the owner log that this node takes the service level of an item (服务级); the owner.
+        None: an office here has a right of its own, and may read it wherever it is.
 
         Raises:
             Forbidden: it refuses; Unavailable: it cannot be reached.
         """
+        if self._access.has_right(view, self._keys, "page_text"):
+            return None
         owner = whom_to_ask(self._roster(), view)
         ask = FetchAsk(view.item, "service")
         await self._links.ask(owner, "item.fetch", ask, self._request_s)

@@ -17,12 +17,13 @@ from itertools import islice
 import structlog
 
 from ledger.custody import HoldLose, HoldRepair
-from ledger.keeping import standing
+from ledger.keeping import IMAGES, standing
 from ledger.roster import Roster
 from ledger.views import ItemView, number
 from node.hands.keys import OfficeKeys
 from node.office.catalog import DAMAGED, damaged_blobs, record, uses
 from node.office.custodian import Custodian
+from node.office.images import Images
 from node.office.sealer import Sealer
 from node.office.sequencer import Sequencer
 from node.office.transfer import HERE, Brought, Transfer, Wanted
@@ -51,8 +52,11 @@ class Scrubber:
         sequencer: Sequencer,
         roster: Callable[[], Roster],
         sealer: Sealer,
+        images: Images,
+        redraw: Callable[[frozenset[str]], None],
         scrub_days: int,
     ) -> None:
+        """``redraw`` is told of items of which images are lost."""
         self._state = state
         self._blobs = blobs
         self._clock = clock
@@ -62,6 +66,8 @@ class Scrubber:
         self._sequencer = sequencer
         self._roster = roster
         self._sealer = sealer
+        self._images = images
+        self._redraw = redraw
         self._period_ms = scrub_days * 86_400_000
         self._suspects: set[BlobId] = set()
         self._broken = asyncio.Event()  # set while a damaged copy waits to be mended
@@ -100,6 +106,9 @@ class Scrubber:
         try:
             brought = await self._brought(blob, used)
         except FangzhiError as error:
+            if {kind for _, kind in used} <= IMAGES:
+                await self._forget_image(blob, used)
+                return False
             if not known:
                 log.error("copy damaged", file=blob.hex, why=str(error))
                 await self._log_loss(used)
@@ -109,6 +118,15 @@ class Scrubber:
         await self._log_repair(used, brought)
         self._custodian.look_at(frozenset(view.item for view, _ in used))
         return True
+
+    async def _forget_image(self, blob: BlobId, used: list[tuple[ItemView, str]]) -> None:
+        """Nobody has a good copy of what its owner can draw again: let it, or ask for it later."""
+        items = frozenset(view.item for view, _ in used)
+        await self._blobs.delete(blob)
+        await self._state.write(lambda writer: writer.delete(DAMAGED, blob.raw))
+        await self._images.doubt(items)
+        self._custodian.look_at(items)
+        self._redraw(items)
 
     @property
     def damaged(self) -> int:

@@ -17,15 +17,15 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 
-from ledger import logbook
 from ledger.custody import KeySeal, SealMake, SealRewrap
 from ledger.holdings import sealing_key
 from ledger.roster import Roster
-from ledger.views import ItemView, folded_size
+from ledger.views import ItemView
 from node.hands.world import World
 from node.office.catalog import (
     every_item,
     find,
+    is_folded,
     note_blob,
     put_bytes,
     read_whole,
@@ -142,7 +142,7 @@ class Sealer:
         if view is None:
             return True
         code = self.acting(view)
-        if not self._sequencer.gates[code].is_open or not self._is_folded(code):
+        if not self._sequencer.gates[code].is_open or not is_folded(self._world, code):
             return False
         if self._made.get((item, view.manifest), view.wraps) != view.wraps:
             return True  # until the fold has it
@@ -159,12 +159,6 @@ class Sealer:
         await self._rewrap(code, view, opened)
         await self._erase(view)
         return True
-
-    def _is_folded(self, code: OfficeCode) -> bool:
-        """Whether all that the office said is in the state: half of it, as while that is made
-        anew, would look like items that nobody has sealed yet."""
-        with self._world.state.read() as state, self._world.ledger.read() as ledger:
-            return folded_size(state, code) == logbook.head(ledger, code).size
 
     def _own(self, item: str) -> ItemView | None:
         with self._world.state.read() as reader:

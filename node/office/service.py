@@ -21,6 +21,7 @@ from node.office.answers import (
     EvidenceAnswer,
     ExportHit,
     ExportReceipt,
+    ImageAnswer,
     ItemAnswer,
     ItemLine,
     LieLine,
@@ -115,6 +116,9 @@ class OfficeService:
     async def page(self, item: str, seq: int, asker: Asker) -> PageAnswer:
         return await self._node.reading.page(item, seq, asker)
 
+    async def image(self, item: str, seq: int, thumbnail: bool, asker: Asker) -> ImageAnswer:
+        return await self._node.reading.image(item, seq, thumbnail, asker)
+
     def offices(self) -> list[OfficeLine]:
         return self._node.reading.offices()
 
@@ -169,6 +173,7 @@ class OfficeService:
             "copies.damaged": node.vault.scrubber.damaged,
             "copies.lost": len(node.vault.scrubber.alarms()),
             "waiting.index": node.indexer.waiting,
+            "waiting.images": node.vault.imager.waiting,
             "waiting.seal": node.sealer.waiting,
             "sealed.locked": len(node.sealer.locked()),
             "waiting.disks": len(node.disks.waiting()),

@@ -13,6 +13,8 @@ from node.office.catalog import damaged
 from node.office.challenger import Challenger
 from node.office.custodian import Custodian
 from node.office.fixity import Fixity
+from node.office.imager import Imager
+from node.office.images import Images
 from node.office.keyring import Keyring
 from node.office.lending import Lending
 from node.office.links import Handler, Links
@@ -53,6 +55,8 @@ class Vault:
         self.transfer = Transfer(
             world.blobs, links, world.clock, Pace(rates), config.peer.request_s_max
         )
+        self.images = Images(world.state, world.blobs, world.work)
+        self.imager = Imager(world, keys, sequencer, roster, self.images)
         self.custodian = Custodian(
             world.state,
             world.blobs,
@@ -61,6 +65,7 @@ class Vault:
             self.transfer,
             sequencer,
             roster,
+            self.images,
             arrived,
             calling,
             config.keeping,
@@ -75,6 +80,8 @@ class Vault:
             sequencer,
             roster,
             sealer,
+            self.images,
+            self.imager.look_at,
             config.store.scrub_days,
         )
         self.challenger = Challenger(
@@ -111,7 +118,8 @@ class Vault:
     @property
     def services(self) -> tuple[Callable[[], Awaitable[None]], ...]:
         """What runs as long as the node does."""
-        return self.custodian.run, self.scrubber.run, self.challenger.run, self.receipts.run
+        running = (self.custodian, self.imager, self.scrubber, self.challenger, self.receipts)
+        return tuple(service.run for service in running)
 
     @property
     def handlers(self) -> dict[str, Handler]:
@@ -144,4 +152,5 @@ class Vault:
     def look_at(self, items: frozenset[str]) -> None:
         """Something was said of these items."""
         self.custodian.look_at(items)
+        self.imager.look_at(items)
         self.receipts.look_at(items)

@@ -31,6 +31,7 @@ BODIES: dict[str, Shape] = {
     "version.upload": ("t", "h", "t", "n", "n", "h?", "h?"),
     "version.withdraw": ("t", PLACE, "h"),
     "text.derive": ("t", "h", "n", "h", "h", "n"),
+    "image.derive": ("t", "h", "n", "n", "h", "h", "n"),
     "review.accept": ("t", "h", PLACE),
     "review.return": ("t", "h", PLACE, "h"),
     "seal.make": ("t", "h", "h", "h", "n", "n"),

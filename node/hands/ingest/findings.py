@@ -65,6 +65,22 @@ class Inspection:
         return not any(finding.severity == "error" for finding in self.findings)
 
 
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """One page as it is shown, in WebP: ``image`` of ``width`` by ``height`` pixels, ``thumbnail``.
+
+    Where it could not be drawn both are empty and ``finding`` says why.  ``pages`` is how many the
+    file has, 0 when that is not known.
+    """
+
+    pages: int
+    image: bytes
+    thumbnail: bytes
+    width: int
+    height: int
+    finding: Finding | None
+
+
 def finding(code: str, path: str, pages: Sequence[int] = (), **params: object) -> Finding:
     """The finding ``code`` about ``path``; a rule that says {pages} gets them as ranges.
 

@@ -57,6 +57,8 @@ FORMATS: Final = (
     Format("OpenType", "font/otf", "fonts", (".otf",), ((0, b"OTTO\0"),)),
     Format("TrueType collection", "font/collection", "fonts", (".ttc", ".otc"), ((0, b"ttcf"),)),
 )
+PICTURES: Final = ("TIFF", "JPEG2000", "JPEG", "PNG")
+"""The formats of the role images, as Pillow calls them."""
 
 
 def by_name(name: str) -> Format:

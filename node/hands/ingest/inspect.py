@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from node.hands.ingest.draw import inspect_picture
 from node.hands.ingest.findings import Finding, Inspection, finding
 from node.hands.ingest.formats import (
     ARCHIVES,
@@ -53,7 +54,11 @@ def inspect_file(path: str, name: str) -> Inspection:
     known = claimed if content == OTHER or agree(name, content) else content
     if known == OTHER:
         known = content
-    return Inspection(known.media_type, known.role, tuple(_judge(name, head)), None, 0)
+    judged = _judge(name, head)
+    if content.role != "images":
+        return Inspection(known.media_type, known.role, tuple(judged), None, 0)
+    about, count = inspect_picture(path, name)
+    return Inspection(known.media_type, known.role, (*judged, *about), None, count)
 
 
 def _judge(name: str, head: bytes) -> list[Finding]:

@@ -8,11 +8,11 @@ import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import node
-from node.hands.ingest.findings import Inspection
-from node.hands.ingest.orders import LENGTH, Order, failed
+from node.hands.ingest.findings import Drawn, Inspection
+from node.hands.ingest.orders import LENGTH, Order, PageOrder, failed, not_drawn
 from protocol.errors import DecodeError
 from protocol.limits import INSPECTION_BYTES_MAX, REQUEST_BYTES_MAX
 from protocol.shapes import pack, unpack
@@ -20,35 +20,45 @@ from protocol.shapes import pack, unpack
 IDLE_SECONDS: Final = 60.0
 START_SECONDS_MAX: Final = 30.0
 WORKER: Final = (sys.executable, "-m", "node.hands.ingest.worker")
+DRAWER: Final = (*WORKER, "draw")
+T = TypeVar("T")
 
 
-class IsolatedInspector:
-    """One worker process, started for the first file and ended after a minute without one.
+class Failed(Exception):
+    """The worker did not answer; the argument says why."""
 
-    Files are examined one after another; a worker that crashed, or was killed at the deadline, is
-    replaced for the next file.  Belongs to one event loop; ``close`` it.
+
+class Isolated:
+    """One worker process, started for the first order and ended after a minute without one.
+
+    Orders are answered one after another; a worker that crashed, or was killed at the deadline, is
+    replaced for the next one.  Belongs to one event loop; ``close`` it.
     """
 
-    def __init__(
-        self, command: Sequence[str] = WORKER, *, idle_seconds: float = IDLE_SECONDS
-    ) -> None:
+    def __init__(self, command: Sequence[str], *, idle_seconds: float = IDLE_SECONDS) -> None:
         self._command = command
         self._idle_seconds = idle_seconds
         self._turn = asyncio.Lock()
         self._worker: Process | None = None
         self._idle: asyncio.TimerHandle | None = None
 
-    async def inspect(self, path: str, name: str, seconds_max: float) -> Inspection:
-        """What is known of the file at ``path``, called ``name`` in its package.
+    async def close(self) -> None:
+        """End the worker; the order that it is at fails."""
+        if self._idle is not None:
+            self._idle.cancel()
+        await self._stop()
 
-        ``seconds_max`` counts from the file's turn.  A crash, a timeout or a nonsensical answer is
-        the finding Q002, never an exception.
+    async def _answered(self, order: object, answer: type[T], seconds_max: float) -> T:
+        """What the worker answers within ``seconds_max``, which count from the order's turn.
+
+        Raises:
+            Failed: it crashed, was too slow or answered nonsense; says which.
         """
         async with self._turn:
             if self._idle is not None:
                 self._idle.cancel()
             try:
-                return await self._ask(path, name, seconds_max)
+                return await self._ask(pack(order), answer, seconds_max)
             except BaseException:
                 await self._stop()  # cancelled half-way: its answer must not be taken for the next
                 raise
@@ -56,28 +66,21 @@ class IsolatedInspector:
                 loop = asyncio.get_running_loop()
                 self._idle = loop.call_later(self._idle_seconds, self._dismiss)
 
-    async def close(self) -> None:
-        """End the worker; what is being examined gets Q002."""
-        if self._idle is not None:
-            self._idle.cancel()
-        await self._stop()
-
-    async def _ask(self, path: str, name: str, seconds_max: float) -> Inspection:
-        order = pack(Order(os.fsencode(path), _encodable(name), max(1, round(seconds_max))))
+    async def _ask(self, order: bytes, answer: type[T], seconds_max: float) -> T:
         if len(order) > REQUEST_BYTES_MAX:
-            return failed(name, "name too long")
+            raise Failed("name too long")
         try:
             async with asyncio.timeout(START_SECONDS_MAX):
                 worker = await self._ready()
             async with asyncio.timeout(seconds_max):
-                answer = await _exchange(worker, order)
-            return unpack(Inspection, answer, bytes_max=INSPECTION_BYTES_MAX, where="inspection")
-        except TimeoutError:
+                data = await _exchange(worker, order)
+            return unpack(answer, data, bytes_max=INSPECTION_BYTES_MAX, where="answer")
+        except TimeoutError as error:
             await self._stop()
-            return failed(name, f"> {seconds_max:g} s")
+            raise Failed(f"> {seconds_max:g} s") from error
         except (OSError, EOFError, DecodeError) as error:
             status = await self._stop()
-            return failed(name, f"{type(error).__name__}, worker {status}")
+            raise Failed(f"{type(error).__name__}, worker {status}") from error
 
     async def _ready(self) -> Process:
         if self._worker is None or self._worker.returncode is not None:
@@ -106,6 +109,46 @@ class IsolatedInspector:
         worker, self._worker = self._worker, None
         if worker is not None and worker.stdin is not None:
             worker.stdin.close()
+
+
+class IsolatedInspector(Isolated):
+    """Looks into files."""
+
+    def __init__(
+        self, command: Sequence[str] = WORKER, *, idle_seconds: float = IDLE_SECONDS
+    ) -> None:
+        super().__init__(command, idle_seconds=idle_seconds)
+
+    async def inspect(self, path: str, name: str, seconds_max: float) -> Inspection:
+        """What is known of the file at ``path``, called ``name`` in its package.
+
+        ``seconds_max`` counts from the file's turn.  A crash, a timeout or a nonsensical answer is
+        the finding Q002, never an exception.
+        """
+        order = Order(os.fsencode(path), _encodable(name), max(1, round(seconds_max)))
+        try:
+            return await self._answered(order, Inspection, seconds_max)
+        except Failed as failure:
+            return failed(name, str(failure))
+
+
+class IsolatedDrawer(Isolated):
+    """Draws pages: another worker than the one that inspects, so that no report waits for it."""
+
+    def __init__(
+        self, command: Sequence[str] = DRAWER, *, idle_seconds: float = IDLE_SECONDS
+    ) -> None:
+        super().__init__(command, idle_seconds=idle_seconds)
+
+    async def draw(self, path: str, name: str, page: int, mark: str, seconds_max: float) -> Drawn:
+        """Page ``page`` (from 1) of a file, with the words ``mark`` beneath; what a crash, a
+        timeout or a nonsensical answer leaves undrawn has the finding Q303."""
+        seconds = max(1, round(seconds_max))
+        order = PageOrder(os.fsencode(path), _encodable(name), page, mark, seconds)
+        try:
+            return await self._answered(order, Drawn, seconds_max)
+        except Failed as failure:
+            return not_drawn(name, page, str(failure))
 
 
 async def _exchange(worker: Process, order: bytes) -> bytes:

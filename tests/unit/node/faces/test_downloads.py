@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from node.faces.downloads import byte_range, disposition
 from tests.fake_service import AWAY_SHA, BROKEN_SHA, FILE_NAME, OPEN_FILE, OPEN_SHA, SECRET_SHA
+from tests.fake_shelf import BOOK, HIDDEN, leaf
 
 SIZE = len(OPEN_FILE)
 
@@ -119,3 +120,37 @@ async def test_a_file_that_no_holder_gives_is_refused_before_anything_is_sent(
         assert response.status == 404
         assert response.content_type == "application/problem+json"
         assert "Content-Range" not in response.headers
+
+
+CLERK = {"Authorization": "Bearer clerk-token"}
+
+
+@pytest.mark.parametrize("prefix", ["", "/api/v1"])
+@pytest.mark.parametrize("derivative", ["image", "thumbnail"])
+async def test_the_image_of_a_page(client: ClientSession, prefix: str, derivative: str) -> None:
+    address = f"{prefix}/items/{BOOK}/pages/1/{derivative}"
+    answer = await client.get(address)
+    whole = leaf(1, derivative == "thumbnail")
+    assert (answer.status, answer.content_type, await answer.read()) == (200, "image/webp", whole)
+    assert answer.headers["Cache-Control"] == "public, no-cache"
+    assert answer.headers["Vary"] == "Authorization"
+    tag = answer.headers["ETag"]
+    again = await client.get(address, headers={"If-None-Match": tag})
+    assert (again.status, await again.read()) == (304, b"")
+    part = await client.get(address, headers={"Range": "bytes=5-9", "If-Range": tag})
+    assert (part.status, await part.read()) == (206, whole[5:10])
+
+
+async def test_what_is_not_everybodys_is_kept_by_no_cache(client: ClientSession) -> None:
+    address = f"/items/{HIDDEN}/pages/1/image"
+    refused = await client.get(address)
+    assert refused.status == 403
+    shown = await client.get(address, headers=CLERK)
+    assert (shown.status, shown.headers["Cache-Control"]) == (200, "private, no-store")
+
+
+@pytest.mark.parametrize("page", ["0", "3", "x", "-1"])
+async def test_a_page_that_nothing_shows(client: ClientSession, page: str) -> None:
+    answer = await client.get(f"/api/v1/items/{BOOK}/pages/{page}/image")
+    assert answer.status in (400, 404)
+    assert answer.content_type == "application/problem+json"

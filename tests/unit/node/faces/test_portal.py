@@ -116,7 +116,8 @@ async def test_hostile_titles_and_texts_are_only_text(client: ClientSession) -> 
         raw = await (await client.get(path)).text()
         page = Outline(raw)
         assert "<script>" not in raw
-        assert all(image["src"].startswith("/static/") for image in page.all("img"))  # type: ignore[union-attr]
+        ours = re.compile(rf"/static/.*|/items/{re.escape(STRANGE)}/pages/[0-9]+/(image|thumbnail)")
+        assert all(ours.fullmatch(image["src"]) for image in page.all("img"))  # type: ignore[arg-type]
         assert HOSTILE in page.text
     page = await read(client, f"/search?q={HOSTILE.replace('&', '%26')}")
     assert {"name": "q", "value": HOSTILE}.items() <= page.all("input")[0].items()
@@ -180,3 +181,26 @@ def test_the_tree_holds_every_office_once() -> None:
         for office in [top, *(o for city, counties in cities for o in (city, *counties))]
     ] == [line.code for line in lines]
     assert [top.code for top, _ in tree(lines[2:4])] == ["320102", "320104"]
+
+
+async def test_a_book_shows_its_pages_and_a_page_its_image_beside_the_text(
+    client: ClientSession,
+) -> None:
+    book = Outline(await (await client.get(f"/items/{BOOK}")).text())
+    small = [image for image in book.all("img") if str(image["src"]).endswith("/thumbnail")]
+    assert [image["alt"] for image in small] == ["第 1 页", "第 2 页", "第 3 页"]
+    assert all(image["loading"] == "lazy" for image in small)
+    page = Outline(await (await client.get(f"/items/{BOOK}/pages/2")).text())
+    (shown,) = [image for image in page.all("img") if str(image["src"]).endswith("/image")]
+    assert shown["src"] == f"/items/{BOOK}/pages/2/image"
+    assert (shown["width"], shown["height"]) == ("1200", "1630")
+    assert "服务级影像" in page.text
+    bare = Outline(await (await client.get(f"/items/{BOOK}/pages/3")).text())
+    assert not [image for image in bare.all("img") if str(image["src"]).endswith("/image")]
+
+
+async def test_how_far_the_images_are_is_said(client: ClientSession) -> None:
+    headers = {"Authorization": "Bearer clerk-token"}
+    text = await (await client.get(f"/items/{HIDDEN}", headers=headers)).text()
+    assert "正在制作服务级影像：1 / 3 页" in text
+    assert "thumbnail" not in text
