@@ -8,9 +8,10 @@ import pytest
 
 from ledger import views
 from ledger.custody import HoldLose, HoldOffer, HoldTake, SealMake
-from ledger.events import MemberAbolish, MemberMove
+from ledger.events import ImageDerive, MemberAbolish, MemberMove
 from ledger.keeping import (
     AS_IT_IS,
+    IMAGES,
     SEALED,
     Shortage,
     keepers,
@@ -88,6 +89,20 @@ def test_class_open_is_kept_as_it_is_by_those_drawn(story):
             assert what == set()
     public = replace(now[2], status="accepted", public=True)
     assert all(what >= {"manifest", "report"} for what in kept((*now[:2], public)).values())
+
+
+@pytest.mark.parametrize("rights", ["open", "office", "sealed"])
+def test_images_are_kept_by_the_owner_and_where_open_by_its_city(story, rights):
+    item = story.upload(COUNTY, rights)
+    body = ImageDerive(item, MANIFEST, 1, 3, RootHash(bytes(32)), SEAL, 30)
+    story.network.append(COUNTY, body)
+    now = story.now(item)
+    assert {code for code, what in kept(now).items() if what & IMAGES} == (
+        {COUNTY, CITY} if rights == "open" else {COUNTY}
+    )
+    assert all(what & IMAGES in (IMAGES, set()) for what in kept(now).values())
+    withdrawn = replace(now[2], status="withdrawn", public=False)
+    assert not any(what & IMAGES for what in kept((*now[:2], withdrawn)).values())
 
 
 @pytest.mark.parametrize("rights", ["office", "sealed"])

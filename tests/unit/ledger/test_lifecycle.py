@@ -15,6 +15,7 @@ from ledger.custody import (
     SealRewrap,
 )
 from ledger.events import (
+    ImageDerive,
     ReviewAccept,
     ReviewReturn,
     TextDerive,
@@ -99,6 +100,22 @@ def test_text_and_holders_are_of_the_current_revision():
     assert (view.pages, view.holders, view.text_ref) == (3, (PROVINCE,), text.ref)
     view = view_of(ITEM, [held, upload(0), text, upload(2, B)])
     assert (view.pages, view.holders, view.text_ref, view.revisions) == (0, (), None, 2)
+
+
+def test_the_last_word_on_images_counts_for_the_revision_that_it_names():
+    def images(index, made, blob, manifest=A):
+        body = ImageDerive(ITEM, manifest, made, 7, RootHash(bytes(32)), blob, 70)
+        return fact(OWNER, index, body)
+
+    def shown(*facts):
+        view = view_of(ITEM, facts)
+        return view.images, view.images_made, view.images_blob, view.images_bytes
+
+    assert shown(upload(0)) == (0, 0, None, 0)
+    assert shown(upload(0), images(1, 1, A)) == (7, 1, A, 70)
+    assert shown(upload(0), images(1, 1, A), images(2, 2, REASON)) == (7, 2, REASON, 70)
+    assert shown(upload(0), images(1, 1, A), upload(2, B)) == (0, 0, None, 0)
+    assert shown(upload(0), images(1, 1, A, B), upload(2, B)) == (7, 1, A, 70)
 
 
 def test_a_loss_ends_a_holding_until_it_is_taken_again():

@@ -11,6 +11,7 @@ from ledger.custody import HoldLose, HoldTake
 from ledger.events import (
     Anchor,
     AnchorLine,
+    ImageDerive,
     KeyEnroll,
     KeyRetire,
     MemberAbolish,
@@ -36,6 +37,10 @@ ROOT = RootHash(bytes(32))
 
 def accept(item, upload, manifest="manifest"):
     return ReviewAccept(item, BlobId.of(manifest.encode()), upload)
+
+
+def images(item, manifest="manifest"):
+    return ImageDerive(item, BlobId.of(manifest.encode()), 1, 3, ROOT, PAGES, 30)
 
 
 def text(item, manifest="manifest"):
@@ -251,6 +256,7 @@ def broken_entries(network):
         "upload.rights": resigned(network, COUNTY, replace(good, rights="public")),
         "upload.supersedes": resigned(network, COUNTY, replace(good, supersedes=REASON)),
         "text.office": resigned(network, COUNTY, text(foreign)),
+        "image.office": resigned(network, COUNTY, images(foreign)),
         "withdraw.office": resigned(network, COUNTY, VersionWithdraw(foreign, ref, REASON)),
         "review.office": resigned(network, COUNTY, accept(item, ref)),
         "anchor.office": resigned(network, COUNTY, Anchor((AnchorLine(CITY, 0, zeros),))),
@@ -272,6 +278,7 @@ CODES = [
     "upload.rights",
     "upload.supersedes",
     "text.office",
+    "image.office",
     "withdraw.office",
     "review.office",
     "anchor.office",
