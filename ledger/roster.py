@@ -11,6 +11,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Final
 
 from ledger.changes import name_of, verify_change
@@ -99,11 +100,21 @@ class Roster:
         return member is not None and not member.revoked
 
     def active(self) -> list[Member]:
-        return [member for _, member in sorted(self.members.items()) if not member.revoked]
+        return list(self._active)
 
     def cities(self) -> list[OfficeCode]:
         """The active cities, which keep others' files and indexes."""
-        return [member.code for member in self.active() if member.tier == "city"]
+        return list(self._cities)
+
+    # Asked for once an office, over and over: sorting every time would cost the square of them.
+
+    @cached_property
+    def _active(self) -> tuple[Member, ...]:
+        return tuple(member for _, member in sorted(self.members.items()) if not member.revoked)
+
+    @cached_property
+    def _cities(self) -> tuple[OfficeCode, ...]:
+        return tuple(member.code for member in self._active if member.tier == "city")
 
     def heir(self, code: str) -> OfficeCode:
         """Who acts for the items of ``code``: itself, or the last successor of an abolished one."""
