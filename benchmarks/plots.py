@@ -1,6 +1,7 @@
 """Plots of saved figures, as SVG that is the same whenever the figures are.
 
-``python -m benchmarks.plots`` draws again what is in docs/benchmarks; the benchmarks call it too.
+``python -m benchmarks.plots`` draws again what is in docs/benchmarks and docs/scale; the benchmarks
+call it too.
 """
 
 from __future__ import annotations
@@ -136,11 +137,56 @@ def draw_federation(figures: dict[str, Any], folder: Path) -> None:
         )
 
 
+def draw_scale(figures: dict[str, Any], folder: Path) -> None:
+    """Of ``python -m simulations scale``."""
+    rows = figures["figures"]
+    sizes = [f"{row['offices']:,} offices" for row in rows]
+
+    def grouped(file: str, title: str, unit: float, axis: str, names: Mapping[str, str]) -> None:
+        series = {label: [row[name] / unit for row in rows] for name, label in names.items()}
+        bars(folder / file, title, sizes, series, axis, logarithmic=True)
+
+    grouped("link.svg", "A county's link", 1e6, "MB a day", {
+        "link_heads_bytes_a_day": "heads compared",
+        "link_gossip_bytes_a_day": "notes and events",
+        "county_files_bytes_a_day": "its own files",
+    })  # fmt: skip
+    grouped("events.svg", "Events of the network", 1, "a day", {
+        "events_of_packages": "packages",
+        "events_of_checks": "challenges",
+        "events_of_anchors": "anchors",
+    })  # fmt: skip
+    grouped("query.svg", "A query at the province", 1e-3, "ms", {
+        "query_s": "all",
+        "query_coordinator_s": "coordinator",
+        "query_holder_s": "slowest holder",
+    })  # fmt: skip
+    grouped("catch-up.svg", "A new county catches up", 1, "hours", {
+        "catch_up_hours_1_year": "after one year",
+        "catch_up_hours_10_years": "after ten",
+    })  # fmt: skip
+    years = range(1, 11)
+    for file, title, name in (
+        ("events-ten-years.svg", "Events in every ledger, millions", "events_a_day"),
+        ("ledger-ten-years.svg", "Ledger of every node, GB", "ledger_bytes_a_year"),
+    ):
+        per_year = 365 / 1e6 if name == "events_a_day" else 1 / 1e9
+        series = {
+            size: [year * row[name] * per_year for year in years]
+            for size, row in zip(sizes, rows, strict=True)
+        }
+        lines(folder / file, title, list(years), series, ("years", ""), logarithmic="y")
+
+
 def main() -> None:
-    for name, draw in (("search", draw_search), ("federation", draw_federation)):
-        saved = FOLDER / f"{name}.json"
+    for name, folder, draw in (
+        ("search", FOLDER, draw_search),
+        ("federation", FOLDER, draw_federation),
+        ("scale", FOLDER.parent / "scale", draw_scale),
+    ):
+        saved = folder / f"{name}.json"
         if saved.is_file():
-            draw(json.loads(saved.read_text("utf-8")), FOLDER)
+            draw(json.loads(saved.read_text("utf-8")), folder)
             print(f"drawn again from {saved.name}")
 
 

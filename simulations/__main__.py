@@ -20,7 +20,9 @@ import structlog
 from search_shard.tables import Tables, build_tables
 from simulations.checkers import CHECKERS, not_checked
 from simulations.faults import Mix
+from simulations.plants import PLANTS, hunt
 from simulations.play import Outcome, play
+from simulations.scale import FOLDER, lines, run_scale
 from simulations.scenarios import SCENARIOS, draw
 from simulations.shrink import shrink
 from simulations.sweep import Result, Task, examine, sweep
@@ -56,6 +58,17 @@ def main(arguments: list[str]) -> int:
     _add_task(shrinking)
     shrinking.add_argument("--out", type=Path, help="write the small mix to this file, as JSON")
     shrinking.set_defaults(do=_shrink)
+
+    planting = commands.add_parser("plant", help="plant faults in the node; see who speaks")
+    planting.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(PLANTS)}")
+    planting.add_argument("--seeds", type=_seeds, default=_seeds("1..5"), metavar="A..B")
+    _add_scenario(planting)
+    planting.set_defaults(do=_plant)
+
+    scaling = commands.add_parser("scale", help="what 109, 500 and 3,300 offices would cost")
+    scaling.add_argument("--out", type=Path, default=FOLDER, metavar="DIR")
+    scaling.add_argument("--measure", action="store_true", help="anew, not from saved costs")
+    scaling.set_defaults(do=_scale)
 
     asking = commands.add_parser("checkers", help="what is checked, and what is not")
     asking.set_defaults(do=_checkers)
@@ -152,7 +165,7 @@ def _twice() -> int:
     return worst if len(traces) == 1 else 1
 
 
-# sweep, shrink, checkers
+# sweep, shrink, plant, scale, checkers
 
 
 def _sweep(options: argparse.Namespace) -> int:
@@ -195,6 +208,29 @@ def _shrink(options: argparse.Namespace) -> int:
 def _size(mix: Mix) -> str:
     parts = f"{len(mix.machines)} offices, {len(mix.faults)} faults, {len(mix.deeds)} deeds"
     return f"{mix.seconds:.1f} s, {parts}"
+
+
+def _plant(options: argparse.Namespace) -> int:
+    """Status 1 if a plant grew unseen, 2 if there is none of that name."""
+    if unknown := sorted(set(options.names) - set(PLANTS)):
+        print(f"plant: expected {', '.join(PLANTS)}, got {', '.join(unknown)}")
+        return 2
+    tables, missed = Tables.from_bytes(build_tables()), False
+    for name in options.names or PLANTS:
+        mixes = (
+            draw(options.scenario, seed, options.nodes, options.days) for seed in options.seeds
+        )
+        caught = hunt(name, mixes, tables)
+        missed |= caught is None
+        said = f"seed {caught.seed}: {caught.checker}: {caught.said}" if caught else "not caught"
+        print(f"{name:22} {said}", flush=True)
+    return 1 if missed else 0
+
+
+def _scale(options: argparse.Namespace) -> int:
+    tables = Tables.from_bytes(build_tables())
+    print("\n".join(lines(run_scale(options.out, tables, options.measure))))
+    return 0
 
 
 def _checkers(_options: argparse.Namespace) -> int:

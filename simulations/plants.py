@@ -36,6 +36,7 @@ from protocol.messages import BlobAsk, Chunk, SearchAsk, SearchReply, ShardReply
 from protocol.ports import Writer
 from search_shard.tables import Tables
 from simulations.blobs import SimBlobStore
+from simulations.checkers import NOTHING
 from simulations.disk import SimDisk
 from simulations.faults import Mix
 from simulations.play import play
@@ -80,8 +81,10 @@ def _play(mix: Mix, tables: Tables) -> Caught | None:
         outcome = play(mix, tables)
     except Exception as error:  # whatever ends the run has spoken
         return Caught(mix.seed, "run", repr(error)[:200])
-    wrong = next((verdict for verdict in outcome.verdicts if verdict.wrong), None)
-    return None if wrong is None else Caught(mix.seed, wrong.checker, wrong.wrong[0])
+    for verdict in outcome.verdicts:
+        if said := [wrong for wrong in verdict.wrong if wrong != NOTHING]:
+            return Caught(mix.seed, verdict.checker, said[0])
+    return None
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 A model: arithmetic on measured costs and on the assumptions of :class:`Work`.  It knows the shape
 of the network (a province, its cities, their counties; every log at every node; each link carries
-every note; heads compared every ``sync_s``) and no queueing: figures are means, not worst cases.
+every note; heads compared after news) and no queueing: figures are means, not worst cases.
 The assumptions in words, the figures and what they mean are in docs/scale.
 """
 
@@ -25,7 +25,8 @@ from protocol.limits import (
 )
 from protocol.placement import COPIES_MIN
 from search_shard.tables import Tables
-from simulations.costs import PAGES, SHAPES, AtSize, Costs, measure
+from simulations.costs import PAGES, SHAPES, Costs, measure
+from simulations.sizes import AtSize
 
 FOLDER: Final = Path(__file__).resolve().parents[1] / "docs" / "scale"
 YEARS: Final = tuple(range(1, 11))
@@ -45,6 +46,7 @@ class Work:
     campaign_days: float = 5.0  # in which a whole year's packages are handed in
     hours_a_day: float = 8.0
     there_and_back_s: float = 0.040
+    on_its_way_s: float = 1.0  # from an event to its being everywhere
     county_bit_s: float = 10e6
     city_bit_s: float = 100e6
     province_bit_s: float = 1000e6
@@ -119,11 +121,16 @@ def figures(costs: Costs, cities: int, counties: int, work: Work | None = None) 
 
 
 def _links(costs: Costs, at: AtSize, said: Events, cities: int, work: Work) -> dict[str, float]:
+    # Two nodes compare a while after news, by a digest; where something is on its way just then
+    # they tell each other every head.
     rounds = DAY_S / LedgerConfig().sync_s
-    heads = 2 * rounds * at.heads_bytes  # each side asks
+    compared = rounds * (1 - exp(-said.all / rounds))
+    differ = 1 - exp(-said.all / DAY_S * work.on_its_way_s)
+    heads = compared * (costs.digest_bytes + differ * at.heads_bytes)
     gossip = said.all * costs.told_bytes / costs.told_events
     packages = at.offices * work.packages_a_year
-    seconds = rounds * cities * at.heads_s + said.all * (costs.store_s + costs.fold_s)
+    comparing = compared * cities * (at.digest_s + differ * at.heads_s)
+    seconds = comparing + said.all * (costs.store_s + costs.fold_s)
     campaign_s = work.campaign_days * work.hours_a_day * 3600
     return {
         "link_heads_bytes_a_day": heads,
@@ -210,7 +217,7 @@ def _one_core(costs: Costs, cities_share: float) -> int:
     links takes a time that grows with the offices; between what was measured by a straight line."""
 
     def busy(at: AtSize) -> float:
-        return ceil(at.offices * cities_share) * at.heads_s / LedgerConfig().sync_s
+        return ceil(at.offices * cities_share) * (at.digest_s + at.heads_s) / LedgerConfig().sync_s
 
     below, above = costs.at[0], costs.at[-1]
     for one, other in zip(costs.at, costs.at[1:], strict=False):

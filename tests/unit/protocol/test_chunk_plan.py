@@ -115,3 +115,10 @@ def test_a_slow_source_does_not_hold_up_the_end() -> None:
     here, end = play(set(range(60)), sources)
     assert len(here) == 60
     assert end < 30
+
+
+def test_a_chunk_that_waits_for_a_busy_source_holds_nobody_else_up() -> None:
+    plan = ChunkPlan(range(8), ["a", "b"])
+    given_to_b = next(chunk for name, chunk in plan.questions(0.0) if name == "b")
+    plan.wrong("b", given_to_b)  # now only a can give it, and a has enough to do
+    assert plan.questions(0.0) == [("b", 4)]

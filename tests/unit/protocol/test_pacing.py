@@ -33,7 +33,19 @@ def test_a_night_within_one_day_and_none_at_all() -> None:
     assert Rates(100, 1000, *parse_night("00:00-00:00")).at(at(0)) == 100
 
 
-@pytest.mark.parametrize("text", ["", "22:00", "22-06", "24:00-06:00", "22:60-06:00", "a:bc-06:00"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "22:00",
+        "22-06",
+        "24:00-06:00",
+        "22:60-06:00",
+        "a:bc-06:00",
+        "ab:30-06:00",
+        "22:3x-06:00",
+    ],
+)
 def test_other_spellings_of_a_night_are_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="night"):
         parse_night(text)

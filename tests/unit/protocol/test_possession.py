@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from hashlib import sha256
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from protocol.errors import DecodeError
 from protocol.ids import BlobId
-from protocol.possession import drawn_chunks, possession
+from protocol.limits import CHALLENGE_CHUNKS_MAX
+from protocol.possession import ChallengeAsk, drawn_chunks, possession
 
 FILE, OTHER, NONCE, CHUNK = BlobId.of(b"a"), BlobId.of(b"b"), bytes(32), b"the bytes"
 
@@ -40,3 +43,14 @@ def test_chunks_are_drawn_in_order_within_the_file(randomness: bytes, chunks: in
 def test_every_chunk_may_be_drawn() -> None:
     draws = [drawn_chunks(sha256(bytes([n])).digest(), 4, 10) for n in range(100)]
     assert {number for drawn in draws for number in drawn} == set(range(10))
+
+
+@pytest.mark.parametrize("count", range(1, CHALLENGE_CHUNKS_MAX + 1))
+def test_as_many_chunks_are_asked_for_as_a_file_has(count: int) -> None:
+    assert ChallengeAsk(FILE, NONCE, tuple(range(count))).chunks == tuple(range(count))
+
+
+@pytest.mark.parametrize("count", [0, CHALLENGE_CHUNKS_MAX + 1])
+def test_no_chunk_and_too_many_are_refused(count: int) -> None:
+    with pytest.raises(DecodeError):
+        ChallengeAsk(FILE, NONCE, tuple(range(count)))

@@ -10,13 +10,15 @@ import pytest
 
 from search_shard.tables import Tables
 from simulations import scale
-from simulations.costs import SHAPES, AtSize, Costs
+from simulations.costs import SHAPES, Costs
 from simulations.scale import Work, bounds, events, figures, lines, run_scale
+from simulations.sizes import AtSize
 
 KINDS = ("version.upload", "text.derive", "hold.take", "review.accept", "receipt.issue")
 COSTS = Costs(
     entry_bytes={**dict.fromkeys(KINDS, 300), "hold.check": 200, "anchor": 250},
     anchor_line_bytes=50,
+    digest_bytes=120,
     ledger_bytes=100,
     state_bytes=700,
     told_bytes=3000,
@@ -33,8 +35,8 @@ COSTS = Costs(
     reply_bytes=20,
     hit_bytes=400,
     at=tuple(
-        AtSize(1 + sum(shape), 44 * sum(shape), 3e-5 * sum(shape), 1e-3, 1e-2, 0.1, 14 * sum(shape))
-        for shape in SHAPES
+        AtSize(offices, 44 * offices, 2e-5 * offices, 1e-5 * offices, 1e-3, 1e-2, 0.1, 14 * offices)
+        for offices in (1 + sum(shape) for shape in SHAPES)
     ),
 )
 
@@ -93,3 +95,11 @@ def test_figures_of_an_earlier_day_are_kept(
     saved = json.loads((tmp_path / "scale.json").read_text("utf-8"))
     assert saved["work"] == asdict(Work())
     assert len(lines(saved)) > len(saved["bounds"])
+
+
+def test_a_quiet_network_compares_nothing() -> None:
+    quiet = figures(COSTS, *SHAPES[0], Work(packages_a_year=1.0))
+    busy = figures(COSTS, *SHAPES[0], Work(packages_a_year=1e5))
+    assert quiet["link_heads_bytes_a_day"] < busy["link_heads_bytes_a_day"]
+    most = 2880 * (COSTS.digest_bytes + COSTS.size(109).heads_bytes)
+    assert busy["link_heads_bytes_a_day"] <= most

@@ -60,10 +60,13 @@ def test_pages_have_no_repeats_and_no_gaps_while_text_arrives(play: Play) -> Non
     play(story)
 
 
-def test_what_was_withdrawn_since_is_left_out_and_said_so(play: Play) -> None:
+@pytest.mark.parametrize("owners", [(COUNTY, COUNTY2), (COUNTY2, COUNTY)])
+def test_what_was_withdrawn_since_is_left_out_and_said_so(
+    play: Play, owners: tuple[OfficeCode, OfficeCode]
+) -> None:
     async def story(town: Any) -> None:
-        kept = await town.public_item(COUNTY, "虞山\f虞山志\f虞山志志")
-        gone = await town.public_item(COUNTY2, "虞山志志志\f虞山志志志志")
+        kept = await town.public_item(owners[0], "虞山\f虞山志\f虞山志志")
+        gone = await town.public_item(owners[1], "虞山志志志\f虞山志志志志")
         first = await search(town, PROVINCE, ASKED)
         await town.node(PROVINCE).desk.withdraw(gone, "版权")
         await town.quiet()
