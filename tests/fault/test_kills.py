@@ -97,7 +97,7 @@ async def fetching(folder: Path, begin: Begin, say: Say) -> None:
 def tmp_path() -> Iterator[Path]:
     """In memory where that can be: a process that is killed loses nothing that it wrote, so these
     many lives need no disk that syncs."""
-    memory = Path("/dev/shm")  # noqa: S108  (a new folder in it)
+    memory = Path("/dev/shm")
     with TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
         yield Path(folder)
 
