@@ -79,6 +79,12 @@ class Missing(StoreError):
     code = "store.missing"
 
 
+class NoImage(Missing):
+    """The page has none: it could not be drawn, or no file shows it."""
+
+    code = "store.missing.image"
+
+
 class Corrupt(StoreError):
     code = "store.corrupt"
 

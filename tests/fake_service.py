@@ -48,7 +48,15 @@ from node.office.answers import (
 )
 from node.office.fixity import DamagedLine, FixityAnswer, HolderLine
 from node.office.uploads import Checksum, Upload
-from protocol.errors import AuthError, Forbidden, Missing, ProofError, Rejected, Unavailable
+from protocol.errors import (
+    AuthError,
+    Forbidden,
+    Missing,
+    NoImage,
+    ProofError,
+    Rejected,
+    Unavailable,
+)
 from protocol.ids import UnixMs
 from search_shard.names import Suggestion
 from tests.fake_search import answer, catalogue_answer, hits_for
@@ -298,7 +306,7 @@ class FakeService:
     async def image(self, item: str, seq: int, thumbnail: bool, asker: Asker) -> ImageAnswer:
         shown = self._seen(item, asker)
         if seq >= len(PAGES):
-            raise Missing("image", "a page that could be drawn", "Q303")
+            raise NoImage("image", "a page that could be drawn", "Q303")
         data = leaf(seq, thumbnail)
 
         async def read(offset: int, length: int) -> AsyncIterator[bytes]:

@@ -22,8 +22,9 @@ from node.faces.asking import (
     sha256_in,
     staff_of,
 )
+from node.faces.portal import static_path
 from node.faces.service import ReadRange
-from protocol.errors import FangzhiError
+from protocol.errors import FangzhiError, NoImage
 from protocol.images import MEDIA_TYPE
 
 SHOWN_IN_PLACE: Final = frozenset(
@@ -78,7 +79,12 @@ async def page_image(request: web.Request) -> web.StreamResponse:
     seq = integer(request.match_info["seq"], "page number", 1, SEQ_MAX)
     thumbnail = request.path.endswith("/thumbnail")
     asker = asker_of(request)
-    shown = await service_of(request).image(item_in(request), seq, thumbnail, asker)
+    try:
+        shown = await service_of(request).image(item_in(request), seq, thumbnail, asker)
+    except NoImage as error:
+        if thumbnail and not request.path.startswith("/api/"):  # stands in a row of others
+            raise web.HTTPFound(static_path("no_image.svg")) from error
+        raise
     opened = shown.size, MEDIA_TYPE, shown.name, shown.read
     # Asked again each time in either case: rights end within seconds.  What is not everybody's is
     # kept by no cache at all.

@@ -41,6 +41,7 @@ WINDOW_ITEMS: Final = 100
 THUMBNAILS_SHOWN: Final = 24
 _STATIC_TYPES: Final = {
     "portal.css": "text/css",
+    "no_image.svg": "image/svg+xml",
     "seal.svg": "image/svg+xml",
     **dict.fromkeys(
         (

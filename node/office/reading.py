@@ -29,7 +29,7 @@ from node.office.imager import Imager
 from node.office.links import Links
 from node.office.shelf import Shelf
 from node.office.witnessing import Witnessing
-from protocol.errors import DecodeError, FangzhiError, Forbidden, Missing
+from protocol.errors import DecodeError, FangzhiError, Forbidden, Missing, NoImage
 from protocol.ids import BlobId, EventRef, OfficeCode, parse_item, parse_office
 from protocol.images import NO_IMAGE, PageImage, parse_images
 from protocol.limits import CHUNK_BYTES, PAGES_BLOB_BYTES_MAX
@@ -157,7 +157,7 @@ class Reading:
         if thumbnail:
             name, size = page.thumbnail, page.thumbnail_bytes
         if not name:
-            raise Missing(where, "a page that could be drawn", page.finding or "no file shows it")
+            raise NoImage(where, "a page that could be drawn", page.finding or "no file shows it")
 
         async def read(offset: int, length: int) -> AsyncIterator[bytes]:
             data = await self._whole(view, BlobId.parse(name), size)

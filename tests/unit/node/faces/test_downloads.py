@@ -154,3 +154,13 @@ async def test_a_page_that_nothing_shows(client: ClientSession, page: str) -> No
     answer = await client.get(f"/api/v1/items/{BOOK}/pages/{page}/image")
     assert answer.status in (400, 404)
     assert answer.content_type == "application/problem+json"
+
+
+async def test_among_thumbnails_a_page_without_image_shows_that_it_has_none(
+    client: ClientSession,
+) -> None:
+    answer = await client.get(f"/items/{BOOK}/pages/3/thumbnail")
+    assert (answer.status, answer.content_type) == (200, "image/svg+xml")
+    assert answer.url.path == "/static/no_image.svg"
+    asked = await client.get(f"/api/v1/items/{BOOK}/pages/3/thumbnail")
+    assert (await asked.json())["code"] == "store.missing.image"
