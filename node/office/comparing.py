@@ -31,6 +31,7 @@ from protocol.messages import HeadLine, Heads, HeadsAsk, HeadsDigest, RemoteFaul
 from protocol.ports import KeyValueStore, Reader
 
 NO_NOTE: Final = bytes(32)
+WITNESS_S: Final = 5.0  # for a link and an answer; who is silent so long cannot be asked
 REST_S: Final = 3600.0  # between two who have the same and have heard nothing since
 
 
@@ -182,6 +183,29 @@ class Comparing:
                 if ours.note not in (NO_NOTE, line.note) and ours.size >= line.size:
                     behind.append(code)
         await self._lacks(peer, behind)
+        if confirms:
+            for code in self._keys:
+                unheard = self._sequencer.gates[code].unheard(self._roster())
+                await asyncio.gather(*(self._ask_witness(code, one) for one in sorted(unheard)))
+
+    async def _ask_witness(self, code: OfficeCode, office: str) -> None:
+        """Have a candidate of the witness policy say what it has of a log whose gate is shut."""
+        gate, witness = self._sequencer.gates[code], OfficeCode(office)
+        was_linked = witness in self._links.live()
+        try:
+            answer = await self._links.ask(witness, "log.heads", HeadsAsk(), WITNESS_S)
+        except FangzhiError:
+            with self._store.read() as reader:
+                gate.cannot_ask(self._roster(), office, logbook.head(reader, code).size)
+            return
+        assert isinstance(answer, Heads)
+        sizes = [max(line.size, line.cosigned) for line in answer.heads if line.office == code]
+        with self._store.read() as reader:
+            ours = logbook.head(reader, code).size
+        theirs = max(sizes, default=0)
+        gate.hear(self._roster(), office, theirs, ours)
+        if not was_linked and theirs <= ours:
+            self._links.leave(witness)
 
     async def _knows_roster(self, theirs: Mapping[OfficeCode, HeadLine]) -> bool:
         """Whether we have folded as much of the provincial log as the peer has.  Till then a gate

@@ -3,8 +3,10 @@
 A home restored from a backup does not know what it signed after the backup was made.  So after
 every start the gate of an office is shut until its parent, or n−k+1 of the n candidates of its
 witness policy, has told the size it has seen of this log, and that size is not beyond ours
-(any k co-signers of a lost checkpoint would be among them).  A log without candidates is open: its
-network is just being founded.
+(any k co-signers of a lost checkpoint would be among them).  That covers what was witnessed; what
+was signed and had come to one mirror alone is as little to be signed again.  So even then the gate
+opens only when every other candidate has said its size, too, or could not be reached.  A log
+without candidates is open: its network is just being founded.
 
 Offices of our own node lost what we lost, so they confirm nothing: in the place of a parent hosted
 here stands the nearest office above it that is not, and of k co-signers some may be ours.
@@ -25,6 +27,7 @@ class Gate:
     ours: frozenset[str] = frozenset()  # the offices of this node
     is_open: bool = False
     confirmed: set[str] = field(default_factory=set)
+    unreachable: set[str] = field(default_factory=set)  # candidates that were asked in vain
     seen: dict[str, int] = field(default_factory=dict)  # by each peer; "" is a note by our key
     barred: str = ""  # why no key of this home may sign, whatever the peers confirm
 
@@ -37,7 +40,7 @@ class Gate:
         """No key of this home counts now; "" when one does again: then confirm anew."""
         if why:
             self.is_open = False
-            self.confirmed.clear()
+            self._forget_words()
         self.barred = why
 
     def look(self, roster: Roster) -> None:
@@ -50,16 +53,34 @@ class Gate:
         # after a closure a peer first tells what it has not cut yet, then takes it back
         may_correct = any(closure.code == self.code for closure in roster.closures)
         self.seen[peer] = max(their_size, 0 if may_correct else self.seen.get(peer, 0))
-        if self.is_open or self.barred or self.seen_size > our_size:
-            return
+        if self.seen_size <= our_size:
+            self.confirmed.add(peer)
+            self._settle(roster)
+
+    def unheard(self, roster: Roster) -> frozenset[str]:
+        """Whom to ask yet, once enough have confirmed."""
+        if self.is_open or self.barred or not self._has_enough(roster):
+            return frozenset()
+        return self._others(roster) - self.confirmed - self.unreachable
+
+    def cannot_ask(self, roster: Roster, office: str, our_size: int) -> None:
+        """A candidate could not be reached, or gives no answer."""
+        self.unreachable.add(office)
+        if self.seen_size <= our_size:
+            self._settle(roster)
+
+    def _settle(self, roster: Roster) -> None:
+        """Open if enough have confirmed, and everybody else who can be asked was."""
+        if not self.is_open and not self.barred and self._has_enough(roster):
+            self.is_open = self._others(roster) <= self.confirmed | self.unreachable
+
+    def _has_enough(self, roster: Roster) -> bool:
         if self.code not in roster.members:
-            return
-        self.confirmed.add(peer)
+            return False
         needed, candidates = roster.witnesses(self.code)
         others = self._others(roster)
         enough = len(others) - max(needed - (len(candidates) - len(others)), 1) + 1
-        known = len(others & self.confirmed)
-        self.is_open = self._above(roster) in self.confirmed or known >= enough
+        return self._above(roster) in self.confirmed or len(others & self.confirmed) >= enough
 
     def _others(self, roster: Roster) -> frozenset[str]:
         """The candidates of the witness policy at other nodes."""
@@ -76,14 +97,18 @@ class Gate:
         """A checkpoint of ours that we never signed here: the key is used elsewhere, or this home
         is an old copy.  Sign nothing until the log is refilled and confirmed."""
         self.is_open = False
-        self.confirmed.clear()
+        self._forget_words()
         self.seen[""] = max(self.seen.get("", 0), seen_size)
 
     def forget(self) -> None:
         """The log was closed below what was seen of it: everybody has to confirm anew."""
         self.is_open = False
-        self.confirmed.clear()
+        self._forget_words()
         self.seen.clear()
+
+    def _forget_words(self) -> None:
+        self.confirmed.clear()
+        self.unreachable.clear()
 
     def why_shut(self, our_size: int) -> str:
         """A sentence for the operator."""

@@ -69,6 +69,7 @@ class Imager:
         self._said: dict[str, BlobId] = {}  # logged and perhaps not folded yet
         self._progress: dict[str, tuple[int, int]] = {}
         self._wake = asyncio.Event()
+        self._unfinished = asyncio.Event()  # something is left for later
 
     def look_at(self, items: frozenset[str]) -> None:
         self._due.update(dict.fromkeys(sorted(items)))
@@ -101,6 +102,7 @@ class Imager:
 
     async def _retry(self) -> None:
         while True:
+            await self._unfinished.wait()
             await asyncio.sleep(RETRY_S)
             self.look_at(frozenset(self._later))
 
@@ -115,12 +117,14 @@ class Imager:
                     done = await self._look(item)
                 except Full:
                     self._later.add(item)
+                    self._unfinished.set()
                     raise
                 except FangzhiError:
                     done = False
                 finally:
                     self._progress.pop(item, None)
                 (self._later.discard if done else self._later.add)(item)
+                (self._unfinished.set if self._later else self._unfinished.clear)()
 
     # one item
 

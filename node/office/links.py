@@ -143,6 +143,12 @@ class Links:
         if self._tasks is not None and not self._stopping.is_set():
             self._start_keepers()
 
+    def leave(self, office: OfficeCode) -> None:
+        """A link that was dialled for a question is not needed any more."""
+        link = self._by_office.get(office)
+        if link and link.peer and link.dialled and not {*link.peer.offices} & {*self._kept}:
+            link.close(BYE, f"{office} has been asked")
+
     def review(self) -> None:
         """The roster has changed: greet again where keys do, or do not, count any more."""
         me = self._me()

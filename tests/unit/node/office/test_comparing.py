@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from node.office.links import Peer
 from protocol.ids import OfficeCode
-from protocol.messages import Ack, Advert, HeadsDigest
+from protocol.messages import Ack, Advert, Heads, HeadsAsk, HeadsDigest
 
-PROVINCE, CITY, COUNTY = map(OfficeCode, ("320000", "320500", "320581"))
+PROVINCE, CITY, CITY2, COUNTY = map(OfficeCode, ("320000", "320500", "320600", "320581"))
 Play = Callable[..., None]
 
 
@@ -102,3 +103,37 @@ def test_while_its_gate_is_shut_an_office_keeps_asking_who_confirms_it(play: Pla
         await town.until(lambda: gate.is_open, 10)
 
     play(story, PROVINCE, CITY, COUNTY)
+
+
+def test_the_word_of_a_parent_waits_for_the_others_who_can_be_asked(play: Play) -> None:
+    """Another city has seen more of the log than the parent, and says so to this old copy alone."""
+
+    async def story(town: Any) -> None:
+        await asyncio.sleep(10)
+        county, other = town.node(COUNTY), town.node(CITY2)
+        gate, asked = county.sequencer.gates[COUNTY], other.links._handlers["log.heads"]
+
+        async def more(peer: Peer, ask: HeadsAsk) -> Heads:
+            answer = await asked(peer, ask)
+            lines = [
+                replace(line, size=line.size + 3) if line.office == COUNTY else line
+                for line in answer.heads
+            ]
+            return Heads(tuple(lines))
+
+        assert CITY2 in gate.confirmed
+        assert CITY2 not in county.links.live(), "it was dialled for this question only"
+
+        other.links._handlers["log.heads"] = more
+        gate.forget()
+        county._open_gates()
+        await asyncio.sleep(30)
+        assert not gate.is_open
+        assert f"a peer has {county.log_size(COUNTY) + 3} entries" in gate.why_shut(
+            county.log_size(COUNTY)
+        )
+        other.links._handlers["log.heads"] = asked
+        gate.forget()
+        await town.until(lambda: gate.is_open, 30)
+
+    play(story, PROVINCE, CITY, CITY2, COUNTY)

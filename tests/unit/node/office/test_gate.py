@@ -34,6 +34,11 @@ def roster(*codes: OfficeCode) -> Roster:
 ALL = roster(PROVINCE, CITY, CITY2, CITY3, COUNTY)
 
 
+def nobody_answers(gate: Gate, our_size: int) -> None:
+    for office in sorted(gate.unheard(ALL)):
+        gate.cannot_ask(ALL, office, our_size)
+
+
 def test_a_network_that_is_being_founded_is_open_by_itself() -> None:
     gate = Gate(PROVINCE)
     gate.look(roster())
@@ -50,9 +55,28 @@ def test_with_a_city_the_province_waits_to_be_told() -> None:
     assert gate.is_open
 
 
-def test_the_parent_alone_is_enough() -> None:
+def test_the_parent_alone_is_enough_when_nobody_else_can_be_asked() -> None:
+    gate = Gate(COUNTY)
+    assert gate.unheard(ALL) == frozenset(), "the parent comes first"
+    gate.hear(ALL, CITY, 4, 5)
+    assert not gate.is_open
+    assert gate.unheard(ALL) == {PROVINCE, CITY2, CITY3}
+    for office in (PROVINCE, CITY2):
+        gate.cannot_ask(ALL, office, 5)
+        assert not gate.is_open
+    gate.hear(ALL, CITY3, 5, 5)
+    assert gate.is_open
+    assert gate.unheard(ALL) == frozenset()
+
+
+def test_a_witness_that_has_more_than_the_parent_keeps_it_shut() -> None:
+    """The parent was away when the others co-signed, and this home is an old copy."""
     gate = Gate(COUNTY)
     gate.hear(ALL, CITY, 4, 5)
+    gate.hear(ALL, CITY2, 8, 5)
+    nobody_answers(gate, 5)
+    assert not gate.is_open, "what it said stays said"
+    gate.hear(ALL, CITY, 8, 8)
     assert gate.is_open
 
 
@@ -66,6 +90,8 @@ def test_else_as_many_as_a_lost_cosignature_cannot_avoid() -> None:
     gate.hear(ALL, COUNTY, 5, 5)
     assert not gate.is_open, "a county is no candidate"
     gate.hear(ALL, CITY3, 3, 5)
+    assert gate.unheard(ALL) == {CITY}
+    gate.cannot_ask(ALL, CITY, 5)
     assert gate.is_open
 
 
@@ -75,6 +101,7 @@ def test_a_county_without_its_parent_needs_three_of_four() -> None:
         gate.hear(ALL, peer, 0, 0)
         assert not gate.is_open
     gate.hear(ALL, CITY3, 0, 0)
+    nobody_answers(gate, 0)
     assert gate.is_open
 
 
@@ -84,6 +111,7 @@ def test_an_office_of_our_own_node_confirms_nothing_the_next_one_above_does() ->
     gate.hear(ALL, CITY2, 5, 5)
     assert not gate.is_open
     gate.hear(ALL, PROVINCE, 5, 5)
+    nobody_answers(gate, 5)
     assert gate.is_open
 
 
@@ -109,6 +137,7 @@ def test_whoever_knows_more_keeps_it_shut_until_refilled(told_by: OfficeCode) ->
     assert not gate.is_open
     assert "9 entries" in gate.why_shut(5)
     gate.hear(ALL, CITY, 9, 9)
+    nobody_answers(gate, 9)
     assert gate.is_open
 
 
@@ -127,4 +156,5 @@ def test_a_checkpoint_we_never_made_shuts_it_again() -> None:
     gate.hear(ALL, CITY, 5, 5)
     assert not gate.is_open, "not below what was seen"
     gate.hear(ALL, CITY, 8, 8)
+    nobody_answers(gate, 8)
     assert gate.is_open
