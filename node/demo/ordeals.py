@@ -199,6 +199,11 @@ async def show_repaired(stage: Stage) -> None:
     place = network.place_of(min(keepers))
     file = max(answer["files"], key=lambda file: file["size"])
     sha, blobs = file["sha256"], place.home / "blobs"
+
+    async def is_well() -> bool:
+        return (await network.cli("doctor", place.home))[0] == 0
+
+    await until("a node to which nothing is on its way", is_well, BACK_SECONDS_MAX)
     stopping = await network.stop(place)
     screen.check(
         "stopped",
