@@ -31,7 +31,8 @@ from node.office.catalog import (
 )
 from node.office.images import DrawnPage, Images
 from node.office.sequencer import Sequencer
-from protocol.errors import FangzhiError, Full
+from node.office.worklist import Worklist
+from protocol.errors import FangzhiError
 from protocol.ids import BlobId, OfficeCode, RootHash
 from protocol.images import NO_IMAGE, PageImage, encode_images
 from protocol.limits import PAGES_BLOB_BYTES_MAX, PAGES_PER_ITEM_MAX
@@ -64,21 +65,17 @@ class Imager:
         self._sequencer = sequencer
         self._roster = roster
         self._images = images
-        self._due: dict[str, None] = {}
-        self._later: set[str] = set()  # not now: a file is missing, or the log is shut
+        self._list = Worklist(self._look, RETRY_S)
         self._said: dict[str, BlobId] = {}  # logged and perhaps not folded yet
         self._progress: dict[str, tuple[int, int]] = {}
-        self._wake = asyncio.Event()
-        self._unfinished = asyncio.Event()  # something is left for later
 
     def look_at(self, items: frozenset[str]) -> None:
-        self._due.update(dict.fromkeys(sorted(items)))
-        self._wake.set()
+        self._list.add(items)
 
     @property
     def waiting(self) -> int:
         """Items that have to be looked at."""
-        return len(self._due) + len(self._later)
+        return self._list.waiting
 
     def progress(self, item: str) -> tuple[int, int] | None:
         """(pages drawn, pages known so far) of an item that is being drawn."""
@@ -86,8 +83,7 @@ class Imager:
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._work())
-            group.create_task(self._retry())
+            group.create_task(self._list.run())
             group.create_task(self._look_at_own())
 
     async def _look_at_own(self) -> None:
@@ -100,36 +96,16 @@ class Imager:
             self.look_at(frozenset({view.item}))
             await asyncio.sleep(0)
 
-    async def _retry(self) -> None:
-        while True:
-            await self._unfinished.wait()
-            await asyncio.sleep(RETRY_S)
-            self.look_at(frozenset(self._later))
-
-    async def _work(self) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._due:
-                item = next(iter(self._due))
-                del self._due[item]
-                try:
-                    done = await self._look(item)
-                except Full:
-                    self._later.add(item)
-                    self._unfinished.set()
-                    raise
-                except FangzhiError:
-                    done = False
-                finally:
-                    self._progress.pop(item, None)
-                (self._later.discard if done else self._later.add)(item)
-                (self._unfinished.set if self._later else self._unfinished.clear)()
-
     # one item
 
     async def _look(self, item: str) -> bool:
         """Whether nothing is left to do for now."""
+        try:
+            return await self._make(item)
+        finally:
+            self._progress.pop(item, None)
+
+    async def _make(self, item: str) -> bool:
         with self._world.state.read() as reader:
             view = find(reader, item)
             manifest = record(reader, view.manifest) if view else None

@@ -13,7 +13,6 @@ Keys that no key here opens (a lost home) wait for the province's recovery key (
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 
@@ -35,7 +34,8 @@ from node.office.catalog import (
 from node.office.keyring import KeyFolder, Keyring
 from node.office.sealed_files import Keychain, SealedFiles
 from node.office.sequencer import Sequencer
-from protocol.errors import DecodeError, FangzhiError, Forbidden, KeyMismatch, Missing
+from node.office.worklist import Worklist
+from protocol.errors import DecodeError, Forbidden, KeyMismatch, Missing
 from protocol.ids import BlobId, ChunkRoot, OfficeCode
 from protocol.limits import CHUNK_BYTES, SEAL_BYTES_MAX, WRAPS_BYTES_MAX
 from protocol.sealing import (
@@ -77,18 +77,14 @@ class Sealer:
         self.bring = bring
         self.keychain = Keychain(folder, world.blobs)
         self.files = SealedFiles(world.blobs, world.state, world.work, self.keychain)
-        self._due: dict[str, None] = {}
-        self._later: set[str] = set()  # not now: something is missing
-        self._unfinished = asyncio.Event()  # set while there are such
+        self._list = Worklist(self._look, RETRY_S)
         self._locked: dict[str, None] = {}
         # what was logged and is perhaps not folded yet: (version, sealing key); wraps of a revision
         self._said: dict[OfficeCode, tuple[int, bytes]] = {}
         self._made: dict[tuple[str, BlobId], BlobId] = {}
-        self._wake = asyncio.Event()
 
     def look_at(self, items: frozenset[str]) -> None:
-        self._due.update(dict.fromkeys(sorted(items)))
-        self._wake.set()
+        self._list.add(items)
 
     def look_at_all(self) -> None:
         """After the recovery key, or a key of an office here, changed."""
@@ -97,7 +93,7 @@ class Sealer:
 
     @property
     def waiting(self) -> int:
-        return len(self._due) + len(self._later)
+        return self._list.waiting
 
     def locked(self) -> list[str]:
         """Own items whose keys nothing here opens: a matter for the recovery key."""
@@ -105,34 +101,7 @@ class Sealer:
 
     async def run(self) -> None:
         self.look_at_all()
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._work())
-            group.create_task(self._retry())
-
-    async def _retry(self) -> None:
-        while True:
-            await self._unfinished.wait()
-            await asyncio.sleep(RETRY_S)
-            self.look_at(frozenset(self._later))
-
-    async def _work(self) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._due:
-                item = next(iter(self._due))
-                try:
-                    done = await self._look(item)
-                except FangzhiError as error:
-                    if error.code == "store.full":
-                        raise
-                    done = False
-                self._due.pop(item, None)
-                (self._later.discard if done else self._later.add)(item)
-                if self._later:
-                    self._unfinished.set()
-                else:
-                    self._unfinished.clear()
+        await self._list.run()
 
     # one item
 
