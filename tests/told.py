@@ -136,3 +136,19 @@ def retired_clerk(network):
     """An upload that does not count either, but its proof cannot show it."""
     retire = KeyRetire(key_id(CLERK.public))
     return Told(network, CLERK, then=lambda: network.append(COUNTY, retire))
+
+
+def prover(network, source):
+    """What whoever makes a proof knows: the history of the roster, and how to open a log."""
+    history = RosterHistory(network.genesis)
+    for index, entry in enumerate(network.logs[PROVINCE]):
+        change = parse_event(entry).read_body()
+        if isinstance(change, CHANGES):
+            history.apply(index, change)
+
+    def opened(code):
+        note = source.checkpoint(code)
+        checkpoint = parse_checkpoint(note)
+        return Opened(LogReader(source, code, checkpoint.size, checkpoint.root.raw), note)
+
+    return history, opened

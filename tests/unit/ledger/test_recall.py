@@ -6,10 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from ledger.checkpoint import parse_checkpoint
 from ledger.custody import AccessFetch
-from ledger.events import CHANGES, parse_event
-from ledger.proving import Opened
 from ledger.recall import (
     RecalledFile,
     RecallProof,
@@ -17,12 +14,10 @@ from ledger.recall import (
     check_recall,
     make_recall_proof,
 )
-from ledger.roster import RosterHistory
-from ledger.source import LogReader
 from protocol.errors import DecodeError, ProofError
 from protocol.limits import PROOF_BYTES_MAX
 from protocol.records import encode_json
-from tests.told import CITY, CITY2, COUNTY, FILE, PROVINCE, Told
+from tests.told import CITY, CITY2, COUNTY, FILE, PROVINCE, Told, prover
 
 
 class Recalled:
@@ -40,18 +35,7 @@ class Recalled:
         self._export_of = export_of
 
     def proof(self, receipt=None):
-        source = self._export_of(self.network)
-        history = RosterHistory(self.network.genesis)
-        for index, entry in enumerate(self.network.logs[PROVINCE]):
-            change = parse_event(entry).read_body()
-            if isinstance(change, CHANGES):
-                history.apply(index, change)
-
-        def opened(code):
-            note = source.checkpoint(code)
-            checkpoint = parse_checkpoint(note)
-            return Opened(LogReader(source, code, checkpoint.size, checkpoint.root.raw), note)
-
+        history, opened = prover(self.network, self._export_of(self.network))
         note = self.network.genesis_note
         return make_recall_proof(note, history, receipt or self.receipt, lambda _: None, opened)
 

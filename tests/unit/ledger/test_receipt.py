@@ -6,17 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from ledger.checkpoint import parse_checkpoint
 from ledger.custody import HoldTake, ReceiptIssue
-from ledger.events import CHANGES, parse_event
 from ledger.note import Note, parse_note
-from ledger.proving import Opened
 from ledger.receipt import Receipt, check_receipt, make_receipt
-from ledger.roster import RosterHistory
-from ledger.source import LogReader
 from protocol.errors import DecodeError, ProofError
 from protocol.limits import PROOF_BYTES_MAX
-from tests.told import CITY, CITY2, COUNTY, PROVINCE, Told
+from tests.told import CITY, CITY2, COUNTY, PROVINCE, Told, prover
 
 
 class Kept:
@@ -29,25 +24,13 @@ class Kept:
         own, city = network.append(COUNTY, hold), network.append(CITY2, hold)
         self.holds = (own, told.hold, city)
         self.body = ReceiptIssue(told.item, told.manifest, told.upload, self.holds)
-        self.source = None
         self._export_of = export_of
 
     def issue(self, body=None, by=PROVINCE):
         """The bundle of a receipt that says ``body``."""
         body = body or self.body
         ref = self.network.append(by, body)
-        source = self._export_of(self.network)
-        history = RosterHistory(self.network.genesis)
-        for index, entry in enumerate(self.network.logs[PROVINCE]):
-            change = parse_event(entry).read_body()
-            if isinstance(change, CHANGES):
-                history.apply(index, change)
-
-        def opened(code):
-            note = source.checkpoint(code)
-            checkpoint = parse_checkpoint(note)
-            return Opened(LogReader(source, code, checkpoint.size, checkpoint.root.raw), note)
-
+        history, opened = prover(self.network, self._export_of(self.network))
         note = self.network.genesis_note
         return make_receipt(note, history, ref, body, lambda _: None, opened)
 
